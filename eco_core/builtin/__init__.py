@@ -1,0 +1,1 @@
+"""The parts that come with the core: a plugin like any other."""

@@ -1,0 +1,181 @@
+"""The k-means cluster head: a discrete head on finished embeddings."""
+
+from __future__ import annotations
+
+from collections.abc import MutableMapping
+from typing import Annotated, Any, Literal
+
+import torch
+from pydantic import Field
+from torch import Tensor, nn
+
+from eco_core.bases import BaseClusterHead
+from eco_core.ops.kmeans import TorchKMeans, as_points, nearest_centers
+
+
+class KMeansClusterHead(BaseClusterHead):
+    """K-means (Lloyd, 1982; seeds by k-means++, Arthur & Vassilvitskii, SODA 2007).
+
+    Discrete: it has no loss. ``fit(z)`` finds the centres; they are a buffer, so that they move and are saved with the
+    module.
+
+    Args:
+        n_clusters: Number of clusters K.
+        backend: ``"sklearn"``, ``"torch"``, or ``"auto"``: sklearn for embeddings on the CPU, torch on an accelerator.
+        n_init: Number of restarts; the one with the lowest inertia is kept.
+        max_iter: Iterations of a restart at most.
+        random_state: Seed; None: a different result each time.
+
+    Attributes:
+        cluster_centers_: Centres of shape (K, n_features), float32; of shape (K, 0) before `fit`.
+        labels_: Clusters of the nodes that were fitted, shape (num_nodes,), int64; None before `fit`.
+        inertia_: Sum of their squared distances to their centres; None before `fit`.
+
+    Raises:
+        ValueError: If ``n_clusters``, ``n_init`` or ``max_iter`` is below 1, or the backend is unknown.
+    """
+
+    cluster_centers_: Tensor
+
+    def __init__(
+        self,
+        n_clusters: int,
+        backend: Literal["auto", "sklearn", "torch"] = "auto",
+        n_init: Annotated[int, Field(ge=1)] = 10,
+        max_iter: Annotated[int, Field(ge=1)] = 300,
+        random_state: int | None = None,
+    ) -> None:
+        super().__init__()
+        for name, value in (("n_clusters", n_clusters), ("n_init", n_init), ("max_iter", max_iter)):
+            if value < 1:
+                raise ValueError(f"{name} is {value}; expected at least 1.")
+        if backend not in ("auto", "sklearn", "torch"):
+            raise ValueError(f"backend is {backend!r}; expected 'auto', 'sklearn' or 'torch'.")
+        self.n_clusters = n_clusters
+        self.backend = backend
+        self.n_init = n_init
+        self.max_iter = max_iter
+        self.random_state = random_state
+        self.labels_: Tensor | None = None
+        self.inertia_: float | None = None
+        self.register_buffer("cluster_centers_", torch.empty(n_clusters, 0))
+        self.register_load_state_dict_pre_hook(_take_width_of_saved_centers)
+
+    @torch.no_grad()
+    def fit(self, z: Any) -> KMeansClusterHead:
+        """Finds the centres.
+
+        Args:
+            z: Embeddings of shape (num_nodes, n_features): a tensor, dense or sparse, or an array.
+
+        Returns:
+            This head.
+
+        Raises:
+            ValueError: If ``z`` is not a matrix, has fewer than ``n_clusters`` rows, or holds NaN or infinity.
+        """
+        points = as_points(z, self.n_clusters).float()
+        on_cpu = points.device.type == "cpu"
+        if self.backend == "sklearn" or (self.backend == "auto" and on_cpu):
+            centers, self.inertia_ = self._fit_sklearn(points)
+        else:
+            kmeans = TorchKMeans(
+                self.n_clusters, n_init=self.n_init, max_iter=self.max_iter, random_state=self.random_state
+            ).fit(points)
+            centers, self.inertia_ = kmeans.cluster_centers_, kmeans.inertia_
+        self.cluster_centers_ = centers
+        # Not the backend's own labels: they can break ties differently from a later predict(z).
+        self.labels_ = nearest_centers(points, centers)[0]
+        return self
+
+    def _fit_sklearn(self, points: Tensor) -> tuple[Tensor, float]:
+        from sklearn.cluster import KMeans
+        from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+
+        kmeans = KMeans(
+            self.n_clusters, n_init=self.n_init, max_iter=self.max_iter, random_state=self.random_state, copy_x=True
+        )
+        # sklearn's OpenMP threads add up their partial sums in the order in which they finish: with more than one, the
+        # last bits of the centres differ from run to run.
+        with threadpool_limits(limits=1, user_api="openmp"):
+            kmeans.fit(_to_scipy(points) if points.is_sparse else points.cpu().numpy())
+        return torch.from_numpy(kmeans.cluster_centers_).to(points.device, torch.float32), float(kmeans.inertia_)
+
+    def predict(self, z: Any) -> Tensor:
+        """Returns the nearest centres.
+
+        Args:
+            z: Embeddings of shape (num_nodes, n_features).
+
+        Returns:
+            Clusters of shape (num_nodes,), dtype int64, on the device of ``z``.
+
+        Raises:
+            RuntimeError: Before `fit`.
+            ValueError: If ``z`` does not have the width of the centres, or holds NaN or infinity.
+        """
+        return self._nearest(z)[0]
+
+    def fit_predict(self, z: Any) -> Tensor:
+        """Finds the centres and returns the clusters of the same embeddings; see `fit` and `predict`."""
+        self.fit(z)
+        assert self.labels_ is not None
+        return self.labels_
+
+    def cluster(self, z: Any, soft: bool = False) -> Tensor:
+        """Returns the clusters of embeddings.
+
+        Args:
+            z: Embeddings of shape (num_nodes, n_features).
+            soft: Whether to return the assignment as probabilities: k-means is certain, so each row is one-hot.
+
+        Returns:
+            Labels of shape (num_nodes,), int64; with ``soft`` shape (num_nodes, K), float32.
+
+        Raises:
+            RuntimeError: Before `fit`.
+            ValueError: If ``z`` does not have the width of the centres, or holds NaN or infinity.
+        """
+        labels = self.predict(z)
+        return nn.functional.one_hot(labels, self.n_clusters).float() if soft else labels
+
+    def confidence(self, z: Any) -> Tensor:
+        """Returns how clearly each node belongs to its cluster: the simplified silhouette (Hruschka et al., 2006).
+
+        Args:
+            z: Embeddings of shape (num_nodes, n_features).
+
+        Returns:
+            ``(d2 - d1) / d2`` with the Euclidean distances to the nearest and second nearest centre, from 0 (between
+            two centres) to 1 (on a centre): shape (num_nodes,). 1 if there is one cluster, 0 where ``d2`` is 0.
+
+        Raises:
+            RuntimeError: Before `fit`.
+            ValueError: If ``z`` does not have the width of the centres, or holds NaN or infinity.
+        """
+        distances = self._nearest(z)[1].float()
+        if self.n_clusters == 1:
+            return torch.ones_like(distances[:, 0])
+        first, second = distances.unbind(1)
+        return torch.where(second > 0, (second - first) / second, 0)
+
+    def _nearest(self, z: Any) -> tuple[Tensor, Tensor]:
+        if self.cluster_centers_.shape[1] == 0:
+            raise RuntimeError("This KMeansClusterHead has no centres yet; call fit(z) first, or load fitted ones.")
+        return nearest_centers(z, self.cluster_centers_)
+
+
+def _take_width_of_saved_centers(
+    head: nn.Module, state_dict: MutableMapping[str, Any], prefix: str, *_unused: Any
+) -> None:
+    """Lets a fresh head, which does not know the width of the embeddings, load fitted centres."""
+    saved = state_dict.get(f"{prefix}cluster_centers_")
+    if isinstance(head, KMeansClusterHead) and saved is not None and len(saved) == head.n_clusters:
+        head.cluster_centers_ = head.cluster_centers_.new_empty(saved.shape)
+
+
+def _to_scipy(points: Tensor) -> Any:
+    from scipy.sparse import csr_matrix
+
+    points = points.cpu()
+    return csr_matrix((points.values().numpy(), points.indices().numpy()), shape=tuple(points.shape))

@@ -1,0 +1,102 @@
+"""The Typer app, and the one place where errors become exit codes."""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+import warnings
+from collections.abc import Sequence
+from typing import Annotated, Any
+
+import typer
+
+import eco_core
+from eco_core.cli import compose, data, evaluate, listing, plugins, schema, show
+from eco_core.errors import EcoError, EcoWarning
+from eco_core.plugins import BLOCK_VARIABLE
+
+app = typer.Typer(
+    name="eco",
+    help="Compose, run and compare attributed graph clustering methods.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command("compose")(compose.compose)
+app.command("list")(listing.list_names)
+app.command("show")(show.show)
+app.command("plugins")(plugins.plugins)
+app.command("schema")(schema.schema)
+app.command("evaluate")(evaluate.evaluate)
+app.add_typer(data.app, name="data")
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"eco {eco_core.__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    block: Annotated[
+        list[str] | None, typer.Option("--block", metavar="PLUGIN", help="Do not load this plugin. May be repeated.")
+    ] = None,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error; also after a verb.")] = False,
+) -> None:
+    """Compose, run and compare attributed graph clustering methods."""
+    if block:
+        known = os.environ.get(BLOCK_VARIABLE, "")
+        os.environ[BLOCK_VARIABLE] = ",".join([*filter(None, [known]), *block])
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs the command line.
+
+    Args:
+        arguments: Default those of the process.
+
+    Returns:
+        The exit code: 0; 1 the run failed; 2 the user's mistake; 130 interrupted.
+    """
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    debug = "--debug" in words
+    words = [word for word in words if word != "--debug"]
+    warnings.showwarning = _show_warning
+    try:
+        code = app(words, prog_name="eco", standalone_mode=False)
+    except EcoError as error:
+        _report(str(error), debug)
+        return error.exit_code
+    except (KeyboardInterrupt, typer.Abort):
+        _report("Interrupted.", debug)
+        return 130
+    except BrokenPipeError:
+        # The reader of our output went away (eco list | head): nothing is wrong. Python must not flush into it again.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except Exception as error:
+        if hasattr(error, "exit_code") and hasattr(error, "show"):
+            error.show()
+            return int(error.exit_code)
+        message = f"ECO406  The run failed: {type(error).__name__}: {error}"
+        _report(message if debug else f"{message}\n        Add --debug for the traceback.", debug)
+        return 1
+    return code if isinstance(code, int) else 0
+
+
+def _report(message: str, debug: bool) -> None:
+    if debug:
+        traceback.print_exc()
+    print(message, file=sys.stderr)
+
+
+def _show_warning(message: Any, category: type[Warning], *place: Any, **options: Any) -> None:
+    """Shows ECO's own warnings as one line; those of libraries tell a user of the command line nothing."""
+    if issubclass(category, EcoWarning):
+        print(f"warning: {message}", file=sys.stderr)

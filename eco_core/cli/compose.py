@@ -1,0 +1,122 @@
+"""``eco compose``: compose a method, run it, and leave a run folder."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from eco_core.cli.output import discover, print_json, print_table
+from eco_core.errors import EcoError, Problem
+
+
+def compose(
+    spec: Annotated[Path | None, typer.Argument(metavar="[SPEC.yaml]", help="A spec; flags change it.")] = None,
+    recipe: Annotated[str | None, typer.Option(help="A published method to start from.")] = None,
+    encoder: Annotated[str | None, typer.Option(help="Graph to embeddings.")] = None,
+    head: Annotated[str | None, typer.Option(help="Embeddings to clusters.")] = None,
+    strategy: Annotated[str | None, typer.Option(help="What is optimised when.")] = None,
+    objective: Annotated[str | None, typer.Option(help="What trains the encoder, or 'none'.")] = None,
+    data: Annotated[str | None, typer.Option(metavar="NAME|PATH", help="The graph; default 'digits'.")] = None,
+    data_root: Annotated[
+        Path | None, typer.Option(help="Folder of downloaded data sets; default $ECO_DATA_ROOT, then a user cache.")
+    ] = None,
+    clusters: Annotated[str | None, typer.Option(metavar="K|auto", help="How many clusters.")] = None,
+    overrides: Annotated[
+        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Any key of the spec. May be repeated.")
+    ] = None,
+    epochs: Annotated[int | None, typer.Option(help="Epochs of every stage.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Seed of everything random in training.")] = None,
+    device: Annotated[str, typer.Option(metavar="auto|cpu|cuda", help="Where to train.")] = "auto",
+    devices: Annotated[int, typer.Option(help="How many devices.")] = 1,
+    threads: Annotated[int | None, typer.Option(min=1, help="Threads; default all cores.")] = None,
+    out: Annotated[Path | None, typer.Option(help="The run folder; default runs/<time>-<name>.")] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace the run in --out.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", help="No progress and messages.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Check, and print the resolved spec.")] = False,
+) -> None:
+    """Compose a clustering method from parts, run it on a graph, and write a run folder.
+
+    Example: eco compose --encoder gat --head dec --strategy joint
+    """
+    if devices != 1:
+        raise EcoError(
+            Problem("ECO405", f"{devices} devices were asked for; this version trains on one.", "Use --devices 1.")
+        )
+    if epochs is not None and epochs < 0:
+        raise EcoError(Problem("ECO104", f"--epochs is {epochs}; it must be 0 or more.", "Use --epochs 200."))
+    flags: dict[str, Any] = {
+        "encoder": encoder,
+        "head": head,
+        "strategy": strategy,
+        "clusters": _number_or_text(clusters),
+        "seed": seed,
+        "data": {key: value for key, value in (("name", data), ("root", data_root and str(data_root))) if value} or None,
+    }
+    flags = {key: value for key, value in flags.items() if value is not None}
+    if objective is not None:
+        flags["objective"] = objective
+    choices: dict[str, Any] = {
+        "recipe": recipe,
+        "flags": flags,
+        "epochs": epochs,
+        "overrides": overrides or (),
+        "registry": discover(),
+    }
+    if dry_run:
+        _print_spec(spec, choices, json)
+        return
+
+    from eco_core.engine.callbacks import ProgressBar
+    from eco_core.run import run
+
+    shown = not quiet and not json
+    bars = [ProgressBar(sys.stderr)] if shown and sys.stderr.isatty() else []
+    result = run(
+        spec,
+        out=out,
+        force=force,
+        device=device,
+        threads=threads,
+        callbacks=bars,
+        stream=None if quiet else sys.stderr,
+        **choices,
+    )
+    if json:
+        print_json(result.document())
+        return
+    print_table(((name, _figure(value)) for name, value in result.metrics.items()), ("metric", "value"))
+    seconds = ", ".join(f"{name} {value:.1f}" for name, value in result.seconds.items())
+    print(f"seconds: {seconds}; peak memory {result.peak_memory_mb:.0f} MB")
+    print(f"run folder: {result.folder}")
+
+
+def _number_or_text(value: str | None) -> int | str | None:
+    try:
+        return None if value is None else int(value)
+    except ValueError:
+        return value
+
+
+def _figure(value: float) -> str:
+    return str(value) if isinstance(value, int) else f"{value:.4f}"
+
+
+def _print_spec(spec: Path | None, choices: dict[str, Any], json: bool) -> None:
+    from eco_core.layers import assemble
+    from eco_core.plan import make_plan
+    from eco_core.run import read_spec
+    from eco_core.yaml_io import dump_yaml
+
+    registry = choices.pop("registry")
+    notes: list[str] = []
+    plan = make_plan(assemble(registry, notes, spec=read_spec(spec), **choices), registry, notes)
+    for note in plan.notes:
+        print(note, file=sys.stderr)
+    if json:
+        print_json(plan.resolved())
+    else:
+        print(dump_yaml(plan.resolved()), end="")

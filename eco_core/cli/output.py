@@ -1,0 +1,31 @@
+"""How results are printed: tables of plain text, or one JSON document."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from eco_core.registry import Registry
+
+
+def print_json(document: Any) -> None:
+    """Prints one JSON document on stdout."""
+    print(json.dumps(document, indent=2, ensure_ascii=False))
+
+
+def print_table(rows: Iterable[Sequence[str]], header: Sequence[str]) -> None:
+    """Prints columns as wide as their contents; the last one is not padded."""
+    table = [list(header), *(list(row) for row in rows)]
+    widths = [max(len(row[column]) for row in table) for column in range(len(header))]
+    for row in table:
+        print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+
+
+def discover() -> Registry:
+    """Scans for plugins, and passes the scan's warnings on to stderr."""
+    registry = Registry.discover()
+    for warning in registry.warnings:
+        print(f"warning: {warning}", file=sys.stderr)
+    return registry

@@ -1,0 +1,152 @@
+"""``eco show``: everything about one name."""
+
+from __future__ import annotations
+
+import inspect
+from typing import Annotated, Any
+
+import typer
+
+from eco_core.cli.output import discover, print_json, print_table
+from eco_core.errors import Problem, SpecError, did_you_mean
+from eco_core.registry import Entry, Registry
+
+_FLAGS = ("encoder", "head", "objective", "strategy", "recipe")
+
+
+def show(
+    name: Annotated[str, typer.Argument(help="A component, recipe, data set or metric.")],
+    json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
+) -> None:
+    """Show parameters with defaults and ranges, the paper, and a command that works."""
+    registry = discover()
+    entries = registry.find_any(name)
+    if not entries:
+        known = [entry.name for entry in registry.entries()]
+        raise SpecError(
+            Problem("ECO101", f"Nothing is named {name!r}.", f"{did_you_mean(name, known)}\n'eco list' shows all.")
+        )
+    documents = [describe(entry, registry) for entry in entries]
+    if json:
+        print_json(documents[0] if len(documents) == 1 else documents)
+        return
+    for number, document in enumerate(documents):
+        if number:
+            print()
+        _print(document)
+
+
+def describe(entry: Entry, registry: Registry) -> dict[str, Any]:
+    """Returns what there is to know about an entry, as plain data."""
+    document: dict[str, Any] = {
+        "name": registry.short_name(entry),
+        "kind": entry.kind,
+        "id": entry.id,
+        "version": entry.version,
+        "summary": entry.item.summary,
+        "paper": getattr(entry.item, "paper", ""),
+    }
+    if entry.kind == "recipe":
+        from eco_core.layers import read_recipe
+
+        spec, overrides = read_recipe(entry.id, registry)
+        document.update(spec=spec, overrides=overrides)
+    elif entry.kind == "dataset":
+        document.update(size=entry.item.size, licence=entry.item.licence, classes=entry.item.classes)  # type: ignore[union-attr]
+        document["parameters"] = _parameters(entry, ("root",))
+    else:
+        target = entry.load()
+        document["description"] = inspect.cleandoc(target.__doc__ or "")
+        if entry.kind != "metric":
+            document["parameters"] = _parameters(entry)
+    document["command"] = _command(entry, registry)
+    return document
+
+
+def _parameters(entry: Entry, provided: tuple[str, ...] | None = None) -> list[dict[str, Any]]:
+    from eco_core.inject import PROVIDED, json_schema, parameter_model
+    from eco_core.plan import plain
+
+    model = parameter_model(entry.load(), PROVIDED if provided is None else provided)
+    schema = json_schema(model)
+    fields = {field.alias or name: field for name, field in model.model_fields.items()}
+    return [
+        {
+            "name": name,
+            "type": _type_text(schema["properties"][name], schema.get("$defs", {})),
+            "required": field.is_required(),
+            "default": None if field.is_required() else plain(field.default),
+            "range": _range_text(schema["properties"][name]),
+        }
+        for name, field in fields.items()
+    ]
+
+
+def _type_text(schema: dict[str, Any], definitions: dict[str, Any]) -> str:
+    if "$ref" in schema:
+        return schema["$ref"].rpartition("/")[2]
+    if "anyOf" in schema:
+        return " | ".join(dict.fromkeys(_type_text(option, definitions) for option in schema["anyOf"]))
+    if "enum" in schema:
+        return " | ".join(map(str, schema["enum"]))
+    if "const" in schema:
+        return str(schema["const"])
+    if schema.get("type") == "array":
+        return f"list of {_type_text(schema.get('items', {}), definitions)}"
+    return str(schema.get("type") or schema.get("description") or "any")
+
+
+def _range_text(schema: dict[str, Any]) -> str:
+    words = {"minimum": ">=", "exclusiveMinimum": ">", "maximum": "<=", "exclusiveMaximum": "<"}
+    ranges = [f"{sign} {option[key]:g}" for option in schema.get("anyOf", [schema]) for key, sign in words.items() if key in option]
+    return ", ".join(ranges)
+
+
+def _command(entry: Entry, registry: Registry) -> str:
+    name = registry.short_name(entry)
+    if entry.kind == "metric":
+        return "eco compose --json"
+    if entry.kind == "dataset":
+        return f"eco compose --data {name}"
+    if entry.kind == "head":
+        from eco_core.bases import is_differentiable
+
+        return f"eco compose --head {name}" + (" --strategy joint" if is_differentiable(entry.load()) else "")
+    if entry.kind == "objective":
+        learning = next((e for e in registry.entries("encoder") if getattr(e.load(), "learns", False)), None)
+        encoder = f" --encoder {registry.short_name(learning)}" if learning else ""
+        return f"eco compose --objective {name}{encoder}"
+    if entry.kind == "strategy" and getattr(entry.load(), "trains_head", False):
+        from eco_core.bases import is_differentiable
+
+        head = next((e for e in registry.entries("head") if is_differentiable(e.load())), None)
+        return f"eco compose --strategy {name}" + (f" --head {registry.short_name(head)}" if head else "")
+    return f"eco compose --{entry.kind} {name}"
+
+
+def _print(document: dict[str, Any]) -> None:
+    from eco_core.yaml_io import dump_yaml
+
+    print(f"{document['name']}: {document['kind']} of {document['id'].partition(':')[0]} {document['version']}")
+    for key in ("summary", "paper", "size", "licence"):
+        if document.get(key):
+            print(f"{key}: {document[key]}")
+    if document.get("description"):
+        print(f"\n{document['description']}")
+    if document.get("parameters"):
+        print()
+        rows = [
+            (p["name"], p["type"], "required" if p["required"] else _default_text(p["default"]), p["range"])
+            for p in document["parameters"]
+        ]
+        print_table(rows, ("parameter", "type", "default", "range"))
+    for key in ("spec", "overrides"):
+        if document.get(key):
+            print(f"\n{key}:\n{dump_yaml(document[key])}", end="")
+    print(f"\ncommand: {document['command']}")
+
+
+def _default_text(value: Any) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{key}={_default_text(item)}" for key, item in value.items() if item is not None)
+    return "none" if value is None else str(value)

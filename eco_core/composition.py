@@ -1,0 +1,698 @@
+"""The composed model: built from a checked plan, trained by the engine, used like any module."""
+
+from __future__ import annotations
+
+import copy
+import time
+import weakref
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from eco_core.bases import ClusteringModel, LossOutput, is_differentiable, place_centers
+from eco_core.engine.callbacks import Callback
+from eco_core.engine.history import History
+from eco_core.engine.seeding import seeded
+from eco_core.errors import CompositionError, EcoError, Problem
+from eco_core.inject import call
+from eco_core.layers import assemble
+from eco_core.plan import Part, Plan, check_parts, make_plan, needs_clusters
+from eco_core.registry import Registry
+from eco_core.step import ExtendedNames, Step
+
+if TYPE_CHECKING:
+    from eco_core.protocols import Stage
+
+_ATTRIBUTES = {"encoder": "encoder", "objective": "objective", "cluster_head": "head", "strategy": "strategy"}
+
+
+class NotBuiltError(CompositionError, AttributeError):
+    """A composition was asked for something that exists only when the width of its graph is known."""
+
+
+class Composition(ClusteringModel):
+    """An encoder, a cluster head, a strategy and an objective, as one module.
+
+    Made by `eco_core.compose`. Parts given by name or class are made when the graph is known (`build`, or `fit`), and
+    made anew from the seed at every `fit`; parts given as instances are trained in place. Assigning ``encoder``,
+    ``objective`` or ``cluster_head`` swaps the part.
+
+    Attributes:
+        labels_: The cluster of every node after `fit`: (num_nodes,), int64.
+        confidence_: How sure each is: (num_nodes,), float32 in [0, 1].
+        embedding_: (num_nodes, width), float32.
+        metrics_: Figures of the clustering, as fractions.
+        history_: One row per epoch.
+        seconds_: Wall-clock seconds of training and clustering.
+        notes_: Sentences that a user should read.
+    """
+
+    embedding_: Tensor
+    labels_: Tensor
+    confidence_: Tensor
+    metrics_: dict[str, float]
+    history_: History
+
+    def __init__(self, plan: Plan) -> None:
+        super().__init__()
+        self._plan = plan
+        self._graph_facts: dict[str, int] = {}
+        self._prepared: dict[str, Mapping[str, Any]] = {}
+        self._prepared_for: Any = None
+        self._loaded: Any = None
+        self.node_ids_: list[str] | None = None
+        self.seconds_: dict[str, float] = {}
+        self.notes_ = list(plan.notes)
+
+    # ------------------------------------------------------------------------------------------------- building
+
+    @property
+    def is_built(self) -> bool:
+        """Whether the parts exist."""
+        return bool(self._graph_facts)
+
+    @property
+    def plan(self) -> Plan:
+        """The checked plan that this model is made from."""
+        return self._plan
+
+    @property
+    def spec(self) -> dict[str, Any]:
+        """The resolved spec, as plain data; the number of clusters is a number as soon as it is known."""
+        resolved = self._plan.resolved()
+        resolved["clusters"] = self.n_clusters or resolved["clusters"]
+        return resolved
+
+    @property
+    def graph_facts(self) -> Mapping[str, int]:
+        """What the parts were built for: ``in_channels``, ``num_nodes`` and, where known, ``n_clusters``."""
+        return self._graph_facts
+
+    @property
+    def n_clusters(self) -> int | None:
+        """The number of clusters asked for; None where no part needs it."""
+        return self._graph_facts.get("n_clusters") or None
+
+    def build(
+        self,
+        graph: Any = None,
+        *,
+        in_channels: int | None = None,
+        num_nodes: int | None = None,
+    ) -> Composition:
+        """Makes the parts, for a graph or for a width.
+
+        Args:
+            graph: A ``torch_geometric.data.Data``.
+            in_channels: Feature width, where no graph is given.
+            num_nodes: Number of nodes, where no graph is given and a part asks for it.
+
+        Raises:
+            CompositionError: If parts turn out not to fit: too many clusters, widths that differ, wrong outputs.
+        """
+        with seeded(self._plan.spec.seed):
+            self._build(graph if graph is not None else _example_graph(in_channels, num_nodes), graph is not None)
+        return self
+
+    def _build(self, graph: Any, is_real: bool = True) -> None:
+        plan = self._plan
+        facts: dict[str, int] = {"in_channels": int(graph.x.shape[1]), "num_nodes": int(graph.num_nodes)}
+        clusters = self._number_of_clusters(graph if is_real else None)
+        if clusters is not None:
+            facts["n_clusters"] = clusters
+        names = {**facts, "seed": plan.spec.seed, "random_state": plan.spec.seed}
+        self._graph_facts = facts
+        self._prepared, self._prepared_for = {}, None
+        device = graph.edge_index.device
+        self._install("objective", None)
+        self._install("cluster_head", None)
+        self._install("encoder", plan.part("encoder").build(names).to(device))
+        if plan.objective_by_default and not any(p.requires_grad for p in self.encoder.parameters()):
+            plan.parts["objective"] = None
+        width = self._width(graph, "the encoder")
+        objective = plan.parts["objective"]
+        if objective is not None:
+            self._install("objective", objective.build({**names, "n_features": width}).to(device))
+            if callable(getattr(self.objective, "embed", None)):
+                width = self._width(graph, "the objective's embed")
+        head = plan.part("head")
+        self._install("cluster_head", head.build({**names, "n_features": width}).to(device))
+        _check_width(head, self.cluster_head, width)
+        object.__setattr__(self, "strategy", plan.part("strategy").build(names))
+        self._check_trainable()
+
+    def _install(self, attribute: str, module: nn.Module | None) -> None:
+        """Sets a part without taking it for a user's swap."""
+        self.__dict__.pop(attribute, None)
+        nn.Module.__setattr__(self, attribute, module)
+
+    def _number_of_clusters(self, graph: Any) -> int | None:
+        wanted = needs_clusters(self._plan)
+        clusters = self._plan.spec.clusters
+        if clusters == "auto":
+            clusters = getattr(graph, "n_classes", None)
+            if clusters is not None and wanted:
+                note = f"{clusters} clusters: the declared number of classes of data set '{getattr(graph, 'name', '')}'."
+                self.notes_ = list(dict.fromkeys([*self.notes_, note]))
+        if clusters is None:
+            if wanted:
+                raise CompositionError(
+                    Problem(
+                        "ECO207",
+                        f"{wanted[0]} needs the number of clusters, and the data declares none.",
+                        "Give --clusters K (clusters=K in Python). To choose K, compare the modularity of a few values, "
+                        "or ask how many groups you could act on.",
+                    )
+                )
+            return None
+        if graph is not None and wanted and clusters > graph.num_nodes:
+            raise CompositionError(
+                Problem(
+                    "ECO207",
+                    f"{clusters} clusters were asked for, but the graph has {graph.num_nodes} nodes.",
+                    f"Use --clusters with a number from 1 to {graph.num_nodes}.",
+                )
+            )
+        return int(clusters)
+
+    def _width(self, graph: Any, who: str) -> int:
+        """The width of the embedding, by running the encoder once without gradients."""
+        try:
+            z = self._infer(graph, lambda step: step.z)
+        except EcoError:
+            raise
+        except Exception as error:
+            part = self._plan.part("encoder")
+            raise CompositionError(
+                Problem(
+                    "ECO209",
+                    f"{part} failed on the graph: {type(error).__name__}: {error}",
+                    "Its forward gets the arguments that it names: x (num_nodes, in_channels), edge_index (2, num_edges).",
+                )
+            ) from error
+        if not isinstance(z, Tensor) or z.dim() != 2 or z.shape[0] != graph.num_nodes or not z.is_floating_point():
+            found = f"a tensor of shape {tuple(z.shape)}" if isinstance(z, Tensor) else type(z).__name__
+            raise CompositionError(
+                Problem(
+                    "ECO209",
+                    f"{who} returned {found} for a graph of {graph.num_nodes} nodes; an embedding is a float tensor of "
+                    "shape (num_nodes, width).",
+                    "Return one row per node; wrap a module that returns more than that.",
+                )
+            )
+        return int(z.shape[1])
+
+    def _check_trainable(self) -> None:
+        trains_head = getattr(self.strategy, "trains_head", False)
+        if self.objective is None and not trains_head and any(p.requires_grad for p in self.encoder.parameters()):
+            from eco_core.plan import untrained_encoder
+
+            plan = self._plan
+            raise CompositionError(untrained_encoder(plan, plan.part("strategy"), plan.part("encoder")))
+
+    def __getattr__(self, name: str) -> Any:
+        if name in _ATTRIBUTES and not self.__dict__.get("_graph_facts"):
+            raise NotBuiltError(_not_built(name))
+        if name in ("labels_", "confidence_", "embedding_", "metrics_", "history_"):
+            raise NotBuiltError(
+                Problem("ECO208", f"{name} exists after fit; this composition is not fitted.", "Call fit(data) first.")
+            )
+        return super().__getattr__(name)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name in _ATTRIBUTES and "_plan" in self.__dict__:
+            self._swap(name, value)
+            return
+        super().__setattr__(name, value)
+
+    def _swap(self, attribute: str, value: Any) -> None:
+        """Puts an instance in the place of a part, in the model and in its plan."""
+        kind = _ATTRIBUTES[attribute]
+        if value is None and kind == "objective":
+            part = None
+        elif isinstance(value, (str, type, Mapping)):
+            raise TypeError(
+                f"{attribute} was set to {value!r}; assign an instance, or compose anew with {kind}={value!r}."
+            )
+        else:
+            cls = type(value)
+            label = f"<{cls.__module__}.{cls.__qualname__}>"
+            part = Part(kind, label, "given from Python", value, registered=False)
+        swapped = copy.copy(self._plan)
+        swapped.parts = {**self._plan.parts, kind: part}
+        swapped.objective_by_default = self._plan.objective_by_default and kind != "objective"
+        problems = check_parts(swapped)
+        if problems:
+            raise CompositionError(*problems)
+        object.__setattr__(self, "_plan", swapped)
+        if kind == "strategy":
+            object.__setattr__(self, "strategy", value)
+        elif self.is_built:
+            self._install(attribute, value)
+        self._prepared.pop(kind, None)
+
+    def named_parameters(self, *args: Any, **kwargs: Any) -> Iterator[tuple[str, nn.Parameter]]:
+        """As in `torch.nn.Module`; raises before the parts are built."""
+        if not self.is_built:
+            raise NotBuiltError(_not_built("parameters"))
+        return super().named_parameters(*args, **kwargs)
+
+    # -------------------------------------------------------------------------------------------- names and losses
+
+    def step_of(self, data: Any, epoch: int = 0) -> Step:
+        """Returns the names that the parts' calls may ask for on a graph."""
+        graph = self._readable(data)
+        self._prepare(graph, data)
+        return Step(graph, epoch, self._encode, self._embedding_of)
+
+    def _readable(self, graph: Any) -> Any:
+        """The graph with dense features, where the encoder cannot read sparse ones."""
+        x = getattr(graph, "x", None)
+        if not isinstance(x, Tensor) or x.layout == torch.strided or getattr(self.encoder, "supports_sparse_x", False):
+            return graph
+        dense = copy.copy(graph)
+        dense.x = x.to_dense()
+        return dense
+
+    def _prepare(self, graph: Any, original: Any) -> None:
+        """Runs the parts' ``prepare`` once for each graph; batches (which have ``n_id``) use the whole graph's."""
+        if hasattr(graph, "n_id"):
+            return
+        if self._prepared_for is None or self._prepared_for() is not original:
+            self._prepared_for, self._prepared = weakref.ref(original), {}
+        for kind, module in self._parts():
+            if kind not in self._prepared:
+                prepares = callable(getattr(module, "prepare", None))
+                self._prepared[kind] = dict(call(module.prepare, Step(graph))) if prepares else {}
+
+    def _parts(self) -> list[tuple[str, nn.Module]]:
+        modules = (("encoder", "encoder"), ("objective", "objective"), ("head", "cluster_head"))
+        return [(kind, m) for kind, attribute in modules if (m := self._modules.get(attribute)) is not None]
+
+    def _names(self, kind: str, step: Step, **replaced: Any) -> Mapping[str, Any]:
+        extra = {**self._prepared.get(kind, {}), **replaced}
+        return ExtendedNames(step, extra) if extra else step
+
+    def _encode(self, graph: Any) -> Tensor:
+        return call(self.encoder, self._names("encoder", Step(self._readable(graph))))
+
+    def _embedding_of(self, step: Step) -> Tensor:
+        if callable(getattr(self.objective, "embed", None)):
+            return call(self.objective.embed, self._names("objective", step))
+        return step.encode(step.graph)
+
+    def _head_view(self, z: Tensor) -> Tensor:
+        """The embedding as the head sees it: of unit length where k-means computes or places its centres."""
+        head = self.cluster_head
+        has_centers = hasattr(head, "fit") or hasattr(head, "reset_cluster_centers")
+        return F.normalize(z, dim=-1) if self._plan.spec.normalize_embeddings and has_centers else z
+
+    def _as_step(self, data: Any, epoch: int = 0) -> Step:
+        return data if isinstance(data, Step) else self.step_of(data, epoch)
+
+    def objective_loss(self, step: Any) -> LossOutput:
+        """The loss of the objective, named after it in the history.
+
+        Args:
+            step: A `Step`, or a graph.
+        """
+        step = self._as_step(step)
+        part = self._plan.parts["objective"]
+        assert part is not None
+        value = call(self.objective, self._names("objective", step))
+        return LossOutput.of(value, str(part)).named(_column(part))
+
+    def head_loss(self, step: Any) -> LossOutput:
+        """The loss of the cluster head, named after it in the history.
+
+        Args:
+            step: A `Step`, or a graph.
+        """
+        step = self._as_step(step)
+        part = self._plan.part("head")
+        names = self._names("head", step, z=self._head_view(step.z))
+        return LossOutput.of(call(self.cluster_head, names), str(part)).named(_column(part))
+
+    def adversary_loss(self, step: Any) -> LossOutput:
+        """The loss of the objective's adversary.
+
+        Args:
+            step: A `Step`, or a graph.
+        """
+        step = self._as_step(step)
+        return LossOutput.of(call(self.objective.adversary_loss, self._names("objective", step)), "adversary_loss")
+
+    def stages(self) -> tuple[Stage, ...]:
+        """The stages of the strategy for this model."""
+        return tuple(self.strategy.stages(self))
+
+    def loss(self, step: Any, stage: str | None = None) -> LossOutput:
+        """The loss of a stage's main update; by default the last stage's.
+
+        Args:
+            step: A `Step`, or a graph.
+            stage: Name of the stage.
+        """
+        stages = {candidate.name: candidate for candidate in self.stages()}
+        if not stages:
+            raise CompositionError(
+                Problem("ECO205", "This composition trains nothing: it has no stage.", "Call fit_predict(data).")
+            )
+        if stage is not None and stage not in stages:
+            raise ValueError(f"There is no stage {stage!r}; the strategy has: {', '.join(stages)}.")
+        chosen = stages[stage] if stage is not None else list(stages.values())[-1]
+        return LossOutput.of(call(chosen.updates[0].loss, self._as_step(step)))
+
+    def begin_epoch(self, step: Step, modules: Iterable[nn.Module]) -> None:
+        """Calls ``on_epoch`` of the parts that are being trained; they share the step's embedding."""
+        trained = {id(module) for module in modules}
+        for kind, module in self._parts():
+            if not callable(getattr(module, "on_epoch", None)) or not trained & {id(module), id(self)}:
+                continue
+            # Within the step's own graph, not under no_grad: the loss differentiates through the same embedding.
+            z = step.z.detach()
+            with torch.no_grad():
+                call(module.on_epoch, self._names(kind, step, z=self._head_view(z) if kind == "head" else z))
+
+    # ------------------------------------------------------------------------------------------------- inference
+
+    def forward(self, data: Any) -> Tensor:
+        """Returns the cluster of every node of a graph: (num_nodes,), int64."""
+        return self._cluster(self._as_step(data), soft=False)
+
+    def embed(self, data: Any, edge_index: Tensor | None = None, edge_weight: Tensor | None = None) -> Tensor:
+        """Returns the embeddings (num_nodes, width) of a graph, or of features and edges.
+
+        Args:
+            data: A ``torch_geometric.data.Data``, a `Step`, or features (num_nodes, in_channels).
+            edge_index: (2, num_edges), where ``data`` is features.
+            edge_weight: (num_edges,), where ``data`` is features.
+        """
+        if edge_index is not None:
+            from torch_geometric.data import Data
+
+            data = Data(x=data, edge_index=edge_index, edge_weight=edge_weight)
+        return self._as_step(data).z
+
+    def infer_full(self, data: Any) -> Tensor:
+        """Returns the cluster of every node of a graph without training: (num_nodes,), int64."""
+        return self._infer(data, lambda step: self._cluster(step, soft=False))
+
+    def cluster(self, data: Any = None, soft: bool = False) -> Tensor:
+        """Returns clusters: labels (num_nodes,), or with ``soft`` assignments (num_nodes, n_clusters).
+
+        Args:
+            data: A graph; None: the graph of the last `fit`.
+            soft: Whether probabilities are wanted.
+        """
+        if data is not None:
+            return self._infer(data, lambda step: self._cluster(step, soft=soft))
+        if not soft:
+            return self.labels_
+        z = self.embedding_.to(next((p.device for p in self.parameters()), self.embedding_.device))
+        return call(self.cluster_head.cluster, {"z": self._head_view(z)}, soft=True).detach().cpu()
+
+    def _cluster(self, step: Step, soft: bool) -> Tensor:
+        names = self._names("head", step, z=self._head_view(step.z))
+        out = call(self.cluster_head.cluster, names, soft=soft)
+        nodes = step.graph.num_nodes
+        dims = 2 if soft else 1
+        if not isinstance(out, Tensor) or out.dim() != dims or out.shape[0] != nodes:
+            found = f"a tensor of shape {tuple(out.shape)}" if isinstance(out, Tensor) else type(out).__name__
+            expected = "(num_nodes, n_clusters)" if soft else "(num_nodes,)"
+            raise CompositionError(
+                Problem(
+                    "ECO209",
+                    f"{self._plan.part('head')} returned {found} from cluster(z, soft={soft}) for {nodes} nodes; "
+                    f"expected shape {expected}.",
+                    "Return one entry per node.",
+                )
+            )
+        return out if soft else out.long()
+
+    def _confidence(self, step: Step) -> Tensor:
+        if callable(getattr(self.cluster_head, "confidence", None)):
+            return call(self.cluster_head.confidence, self._names("head", step, z=self._head_view(step.z)))
+        return self._cluster(step, soft=True).max(dim=1).values
+
+    def initialize_cluster_centers(
+        self, data: Any, train_idx: Tensor | None = None, method: str = "kmeans", seed: int | None = None
+    ) -> None:
+        """Places the head's centres by k-means on the current embeddings, as the head sees them.
+
+        Args:
+            data: A graph.
+            train_idx: Only these nodes are used; default all.
+            method: ``"kmeans"``, the only one.
+            seed: Seed of k-means; default the spec's.
+        """
+        if method != "kmeans":
+            raise ValueError(f"method is {method!r}; cluster centres are initialised by 'kmeans' only.")
+        z = self._infer(data, lambda step: self._head_view(step.z))
+        chosen = z if train_idx is None else z[train_idx]
+        place_centers(self.cluster_head, chosen, self._plan.spec.seed if seed is None else seed, self.n_clusters)
+
+    # --------------------------------------------------------------------------------------------------- whole runs
+
+    def fit(  # type: ignore[override]
+        self,
+        data: Any,
+        *,
+        device: str = "auto",
+        callbacks: Sequence[Callback] = (),
+        checkpoint: Path | None = None,
+        resume: Path | None = None,
+    ) -> Composition:
+        """Trains and clusters a graph.
+
+        Args:
+            data: A name, a path, a PyG ``Data`` or ``(x, edge_index)``.
+            device: ``auto``, ``cpu`` or ``cuda``.
+            callbacks: Told what happens in training.
+            checkpoint: Where the engine writes its state.
+            resume: A checkpoint of the same spec and graph to go on from.
+
+        Returns:
+            The model itself, with ``labels_``, ``embedding_``, ``metrics_`` and ``history_``.
+        """
+        from eco_core.engine.devices import make_fabric
+        from eco_core.engine.train import train
+        from eco_core.metrics.evaluate import evaluate_clustering
+
+        graph = self.load_graph(data)
+        fabric = make_fabric(device, self._plan.spec.train.precision)
+        with seeded(self._plan.spec.seed):
+            start = time.perf_counter()
+            placed = copy.copy(graph).to(fabric.device)
+            self._build(placed)
+            placed = self._readable(placed)
+            self.history_ = train(
+                self,
+                placed,
+                self.stages(),
+                seed=None,
+                fabric=fabric,
+                callbacks=callbacks,
+                checkpoint=checkpoint,
+                resume=resume,
+            )
+            trained = time.perf_counter()
+            self._finish(placed)
+            self.seconds_ = {"train": trained - start, "cluster": time.perf_counter() - trained}
+        self.node_ids_ = getattr(graph, "node_ids", None)
+        self.metrics_ = evaluate_clustering(self._plan.registry, graph, self.labels_, self.embedding_)
+        return self
+
+    def fit_predict(self, data: Any, **options: Any) -> Tensor:  # type: ignore[override]
+        """Fits (see `fit`) and returns the cluster of every node: (num_nodes,), int64."""
+        return self.fit(data, **options).labels_
+
+    def load_graph(self, data: Any = None) -> Any:
+        """Loads and prepares a graph as the spec's ``data`` says.
+
+        Args:
+            data: What `eco_core.load_graph` takes; None: what the spec names. A graph in memory is prepared, too, unless
+                this method loaded it.
+
+        Returns:
+            A ``torch_geometric.data.Data``.
+        """
+        from eco_core.data.load import load_graph
+
+        spec = self._plan.spec.data
+        if data is None:
+            data = spec.name
+        elif self._loaded is not None and self._loaded() is data:
+            return data
+        options: dict[str, Any] = {"undirected": spec.undirected, "normalize_features": spec.normalize_features}
+        name = str(data) if isinstance(data, (str, Path)) else "<in memory>"
+        own = (spec.model_extra or {}) if name == spec.name else {}
+        graph = load_graph(data, spec.root, registry=self._plan.registry, **options, **own)
+        if name != spec.name:
+            changed = copy.copy(self._plan)
+            changed.spec = self._plan.spec.model_copy(update={"data": type(spec)(name=name, root=spec.root, **options)})
+            self._plan = changed
+        self._loaded = weakref.ref(graph)
+        return graph
+
+    def check_graph(self, graph: Any) -> None:
+        """Finds what can be known to be wrong with a graph before anything is trained.
+
+        Raises:
+            CompositionError: ECO207, if the number of clusters is unknown or larger than that of nodes.
+        """
+        self._number_of_clusters(graph)
+
+    @torch.no_grad()
+    def _finish(self, graph: Any) -> None:
+        """Clusters the final embeddings."""
+        self.eval()
+        step = self.step_of(graph)
+        names = self._names("head", step, z=self._head_view(step.z))
+        if callable(getattr(self.cluster_head, "fit", None)):
+            call(self.cluster_head.fit, names)
+        elif not getattr(self.strategy, "trains_head", False) and is_differentiable(self.cluster_head):
+            self.initialize_cluster_centers(graph)
+        self.labels_ = self._cluster(step, soft=False).cpu()
+        self.confidence_ = self._confidence(step).float().cpu()
+        self.embedding_ = step.z.detach().float().cpu()
+
+    def save(self, folder: str | Path, force: bool = False) -> Path:
+        """Writes the fitted model as a run folder, as `eco compose` does.
+
+        Args:
+            folder: Where to; an existing folder with files in it is refused.
+            force: Whether an existing run there is replaced.
+        """
+        from eco_core.report.run_folder import claim_folder, write_run
+
+        path = claim_folder(Path(folder), force)
+        write_run(path, self)
+        return path
+
+
+def _not_built(name: str) -> Problem:
+    return Problem(
+        "ECO208",
+        f"{name} was asked for, but this composition is not built: the width of its graph is not known yet.",
+        "Call fit(data), or compose(..., data=...) or compose(..., in_channels=...).",
+    )
+
+
+def _column(part: Part) -> str:
+    """The column of a part in the history: its short name."""
+    return part.label.strip("<>").rpartition(".")[2].rpartition(":")[2]
+
+
+def _check_width(part: Part, head: Any, width: int) -> None:
+    """Finds a head instance that was made for another width, before its matrix product fails."""
+    declared = getattr(head, "n_features", None)
+    if part.is_instance and isinstance(declared, int) and declared != width:
+        raise CompositionError(
+            Problem(
+                "ECO209",
+                f"{part} was made for n_features={declared}, but the embedding has width {width}.",
+                f"Make it with n_features={width}, or give the class and let it be made.",
+            )
+        )
+
+
+def _example_graph(in_channels: int | None, num_nodes: int | None) -> Any:
+    """A ring with features, to learn the width of an encoder that is built without a graph."""
+    from torch_geometric.data import Data
+
+    if in_channels is None:
+        raise CompositionError(_not_built("build"))
+    nodes = max(num_nodes or 8, 2)
+    source = torch.arange(nodes)
+    ring = torch.stack([source, (source + 1) % nodes])
+    graph = Data(x=torch.rand(nodes, in_channels), edge_index=torch.cat([ring, ring.flip(0)], dim=1))
+    graph.num_nodes = nodes
+    return graph
+
+
+def compose(
+    spec: Mapping[str, Any] | str | Path | None = None,
+    *,
+    recipe: str | None = None,
+    encoder: Any = None,
+    head: Any = None,
+    strategy: Any = None,
+    objective: Any = "auto",
+    clusters: int | str | None = None,
+    epochs: int | None = None,
+    seed: int | None = None,
+    normalize_embeddings: bool | None = None,
+    train: Mapping[str, Any] | None = None,
+    data: Any = None,
+    in_channels: int | None = None,
+    overrides: Iterable[str] = (),
+    registry: Registry | None = None,
+) -> Composition:
+    """Composes a clustering model from parts and checks that they fit.
+
+    Parts are names, classes, instances, or mappings ``{"name": name or class, parameter: value}``.
+
+    Args:
+        spec: A spec as a mapping, or the path of a ``spec.yaml``; the other arguments change it.
+        recipe: Name of a recipe to start from.
+        encoder: Turns the graph into embeddings; default ``identity``.
+        head: Turns embeddings into clusters; default ``kmeans``.
+        strategy: ``decoupled`` (default) or ``joint``.
+        objective: What trains the encoder; ``auto`` chooses, None is none.
+        clusters: How many; default the data set's declared number of classes.
+        epochs: Of every stage.
+        seed: Of everything random in training.
+        normalize_embeddings: Whether embeddings are L2-normalised for k-means and heads whose centres it places.
+        train: ``batch`` and ``precision``.
+        data: A graph to build for at once: a name, a path, PyG ``Data`` or ``(x, edge_index)``.
+        in_channels: A feature width to build for at once.
+        overrides: ``"head.alpha=2.0"``, as with ``--set``.
+        registry: Where names are looked up; default all installed plugins.
+
+    Returns:
+        A `Composition`; call ``fit_predict(data)``.
+
+    Raises:
+        CompositionError: With all problems at once.
+    """
+    from eco_core.run import read_spec
+
+    registry = registry or Registry.discover()
+    notes: list[str] = []
+    flags: dict[str, Any] = {
+        "encoder": encoder,
+        "head": head,
+        "strategy": strategy,
+        "clusters": clusters,
+        "seed": seed,
+        "normalize_embeddings": normalize_embeddings,
+        "train": train,
+        "data": str(data) if isinstance(data, (str, Path)) else None,
+    }
+    flags = {key: value for key, value in flags.items() if value is not None}
+    if not (isinstance(objective, str) and objective == "auto"):
+        flags["objective"] = objective
+    layers = assemble(
+        registry,
+        notes,
+        recipe=recipe,
+        spec=read_spec(spec),
+        flags=flags,
+        epochs=epochs,
+        overrides=overrides,
+    )
+    model = Composition(make_plan(layers, registry, notes))
+    if data is not None:
+        model.build(model.load_graph(data))
+    elif in_channels is not None:
+        model.build(in_channels=in_channels)
+    return model
+
+
+__all__ = ["Composition", "NotBuiltError", "compose"]
+

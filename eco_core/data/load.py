@@ -1,0 +1,221 @@
+"""One function that turns whatever a user has into a checked graph."""
+
+from __future__ import annotations
+
+import copy
+import inspect
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+import torch
+from torch import Tensor
+from torch_geometric.data import Data
+from torch_geometric.utils import to_undirected
+
+from eco_core.data.source import default_root, is_path
+from eco_core.data.validate import add_notes, convert_graph, counted, describe_structure
+from eco_core.errors import DataError, Problem, SpecError, did_you_mean
+from eco_core.hookspecs import Dataset
+
+if TYPE_CHECKING:
+    from eco_core.registry import Registry
+
+__all__ = ["default_root", "load_graph"]
+
+_NORMALIZATIONS = ("none", "row")
+
+
+def load_graph(
+    source: str | Path | Data | tuple[Any, ...],
+    root: str | Path | None = None,
+    *,
+    undirected: bool = True,
+    normalize_features: str = "none",
+    registry: Registry | None = None,
+    **parameters: Any,
+) -> Data:
+    """Loads a graph by name, from a file, or from what is already in memory, and checks it.
+
+    Args:
+        source: The name of a registered data set; a file or folder (see `eco_core.data.formats`); a PyG ``Data``; or a
+            tuple ``(x, edge_index)`` or ``(x, edge_index, y)`` of tensors or arrays. A string is a path if it exists,
+            has a separator or has a known suffix, else a name. What is given is never modified.
+        root: Folder of downloaded data sets; by default `default_root`. Only named data sets use it.
+        undirected: Whether to add the missing reverse of every edge and to merge duplicates. Where duplicates or the
+            two directions of an edge differ in weight, the largest weight is kept: an edge listed twice, once in each
+            direction, is the same edge and not one of twice the weight.
+        normalize_features: ``"none"``, or ``"row"``: divide every row of ``x`` by the sum of its absolute values (for
+            bags of words simply the sum). Rows of zeros stay zero; sparse features stay sparse.
+        registry: Where names are looked up; by default what is installed.
+        **parameters: Parameters of the data set or of the file's reader.
+
+    Returns:
+        A graph as `eco_core.data.validate.validate_graph` describes it. ``n_classes`` is the declared number of
+        classes, never counted from ``y``; ``notes`` says what was found and changed.
+
+    Raises:
+        SpecError: ECO101 unknown name, ECO103 unknown parameter, ECO104 invalid value, ECO105 missing parameter.
+        DataError: ECO301 no such file, ECO302 unreadable file, ECO303 invalid graph, ECO304 download impossible.
+    """
+    if normalize_features not in _NORMALIZATIONS:
+        suggestion = did_you_mean(str(normalize_features), _NORMALIZATIONS)
+        raise SpecError(
+            Problem("ECO104", f"normalize_features is {normalize_features!r}; expected 'none' or 'row'.", suggestion)
+        )
+    if isinstance(source, (str, Path)):
+        if is_path(source):
+            data = _from_path(Path(source), parameters)
+        else:
+            data = _from_name(str(source), root, registry, parameters)
+    else:
+        data = _from_memory(source)
+        if parameters:
+            names = ", ".join(repr(name) for name in parameters)
+            raise SpecError(
+                Problem(
+                    "ECO103",
+                    f"A graph in memory has no parameters; {names} was given.",
+                    "Parameters belong to named data sets and to files.",
+                )
+            )
+    graph = convert_graph(data)
+    if undirected:
+        graph = _make_undirected(graph)
+    add_notes(graph, describe_structure(graph))
+    if normalize_features == "row":
+        graph.x, zero_rows = _normalize_rows(graph.x)
+        add_notes(graph, ["features divided by row sums" + (f", {zero_rows:,} rows are zero" if zero_rows else "")])
+    return graph
+
+
+def _from_memory(source: Any) -> Data:
+    if isinstance(source, Data):
+        return source
+    if isinstance(source, (tuple, list)):
+        if len(source) in (2, 3):
+            # Arrays that cannot be used are reported by the checks, with all other problems.
+            return Data(**dict(zip(("x", "edge_index", "y"), source, strict=False)))
+        raise SpecError(
+            Problem(
+                "ECO104",
+                f"The graph is a tuple of {len(source)} entries; expected (x, edge_index) or (x, edge_index, y).",
+                "For edge weights, node ids or declared classes, give a torch_geometric.data.Data.",
+            )
+        )
+    raise SpecError(
+        Problem(
+            "ECO104",
+            f"Cannot read a graph from a {type(source).__name__}.",
+            "Give a data set's name, a path, a torch_geometric.data.Data, or (x, edge_index).",
+        )
+    )
+
+
+def _from_path(path: Path, parameters: dict[str, Any]) -> Data:
+    from eco_core.data.formats import reader_for
+
+    path = path.expanduser()
+    reader = reader_for(path)
+    return reader(path, **_checked_parameters(reader, parameters, provided=("path",)))
+
+
+def _from_name(name: str, root: str | Path | None, registry: Registry | None, parameters: dict[str, Any]) -> Data:
+    if registry is None:
+        from eco_core.registry import Registry
+
+        registry = Registry.discover()
+    entry = registry.find("dataset", name)
+    dataset = cast(Dataset, entry.item)
+    loader = entry.load()
+    arguments = _checked_parameters(loader, parameters, provided=("root",))
+    if "root" in inspect.signature(loader).parameters:
+        arguments["root"] = default_root() if root is None else Path(root).expanduser()
+    data = loader(**arguments)
+    if not isinstance(data, Data):
+        raise DataError(
+            Problem(
+                "ECO303",
+                f"The loader of data set {dataset.name!r} ({dataset.target}) returned a {type(data).__name__}; "
+                "expected a torch_geometric.data.Data.",
+                "This is a mistake in the plugin that provides the data set.",
+            )
+        )
+    graph = copy.copy(data)
+    if graph.get("n_classes") is None:
+        graph.n_classes = dataset.classes
+    graph.name = data.get("name") or dataset.name
+    return graph
+
+
+def _checked_parameters(
+    function: Callable[..., Any], given: dict[str, Any], provided: tuple[str, ...]
+) -> dict[str, Any]:
+    """Checks the user's parameters of a loader or reader against its signature; returns them with their defaults."""
+    import pydantic
+
+    from eco_core.inject import parameter_model
+    from eco_core.specs import problems_of
+
+    model = parameter_model(function, provided)
+    try:
+        return model.model_validate(given).values()
+    except pydantic.ValidationError as error:
+        raise SpecError(*problems_of(error, model, "data")) from error
+
+
+def _make_undirected(graph: Data) -> Data:
+    """Adds missing reverse edges and merges duplicates, keeping the largest weight; says so in the notes."""
+    edge_index, weight = graph.edge_index, graph.get("edge_weight")
+    num_nodes = int(graph.x.shape[0])
+    before = int(edge_index.shape[1])
+    if before == 0:
+        return graph
+    distinct = int((edge_index[0] * num_nodes + edge_index[1]).unique().numel())
+    if weight is None:
+        symmetric, symmetric_weight = to_undirected(edge_index, num_nodes=num_nodes), None
+    else:
+        symmetric, symmetric_weight = to_undirected(edge_index, weight, num_nodes=num_nodes, reduce="max")
+    after = int(symmetric.shape[1])
+    notes = []
+    if distinct < before:
+        notes.append(f"{counted(before - distinct, 'duplicate edge')} merged")
+    if after > distinct:
+        notes.append(f"made undirected: {distinct:,} edges became {after:,}")
+    if symmetric_weight is not None and _raises_a_weight(edge_index, weight, symmetric, symmetric_weight, num_nodes):
+        notes.append("where an edge had several weights, the largest is kept")
+    if before == after and not notes:
+        # Nothing to do: the order of the user's edges is kept.
+        return graph
+    # Other attributes of the edges would no longer match them.
+    kept = {"x", "y", "edge_index", "edge_weight"}
+    for key, value in list(graph.to_dict().items()):
+        if isinstance(value, Tensor) and key not in kept and graph.is_edge_attr(key):
+            del graph[key]
+            notes.append(f"edge attribute {key!r} dropped because the edges changed (weights belong in edge_weight)")
+    graph.edge_index, graph.edge_weight = symmetric, symmetric_weight
+    add_notes(graph, notes)
+    return graph
+
+
+def _raises_a_weight(
+    edge_index: Tensor, weight: Tensor, symmetric: Tensor, symmetric_weight: Tensor, num_nodes: int
+) -> bool:
+    # `symmetric` is sorted by row and column, so its keys can be searched.
+    keys = symmetric[0] * num_nodes + symmetric[1]
+    positions = torch.searchsorted(keys, edge_index[0] * num_nodes + edge_index[1])
+    return bool((symmetric_weight[positions] > weight).any())
+
+
+def _normalize_rows(x: Tensor) -> tuple[Tensor, int]:
+    """Divides rows by the sums of their absolute values; returns the result and the number of rows of zeros."""
+    if x.is_sparse:
+        rows, values = x.indices()[0], x.values()
+        sums = values.new_zeros(x.shape[0]).index_add_(0, rows, values.abs())
+        divisor = torch.where(sums > 0, sums, torch.ones_like(sums))
+        scaled = torch.sparse_coo_tensor(
+            x.indices(), values / divisor[rows], x.shape, is_coalesced=True, check_invariants=False
+        )
+        return scaled, int((sums == 0).sum())
+    sums = x.abs().sum(1, keepdim=True)
+    return x / torch.where(sums > 0, sums, torch.ones_like(sums)), int((sums == 0).sum())

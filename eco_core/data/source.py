@@ -1,0 +1,42 @@
+"""What a ``--data`` argument means, and where data sets are kept. Light: no torch."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+KNOWN_SUFFIXES = (".npz", ".pt", ".csv")
+"""Suffixes of the files that `eco_core.data.formats` reads."""
+
+
+def is_path(source: str | Path) -> bool:
+    """Says whether a source is a file or folder rather than the name of a registered data set.
+
+    Args:
+        source: What the user wrote.
+
+    Returns:
+        True for a `Path`, and for a string that exists in the file system, has a path separator, starts with ``~``, or
+        has a known suffix (``.npz``, ``.pt``, ``.csv``).
+    """
+    if isinstance(source, Path):
+        return True
+    if not source:
+        return False
+    if any(separator in source for separator in {"/", os.sep, os.altsep or os.sep}) or source.startswith("~"):
+        return True
+    return source.lower().endswith(KNOWN_SUFFIXES) or Path(source).exists()
+
+
+def default_root() -> Path:
+    """The folder of downloaded data sets when ``--data-root`` is not given.
+
+    Returns:
+        The environment variable ``ECO_DATA_ROOT`` if it is set, else ``eco/data`` in the user's cache folder.
+    """
+    configured = os.environ.get("ECO_DATA_ROOT", "")
+    if configured:
+        return Path(configured).expanduser()
+    import platformdirs
+
+    return Path(platformdirs.user_cache_dir()) / "eco" / "data"

@@ -1,0 +1,295 @@
+"""The one training loop: stages, epochs, alternating updates, early stopping, checkpoints."""
+
+from __future__ import annotations
+
+import copy
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import lightning_fabric
+import torch
+from torch import Tensor, nn
+
+from eco_core.bases import LossOutput, TrainableModel, mean_loss
+from eco_core.engine.callbacks import Callback
+from eco_core.engine.checkpoints import load_checkpoint, save_checkpoint
+from eco_core.engine.devices import make_fabric
+from eco_core.engine.history import History
+from eco_core.engine.seeding import generator_states, restore_generators, seeded
+from eco_core.errors import Problem, TrainingError
+from eco_core.inject import call, describe
+from eco_core.protocols import Stage, Update
+from eco_core.specs import OptimizerSpec
+
+_DRAIN_EVERY = 10  # Epochs between two looks at the losses on an accelerator: each look waits for the device.
+
+
+@dataclass
+class _Best:
+    """The best epoch of a stage so far."""
+
+    row: dict[str, Any] | None = None
+    weights: dict[str, Tensor] = field(default_factory=dict)
+    since: int = 0  # Epochs without a lower loss.
+
+
+def train(
+    model: TrainableModel,
+    graph: Any,
+    stages: Iterable[Stage],
+    *,
+    seed: int | None = 0,
+    device: str = "auto",
+    fabric: lightning_fabric.Fabric | None = None,
+    callbacks: Sequence[Callback] = (),
+    checkpoint: Path | None = None,
+    checkpoint_every: int = 50,
+    resume: Path | None = None,
+) -> History:
+    """Runs the stages in order.
+
+    Args:
+        model: Has ``step_of(graph, epoch)`` and ``begin_epoch(step, modules)``, as `TrainableModel` does.
+        graph: A ``torch_geometric.data.Data``; it is not changed.
+        stages: The plan.
+        seed: Seeds everything random for the time of the call; None: the caller did.
+        device: ``auto``, ``cpu`` or ``cuda``, where no ``fabric`` is given.
+        fabric: Places tensors, casts and averages gradients.
+        callbacks: Told what happens.
+        checkpoint: Where the state is written every ``checkpoint_every`` epochs and between stages.
+        checkpoint_every: Epochs between checkpoints.
+        resume: A checkpoint of the same model and stages to go on from.
+
+    Returns:
+        One row per epoch.
+
+    Raises:
+        TrainingError: ECO401, if a loss is not finite; it names the stage, the epoch and the component.
+    """
+    if seed is not None:
+        with seeded(seed):
+            return train(
+                model,
+                graph,
+                stages,
+                seed=None,
+                device=device,
+                fabric=fabric,
+                callbacks=callbacks,
+                checkpoint=checkpoint,
+                checkpoint_every=checkpoint_every,
+                resume=resume,
+            )
+    fabric = fabric or make_fabric(device)
+    model.to(fabric.device)
+    if graph.edge_index.device != fabric.device:
+        graph = copy.copy(graph).to(fabric.device)  # Data.to moves in place; the caller's stays where it is.
+    loop = _Loop(model, graph, fabric, callbacks, checkpoint, checkpoint_every)
+    state = None if resume is None else load_checkpoint(resume)
+    try:
+        for number, stage in enumerate(stages):
+            if state is not None and number < state["stage"]:
+                continue
+            loop.run(stage, number, state)
+            state = None
+    finally:
+        for callback in callbacks:
+            getattr(callback, "close", lambda: None)()
+    return loop.history
+
+
+class _Loop:
+    def __init__(
+        self,
+        model: TrainableModel,
+        graph: Any,
+        fabric: lightning_fabric.Fabric,
+        callbacks: Sequence[Callback],
+        checkpoint: Path | None,
+        checkpoint_every: int,
+    ) -> None:
+        self.model, self.graph, self.fabric, self.callbacks = model, graph, fabric, callbacks
+        self.checkpoint, self.checkpoint_every = checkpoint, checkpoint_every
+        self.history = History()
+        self._pending: list[tuple[dict[str, Any], LossOutput]] = []
+
+    def run(self, stage: Stage, number: int, state: dict[str, Any] | None) -> None:
+        """Runs one stage, from its start or from a checkpoint within it."""
+        if state is None and stage.before is not None:
+            call(stage.before, self.model.step_of(self.graph))
+        optimizers = [make_optimizer(update) for update in stage.updates]
+        modules = tuple(dict.fromkeys(module for update in stage.updates for module in update.modules))
+        best, first = _Best(), 0
+        if state is not None:
+            first = self._restore(state, optimizers, best)
+        for callback in self.callbacks:
+            callback.on_stage_start(stage, first)
+        epoch = first - 1
+        for epoch in range(first, stage.epochs):
+            if self._patience_is_over(stage, best):
+                epoch -= 1
+                break
+            self._epoch(stage, epoch, modules, optimizers, best)
+            if self.checkpoint is not None and (epoch + 1) % self.checkpoint_every == 0 and epoch + 1 < stage.epochs:
+                self._save(number, epoch + 1, optimizers, best)
+        self._drain(stage)
+        if best.weights:
+            self.model.load_state_dict(best.weights)
+        for callback in self.callbacks:
+            callback.on_stage_end(stage, epoch + 1, best.row if best.weights else None)
+
+    def _epoch(
+        self,
+        stage: Stage,
+        epoch: int,
+        modules: tuple[nn.Module, ...],
+        optimizers: list[torch.optim.Optimizer],
+        best: _Best,
+    ) -> None:
+        start = time.perf_counter()
+        self.model.train()
+        losses: list[LossOutput] = []
+        for batch in self._batches():
+            step = self.model.step_of(batch, epoch)
+            if not losses:
+                with self.fabric.autocast():
+                    self.model.begin_epoch(step, modules)
+            parts: list[tuple[str, LossOutput]] = []
+            for position, (update, optimizer) in enumerate(zip(stage.updates, optimizers, strict=True)):
+                if position:
+                    step = self.model.step_of(batch, epoch)  # The update before moved the weights.
+                loss = self._backward(update, optimizer, step)
+                parts.append((update.name, loss.detach()))
+                if position == 0 and stage.stop is not None:
+                    self._judge(stage, epoch, loss, best)
+                optimizer.step()
+            losses.append(_joined(parts))
+        row: dict[str, Any] = {"stage": stage.name, "epoch": epoch}
+        row["seconds"] = time.perf_counter() - start
+        self._pending.append((row, mean_loss(losses)))
+        if stage.stop is not None or self.fabric.device.type == "cpu" or len(self._pending) >= _DRAIN_EVERY:
+            self._drain(stage)
+
+    def _batches(self) -> Iterable[Any]:
+        """The batches of an epoch: the whole graph."""
+        yield self.graph
+
+    def _backward(self, update: Update, optimizer: torch.optim.Optimizer, step: Any) -> LossOutput:
+        optimizer.zero_grad(set_to_none=True)
+        with self.fabric.autocast():
+            loss = LossOutput.of(call(update.loss, step), f"The loss {describe(update.loss)}")
+        self.fabric.backward(loss.total)
+        parameters = [p for group in optimizer.param_groups for p in group["params"] if p.grad is not None]
+        if self.fabric.world_size > 1:
+            # Explicitly: a DDP wrapper fails where a stage trains part of a model.
+            for parameter in parameters:
+                parameter.grad = self.fabric.all_reduce(parameter.grad, reduce_op="mean")  # type: ignore[assignment]
+        if update.clip_norm is not None:
+            nn.utils.clip_grad_norm_(parameters, update.clip_norm)
+        return loss
+
+    def _judge(self, stage: Stage, epoch: int, loss: LossOutput, best: _Best) -> None:
+        """Keeps the weights that gave the lowest loss so far; called before the optimiser moves them."""
+        assert stage.stop is not None
+        value = float(loss.total.detach())
+        if best.row is None or value < best.row["loss"] - stage.stop.min_delta:
+            best.row, best.since = {"epoch": epoch, "loss": value}, 0
+            if stage.stop.restore_best:
+                best.weights = {key: tensor.detach().clone() for key, tensor in self.model.state_dict().items()}
+        else:
+            best.since += 1
+
+    @staticmethod
+    def _patience_is_over(stage: Stage, best: _Best) -> bool:
+        return stage.stop is not None and stage.stop.patience is not None and best.since >= stage.stop.patience
+
+    def _drain(self, stage: Stage) -> None:
+        """Brings the losses of the last epochs to the host in one transfer, checks and records them."""
+        pending, self._pending = self._pending, []
+        if not pending:
+            return
+        values = [torch.as_tensor(v) for _, loss in pending for v in (loss.total, *loss.components.values())]
+        figures = iter(torch.stack([value.detach().double().reshape(()).cpu() for value in values]).tolist())
+        for row, loss in pending:
+            named = {name: next(figures) for name in ("loss", *loss.components)}
+            self._check_finite(stage, row["epoch"], named)
+            full = {"stage": row["stage"], "epoch": row["epoch"], **named, "seconds": row["seconds"]}
+            self.history.append(full)
+            for callback in self.callbacks:
+                callback.on_epoch_end(stage, full)
+
+    def _check_finite(self, stage: Stage, epoch: int, figures: dict[str, float]) -> None:
+        bad = {name: value for name, value in figures.items() if not abs(value) < float("inf")}
+        if not bad:
+            return
+        components = [name for name in bad if name != "loss"] or ["loss"]
+        what = ", ".join(f"'{name}' is {bad[name]}" for name in components)
+        raise TrainingError(
+            Problem(
+                "ECO401",
+                f"Stage '{stage.name}', epoch {epoch}: loss component {what}.",
+                "Lower the learning rate of the stage, clip gradients (clip_norm), or scale the features "
+                "(data.normalize_features=row).",
+            )
+        )
+
+    def _save(self, number: int, epoch: int, optimizers: list[torch.optim.Optimizer], best: _Best) -> None:
+        assert self.checkpoint is not None
+        state = {
+            "stage": number,
+            "epoch": epoch,
+            "model": self.model.state_dict(),
+            "optimizers": [optimizer.state_dict() for optimizer in optimizers],
+            "best": {"row": best.row, "weights": best.weights, "since": best.since},
+            "history": [dict(row) for row in self.history],
+            "generators": generator_states(),
+        }
+        save_checkpoint(self.checkpoint, state)
+
+    def _restore(self, state: dict[str, Any], optimizers: list[torch.optim.Optimizer], best: _Best) -> int:
+        self.model.load_state_dict(state["model"])
+        for optimizer, saved in zip(optimizers, state["optimizers"], strict=True):
+            optimizer.load_state_dict(saved)
+        best.row, best.since = state["best"]["row"], state["best"]["since"]
+        best.weights = state["best"]["weights"]
+        self.history.extend(state["history"])
+        restore_generators(state["generators"])
+        return state["epoch"]
+
+
+def _joined(parts: list[tuple[str, LossOutput]]) -> LossOutput:
+    """One loss for the record: the first update's, and those of the others as components under their names."""
+    first = parts[0][1]
+    components = dict(first.components)
+    for position, (name, loss) in enumerate(parts[1:], start=2):
+        components.update(loss.named(name or f"update{position}").components)
+    return LossOutput(first.total, components)
+
+
+def make_optimizer(update: Update) -> torch.optim.Optimizer:
+    """Makes the optimiser of an update over the trainable parameters of its modules."""
+    left_alone = {id(p) for module in update.without for p in module.parameters()}
+    parameters = {id(p): p for module in update.modules for p in module.parameters() if p.requires_grad}
+    chosen = [p for key, p in parameters.items() if key not in left_alone]
+    if not chosen:
+        names = ", ".join(type(module).__name__ for module in update.modules) or "no module"
+        raise TrainingError(
+            Problem("ECO205", f"There is nothing to train: {names} has no parameters.", "Train another module.")
+        )
+    if not isinstance(update.optimizer, OptimizerSpec):
+        return update.optimizer(chosen)
+    classes: dict[str, Any] = {
+        "adam": torch.optim.Adam,
+        "adamw": torch.optim.AdamW,
+        "sgd": torch.optim.SGD,
+        "rmsprop": torch.optim.RMSprop,
+        "adagrad": torch.optim.Adagrad,
+        "nadam": torch.optim.NAdam,
+        "radam": torch.optim.RAdam,
+    }
+    spec = update.optimizer
+    momentum = {} if spec.momentum is None else {"momentum": spec.momentum}
+    return classes[spec.name](chosen, lr=spec.lr, weight_decay=spec.weight_decay, **momentum)

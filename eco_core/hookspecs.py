@@ -1,0 +1,147 @@
+"""Every hook that a plugin may implement, and the small records it answers with.
+
+A plugin is a module named by an entry point of the group ``eco.plugins``. It imports no torch: components are named by
+*targets* (``"package.module:attribute"``) that are imported when they are used. Example::
+
+    from eco_core import Component, hookimpl
+
+    @hookimpl
+    def eco_heads():
+        yield Component("sbm", "eco_sbm.head:SBMClusterHead", summary="Stochastic block model likelihood")
+
+    @hookimpl
+    def eco_api():
+        return ">=1,<2"
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import pluggy
+
+ECO_API_VERSION = "1.0"
+"""The version of the plugin interface that this core speaks: protocols, hooks and injected names."""
+
+ENTRY_POINT_GROUP = "eco.plugins"
+
+hookspec = pluggy.HookspecMarker("eco")
+hookimpl = pluggy.HookimplMarker("eco")
+
+
+@dataclass(frozen=True)
+class Component:
+    """A part that can be composed: an encoder, a cluster head, an objective or a strategy.
+
+    Attributes:
+        name: Short name, unique within the distribution and the kind, such as ``"gat"``.
+        target: Where it is: ``"package.module:Class"``; imported on first use.
+        summary: One line for ``eco list``.
+        paper: Where it is published, empty if nowhere.
+    """
+
+    name: str
+    target: str
+    summary: str = ""
+    paper: str = ""
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """A published method as data: four parts and their parameters.
+
+    Attributes:
+        name: Short name, such as ``"daegc"``.
+        spec: Packaged YAML: ``"package:path/inside/the/package.yaml"``. It holds the keys of a ``spec.yaml`` and,
+            optionally, ``overrides``: a mapping from data set names to keys that replace the others there.
+        summary: One line for ``eco list``.
+        paper: Where the method is published.
+    """
+
+    name: str
+    spec: str
+    summary: str = ""
+    paper: str = ""
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """A graph that can be named with ``--data``.
+
+    Attributes:
+        name: Short name, such as ``"cora"``.
+        target: ``"package.module:function"``. The function returns a ``torch_geometric.data.Data``; if it has a
+            parameter ``root`` it gets the folder of ``--data-root``; its other parameters are the user's
+            (``--set data.NAME=VALUE``).
+        summary: One line for ``eco list``.
+        size: Nodes, edges and features, in words.
+        licence: Licence or origin of the data.
+        classes: The number of classes it is published with: the default for the number of clusters.
+    """
+
+    name: str
+    target: str
+    summary: str = ""
+    size: str = ""
+    licence: str = ""
+    classes: int | None = None
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A figure computed from a finished clustering.
+
+    Attributes:
+        name: Key in ``metrics.json``.
+        target: ``"package.module:function"``. The function asks for what it needs by naming it: ``y`` and ``pred``
+            (both ``(num_nodes,)`` integers; with ``y`` only labelled nodes are passed, and without labels the metric is
+            left out), ``edge_index``, ``edge_weight``, ``x``, ``z``, ``graph``. It returns a float.
+        summary: One line for ``eco list``.
+        paper: Where it is defined.
+    """
+
+    name: str
+    target: str
+    summary: str = ""
+    paper: str = ""
+
+
+@hookspec
+def eco_encoders() -> Iterable[Component]:  # type: ignore[empty-body]
+    """Encoders: modules that turn a graph into node embeddings."""
+
+
+@hookspec
+def eco_heads() -> Iterable[Component]:  # type: ignore[empty-body]
+    """Cluster heads: modules that turn embeddings into clusters."""
+
+
+@hookspec
+def eco_objectives() -> Iterable[Component]:  # type: ignore[empty-body]
+    """Objectives: self-supervised losses that train an encoder."""
+
+
+@hookspec
+def eco_strategies() -> Iterable[Component]:  # type: ignore[empty-body]
+    """Strategies: plans of stages that say what is optimised when."""
+
+
+@hookspec
+def eco_recipes() -> Iterable[Recipe]:  # type: ignore[empty-body]
+    """Recipes: published methods as packaged specs."""
+
+
+@hookspec
+def eco_datasets() -> Iterable[Dataset]:  # type: ignore[empty-body]
+    """Data sets that can be loaded by name."""
+
+
+@hookspec
+def eco_metrics() -> Iterable[Metric]:  # type: ignore[empty-body]
+    """Metrics that are computed after every run."""
+
+
+@hookspec
+def eco_api() -> str:  # type: ignore[empty-body]
+    """The range of `ECO_API_VERSION` that the plugin was written for, such as ``">=1,<2"``."""

@@ -1,0 +1,283 @@
+"""The one place that reads signatures.
+
+Constructors: the parameters that the core provides (`PROVIDED`) are left out; all others become a pydantic model, so that
+annotations and defaults are the only declaration of a component's parameters. Calls: a function gets the arguments that
+it names.
+"""
+
+from __future__ import annotations
+
+import inspect
+import sys
+import types
+import typing
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any, ClassVar, Union
+
+import pydantic
+from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
+
+from eco_core.errors import CompositionError, Problem, SpecError
+
+PROVIDED = ("in_channels", "n_features", "n_clusters", "num_nodes", "seed", "random_state")
+"""Constructor names that the core provides: graph width, encoder width, number of clusters, of nodes, and the seed."""
+
+FILLED_OPTIONAL = ("edge_weight", "n_id")
+"""Call names that are filled even where they have a default: absent, they mean an unweighted or a whole graph."""
+
+_EMPTY = inspect.Parameter.empty
+_VARIADIC = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+
+
+# ---------------------------------------------------------------------------------------------------------- calls
+
+
+@dataclass(frozen=True)
+class CallNames:
+    """What a function asks for: the names it must have, and the optional ones that are filled."""
+
+    required: tuple[str, ...]
+    optional: tuple[str, ...]
+
+
+def call_names(function: Callable[..., Any]) -> CallNames:
+    """Reads what a function, bound method or module (its ``forward``) asks for."""
+    if hasattr(function, "forward") and not isinstance(function, type):
+        function = function.forward
+    parameters = [p for p in inspect.signature(function).parameters.values() if p.kind not in _VARIADIC]
+    required = tuple(p.name for p in parameters if p.default is _EMPTY)
+    return CallNames(required, tuple(p.name for p in parameters if p.default is not _EMPTY))
+
+
+def method_names(target: Any, method: str) -> CallNames:
+    """Reads what a method asks for, of an instance or, without ``self``, of a class."""
+    function = getattr(target, method)
+    if isinstance(target, type) and not isinstance(inspect.getattr_static(target, method), (classmethod, staticmethod)):
+        names = call_names(function)
+        return CallNames(names.required[1:], names.optional)
+    return call_names(function)
+
+
+def call(function: Callable[..., Any], names: Mapping[str, Any], **explicit: Any) -> Any:
+    """Calls a function with the arguments that it names.
+
+    Args:
+        function: A function, bound method or module.
+        names: What is available. Values are looked up only when asked for.
+        **explicit: Arguments given whatever the function's signature says.
+
+    Raises:
+        CompositionError: ECO203, if it requires a name that is not available.
+    """
+    wanted = call_names(function)
+    missing = [name for name in wanted.required if name not in names and name not in explicit]
+    if missing:
+        raise CompositionError(missing_names(describe(function), missing, names))
+    arguments = {name: names[name] for name in wanted.required if name not in explicit}
+    for name in wanted.optional:
+        if name in FILLED_OPTIONAL and name in names and name not in explicit:
+            arguments[name] = names[name]
+    return function(**arguments, **explicit)
+
+
+def missing_names(who: str, missing: Iterable[str], available: Iterable[str]) -> Problem:
+    """The problem that a call asks for names that nobody provides."""
+    asked = ", ".join(repr(name) for name in missing)
+    return Problem(
+        "ECO203",
+        f"{who} asks for {asked}, which nobody provides; available are {', '.join(available)}, and what a part's own "
+        "prepare(graph) returns.",
+        "Rename the parameter, give it a default, return it from prepare(graph), or wrap the module in one whose "
+        "forward(self, x, edge_index) calls it.",
+    )
+
+
+def describe(function: Any) -> str:
+    """Names a function or object in messages."""
+    owner = getattr(function, "__self__", None)
+    if owner is not None and not isinstance(function, type):
+        return f"{type(owner).__name__}.{function.__name__}"
+    return getattr(function, "__qualname__", None) or type(function).__name__
+
+
+# --------------------------------------------------------------------------------------------------- constructors
+
+
+class ParameterModel(pydantic.BaseModel):
+    """Base of the models derived from constructors. Field names carry a suffix; aliases are the parameter names."""
+
+    model_config = pydantic.ConfigDict(
+        arbitrary_types_allowed=True, coerce_numbers_to_str=True, protected_namespaces=(), validate_default=False
+    )
+    target: ClassVar[Any] = None
+    provided: ClassVar[tuple[str, ...]] = ()
+
+    def values(self) -> dict[str, Any]:
+        """The parameters by name, extra ones included; nested ones still as models."""
+        fields = {field.alias or name: getattr(self, name) for name, field in type(self).model_fields.items()}
+        return {**fields, **(self.model_extra or {})}
+
+    def construct_target(self, names: Mapping[str, Any]) -> Any:
+        """Calls the target with its parameters, and with the provided names that it has."""
+        given = {name: names[name] for name in self.provided if name in names}
+        return self.target(**given, **{name: _construct(value, names) for name, value in self.values().items()})
+
+
+def _construct(value: Any, names: Mapping[str, Any]) -> Any:
+    if isinstance(value, ParameterModel):
+        return value.construct_target(names)
+    if isinstance(value, (list, tuple)):
+        return type(value)(_construct(item, names) for item in value)
+    if isinstance(value, dict):
+        return {key: _construct(item, names) for key, item in value.items()}
+    return value
+
+
+def parameter_model(target: Any, provided: tuple[str, ...] = PROVIDED) -> type[ParameterModel]:
+    """Derives the pydantic model of a constructor's (or a function's) user parameters.
+
+    Args:
+        target: A class or a function.
+        provided: Names that are not the user's.
+
+    Raises:
+        SpecError: ECO108, for parameters whose annotation cannot be resolved, all of them at once.
+    """
+    parameters, extra = _signature(target)
+    fields: dict[str, Any] = {}
+    problems: list[Problem] = []
+    for parameter in parameters:
+        if parameter.name in provided:
+            continue
+        if parameter.name == "name":
+            problems.append(
+                Problem(
+                    "ECO108",
+                    f"{describe(target)} has a constructor parameter 'name', which specs reserve for the component's.",
+                    "Rename the parameter.",
+                )
+            )
+            continue
+        try:
+            annotation = _field_type(_resolve(parameter, target), (target,))
+        except (_UnresolvableError, SpecError) as error:
+            problems.append(
+                Problem(
+                    "ECO108",
+                    f"Parameter '{parameter.name}' of {describe(target)} cannot be read from a spec: {error}.",
+                    "Annotate it with a type that can be written in YAML (numbers, strings, lists, or a class whose "
+                    "own constructor can be), or give the part as an instance.",
+                )
+            )
+            continue
+        default = ... if parameter.default is _EMPTY else parameter.default
+        fields[f"{parameter.name}_"] = (annotation, pydantic.Field(default, alias=parameter.name))
+    if problems:
+        raise SpecError(*problems)
+    model = pydantic.create_model(describe(target), __base__=ParameterModel, **fields)
+    model.model_config["extra"] = "allow" if extra else "forbid"
+    model.target = target
+    model.provided = tuple(p.name for p in parameters if p.name in provided)
+    model.model_rebuild(force=True)
+    return model
+
+
+def _signature(target: Any) -> tuple[list[inspect.Parameter], bool]:
+    signature = inspect.signature(target)
+    parameters = [p for p in signature.parameters.values() if p.kind not in _VARIADIC]
+    return parameters, any(p.kind is inspect.Parameter.VAR_KEYWORD for p in signature.parameters.values())
+
+
+class _UnresolvableError(Exception):
+    pass
+
+
+def _resolve(parameter: inspect.Parameter, target: Any) -> Any:
+    """Evaluates one annotation by itself, so that a neighbour that cannot be resolved does no harm."""
+    annotation = parameter.annotation
+    if annotation is _EMPTY:
+        known = parameter.default is not _EMPTY and parameter.default is not None
+        return type(parameter.default) if known else Any
+    if not isinstance(annotation, str):
+        return annotation
+    for function in _definitions(target):
+        namespace = {**vars(sys.modules[function.__module__]), **vars(typing)}
+        namespace.update(vars(sys.modules[function.__module__]))
+        try:
+            return eval(annotation, namespace)
+        except Exception as error:
+            problem = error
+    raise _UnresolvableError(f"its annotation {annotation!r} does not resolve ({problem})")
+
+
+def _definitions(target: Any) -> list[Any]:
+    """Where the annotations of a target were written: its own function, or the constructors up its bases."""
+    if isinstance(target, type):
+        return [vars(base)["__init__"] for base in target.__mro__[:-1] if "__init__" in vars(base)]
+    return [inspect.unwrap(getattr(target, "func", target))]
+
+
+def _field_type(annotation: Any, seen: tuple[Any, ...]) -> Any:
+    """Rewrites an annotation so that pydantic can validate it: classes of their own become models of their parameters."""
+    if annotation is Any or annotation is None or isinstance(annotation, (str, typing.ForwardRef, typing.TypeVar)):
+        return Any if isinstance(annotation, (str, typing.ForwardRef, typing.TypeVar)) else annotation
+    origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
+    if origin is Annotated:
+        return Annotated[(_field_type(arguments[0], seen), *arguments[1:])]
+    if origin in (Union, types.UnionType):
+        return Union[tuple(_field_type(argument, seen) for argument in arguments)]  # noqa: UP007 - built at run time
+    if origin in (list, tuple, dict, set, frozenset) or (
+        isinstance(origin, type) and issubclass(origin, (Iterable, Mapping)) and arguments
+    ):
+        return origin[tuple(a if a is ... else _field_type(a, seen) for a in arguments)]
+    if isinstance(annotation, type) and origin is None and not _is_known(annotation):
+        return _class_type(annotation, seen)
+    return annotation
+
+
+def _is_known(annotation: type) -> bool:
+    try:
+        pydantic.TypeAdapter(annotation)
+    except pydantic.PydanticSchemaGenerationError:
+        return False
+    return True
+
+
+def _class_type(cls: type, seen: tuple[Any, ...]) -> Any:
+    """A class of its own: an instance of it, or a mapping of its parameters."""
+    instance = pydantic.InstanceOf[cls]  # type: ignore[valid-type]
+    if cls in seen:
+        raise _UnresolvableError(f"the parameters of {cls.__name__} contain {cls.__name__} again")
+    try:
+        _, extra = _signature(cls)
+    except (TypeError, ValueError):
+        return instance
+    if extra and inspect.isabstract(cls):
+        return instance
+    try:
+        model = _nested_model(cls)
+    except SpecError:
+        return instance
+    return instance if model is None else Union[instance, model]  # noqa: UP007 - built at run time
+
+
+def _nested_model(cls: type) -> type[ParameterModel] | None:
+    parameters, _ = _signature(cls)
+    # A base without parameters of its own (nn.Module) is a place for instances, not something to configure.
+    return parameter_model(cls) if parameters else None
+
+
+class _PythonTypesSchema(GenerateJsonSchema):
+    """JSON Schema in which values that only Python can hold (callables, instances) are left open."""
+
+    def callable_schema(self, schema: Any) -> JsonSchemaValue:  # noqa: ARG002
+        return {"description": "a Python callable"}
+
+    def is_instance_schema(self, schema: Any) -> JsonSchemaValue:
+        return {"description": f"an instance of {schema['cls'].__name__}"}
+
+
+def json_schema(model: type[pydantic.BaseModel]) -> dict[str, Any]:
+    """Returns the JSON Schema of a parameter model; parameters that only Python can give are left open."""
+    return model.model_json_schema(by_alias=True, schema_generator=_PythonTypesSchema)

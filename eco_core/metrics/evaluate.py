@@ -1,0 +1,129 @@
+"""Computes registered metrics: each is called with what it names, and none can take the others down."""
+
+from __future__ import annotations
+
+import math
+import numbers
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from eco_core.errors import DataError, EcoWarning
+from eco_core.inject import call, call_names
+from eco_core.metrics.arrays import labels_of
+
+_BY_NODE = ("pred", "x", "z")
+
+
+def evaluate(metrics: Iterable[tuple[str, Callable[..., Any]]], names: Mapping[str, Any]) -> dict[str, float]:
+    """Computes metrics of a finished clustering.
+
+    A metric that asks for ``y`` gets the rows of ``y``, ``pred``, ``x`` and ``z`` of the labelled nodes only, and is
+    left out where there is no ``y`` or no labelled node. A metric that raises, asks for a name that is not there, or
+    does not return a finite number is left out with a warning; so are all that ask for ``y`` if it does not hold one
+    label a node.
+
+    Args:
+        metrics: Pairs of name and function.
+        names: What the functions may ask for: ``y``, ``pred``, ``edge_index``, ``edge_weight``, ``x``, ``z``,
+            ``graph``. Of a function's optional parameters only ``edge_weight`` is filled.
+
+    Returns:
+        Values by name: Python floats, and integers of metrics that count.
+    """
+    of_labelled = _labelled_nodes(names)
+    values: dict[str, float] = {}
+    for name, function in metrics:
+        try:
+            needs_labels = "y" in call_names(function).required
+            if not needs_labels:
+                value = call(function, names)
+            elif of_labelled is not None:
+                value = call(function, of_labelled)
+            else:
+                continue
+            values[name] = _number(value)
+        except Exception as error:  # a stranger's code may raise anything
+            warnings.warn(
+                f"Metric {name!r} is left out: {type(error).__name__}: {error}", category=EcoWarning, stacklevel=2
+            )
+    return values
+
+
+def _labelled_nodes(names: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    """The names cut down to the labelled nodes; None if there are none."""
+    if names.get("y") is None:
+        return None
+    try:
+        labels, mask = labels_of(names["y"])
+    except DataError as error:
+        warnings.warn(f"Metrics that compare with labels are left out: {error}", category=EcoWarning, stacklevel=3)
+        return None
+    return _LabelledNodes(names, labels, mask) if mask.any() else None
+
+
+class _LabelledNodes(Mapping[str, Any]):
+    def __init__(self, names: Mapping[str, Any], labels: NDArray[np.int64], mask: NDArray[np.bool_]) -> None:
+        self._names = names
+        self._labels = labels
+        self._mask = mask
+
+    def __getitem__(self, name: str) -> Any:
+        if name == "y":
+            return _like(self._names["pred"], self._labels)
+        value = self._names[name]
+        if name not in _BY_NODE or value is None or self._mask.all() or len(value) != len(self._mask):
+            return value
+        rows = _like(value, np.flatnonzero(self._mask))
+        # Sparse tensors cannot be indexed by brackets.
+        return value.index_select(0, rows) if hasattr(value, "index_select") else np.asarray(value)[rows]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._names)
+
+    def __len__(self) -> int:
+        return len(self._names)
+
+
+def _like(example: Any, values: NDArray[np.int64]) -> Any:
+    """Makes a tensor on the device of another one, if it is a tensor."""
+    if not hasattr(example, "detach"):
+        return values
+    import torch
+
+    return torch.from_numpy(values).to(example.device)
+
+
+def _number(value: Any) -> float:
+    if hasattr(value, "item"):
+        value = value.item()
+    if isinstance(value, numbers.Integral):
+        return int(value)
+    number = float(value)
+    if not math.isfinite(number):
+        raise ValueError(f"it returned {number}; a metric is a finite number.")
+    return number
+
+
+def evaluate_clustering(registry: Any, graph: Any, pred: Any, z: Any = None) -> dict[str, float]:
+    """Computes all registered metrics of clusters of a graph.
+
+    Args:
+        registry: An `eco_core.registry.Registry`.
+        graph: A ``torch_geometric.data.Data``; with ``y``, label metrics are computed, too.
+        pred: Clusters of shape (num_nodes,), integers.
+        z: Embeddings of shape (num_nodes, width), for metrics that ask for them.
+
+    Returns:
+        Values by name, as `evaluate`.
+    """
+    names = {name: getattr(graph, name, None) for name in ("x", "edge_index", "edge_weight")}
+    names.update(graph=graph, data=graph, pred=pred)
+    if z is not None:
+        names["z"] = z
+    if getattr(graph, "y", None) is not None:
+        names["y"] = graph.y
+    return evaluate([(registry.short_name(entry), entry.load()) for entry in registry.entries("metric")], names)

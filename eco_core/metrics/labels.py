@@ -1,0 +1,197 @@
+"""Agreement of clusters with known labels. All metrics are fractions; 1 is perfect.
+
+They hold for any number of clusters, equal to the number of classes or not. Cluster ids may be any integers; the id -1
+(noise, in some algorithms) is a cluster like any other, so that no node can be left out of the score by its cluster.
+Nodes whose label is -1 or NaN have no label and are left out. Only `acc` and `f1` match clusters to classes.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from eco_core.metrics.arrays import Array, compute, labelled_pairs
+
+
+def nmi(y: Array, pred: Array) -> float:
+    """Normalised mutual information, divided by the arithmetic mean of the two entropies.
+
+    Args:
+        y: Labels of shape (num_nodes,), integers; -1 or NaN where there is none.
+        pred: Cluster ids of shape (num_nodes,), any integers.
+
+    Returns:
+        A fraction in [0, 1].
+
+    Raises:
+        DataError: ECO305, if labels and clusters do not match or no node is labelled.
+    """
+    from sklearn.metrics import normalized_mutual_info_score
+
+    return _fraction(_score(normalized_mutual_info_score, y, pred, average_method="arithmetic"))
+
+
+def ari(y: Array, pred: Array) -> float:
+    """Adjusted Rand index (Hubert & Arabie, 1985).
+
+    Args:
+        y: Labels of shape (num_nodes,), integers; -1 or NaN where there is none.
+        pred: Cluster ids of shape (num_nodes,), any integers.
+
+    Returns:
+        At most 1; about 0 for random clusters, down to -0.5 for worse than random ones.
+
+    Raises:
+        DataError: ECO305, if labels and clusters do not match or no node is labelled.
+    """
+    from sklearn.metrics import adjusted_rand_score
+
+    return _score(adjusted_rand_score, y, pred)
+
+
+def homogeneity(y: Array, pred: Array) -> float:
+    """Whether each cluster holds only nodes of one class (Rosenberg & Hirschberg, EMNLP 2007).
+
+    Args:
+        y: Labels of shape (num_nodes,), integers; -1 or NaN where there is none.
+        pred: Cluster ids of shape (num_nodes,), any integers.
+
+    Returns:
+        A fraction in [0, 1].
+
+    Raises:
+        DataError: ECO305, if labels and clusters do not match or no node is labelled.
+    """
+    from sklearn.metrics import homogeneity_score
+
+    return _fraction(_score(homogeneity_score, y, pred))
+
+
+def completeness(y: Array, pred: Array) -> float:
+    """Whether all nodes of a class are in one cluster (Rosenberg & Hirschberg, EMNLP 2007).
+
+    Args:
+        y: Labels of shape (num_nodes,), integers; -1 or NaN where there is none.
+        pred: Cluster ids of shape (num_nodes,), any integers.
+
+    Returns:
+        A fraction in [0, 1].
+
+    Raises:
+        DataError: ECO305, if labels and clusters do not match or no node is labelled.
+    """
+    from sklearn.metrics import completeness_score
+
+    return _fraction(_score(completeness_score, y, pred))
+
+
+def acc(y: Array, pred: Array) -> float:
+    """Accuracy after the one-to-one matching of clusters and classes that makes it highest (Kuhn, 1955).
+
+    With more clusters than classes, the nodes of unmatched clusters count as wrong; with fewer, those of unmatched
+    classes do.
+
+    Args:
+        y: Labels of shape (num_nodes,), integers; -1 or NaN where there is none.
+        pred: Cluster ids of shape (num_nodes,), any integers.
+
+    Returns:
+        A fraction in (0, 1].
+
+    Raises:
+        DataError: ECO305, if labels and clusters do not match or no node is labelled.
+    """
+    table = _contingency(y, pred)
+    return float(table[_match(table)].sum() / table.sum())
+
+
+def f1(y: Array, pred: Array) -> float:
+    """Macro F1 over the true classes after the matching of `acc`.
+
+    A class without a cluster has F1 0. Where several matchings have the same accuracy, the one with the highest macro
+    F1 is taken, so that the value does not depend on how clusters are numbered.
+
+    Args:
+        y: Labels of shape (num_nodes,), integers; -1 or NaN where there is none.
+        pred: Cluster ids of shape (num_nodes,), any integers.
+
+    Returns:
+        A fraction in (0, 1].
+
+    Raises:
+        DataError: ECO305, if labels and clusters do not match or no node is labelled.
+    """
+    table = _contingency(y, pred)
+    return float(_f1_of_pairs(table)[_match(table)].sum() / table.shape[0])
+
+
+_METRICS: dict[str, Callable[[Any, Any], float]] = {
+    "nmi": nmi,
+    "ari": ari,
+    "acc": acc,
+    "f1": f1,
+    "homogeneity": homogeneity,
+    "completeness": completeness,
+}
+
+
+def label_metrics(
+    y: Array,
+    pred: Array,
+    metrics: str | Iterable[str] = ("nmi", "ari", "acc", "f1", "homogeneity", "completeness"),
+) -> dict[str, float]:
+    """Computes several metrics of agreement with labels.
+
+    Args:
+        y: Labels of shape (num_nodes,), integers; -1 or NaN where there is none.
+        pred: Cluster ids of shape (num_nodes,), any integers.
+        metrics: Names, whatever their case.
+
+    Returns:
+        The values, under the names exactly as given.
+
+    Raises:
+        SpecError: ECO101, for an unknown name.
+        DataError: ECO305, if labels and clusters do not match or no node is labelled.
+
+    Example:
+        >>> label_metrics(np.array([0, 0, 1, 1]), np.array([5, 5, 2, 2]), metrics=["NMI", "ACC"])
+        {'NMI': 1.0, 'ACC': 1.0}
+    """
+    return compute(_METRICS, metrics, "label", *labelled_pairs(y, pred))
+
+
+def _score(function: Callable[..., float], y: Array, pred: Array, **options: Any) -> float:
+    labels, clusters = labelled_pairs(y, pred)
+    with warnings.catch_warnings():
+        # Many clusters of few nodes make sklearn suspect a regression problem; clusters are never that.
+        warnings.filterwarnings("ignore", message=".*could represent a regression problem", category=UserWarning)
+        return float(function(labels, clusters, **options))
+
+
+def _fraction(value: float) -> float:
+    # Entropies are rounded, which can leave a value of 1 + 2e-16 or -1e-16.
+    return min(1.0, max(0.0, value))
+
+
+def _contingency(y: Array, pred: Array) -> NDArray[np.int64]:
+    from sklearn.metrics.cluster import contingency_matrix
+
+    return contingency_matrix(*labelled_pairs(y, pred))
+
+
+def _f1_of_pairs(table: NDArray[np.int64]) -> NDArray[np.float64]:
+    return 2.0 * table / (table.sum(1, keepdims=True) + table.sum(0, keepdims=True))
+
+
+def _match(table: NDArray[np.int64]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Matches classes (rows) and clusters (columns): most nodes first, then the highest sum of F1."""
+    from scipy.optimize import linear_sum_assignment
+
+    # At most min(shape) pairs have an F1 of at most 1 each: together they weigh less than one node.
+    tie_break = _f1_of_pairs(table) / (2.0 * min(table.shape))
+    return linear_sum_assignment(table + tie_break, maximize=True)

@@ -1,0 +1,211 @@
+"""Structure of clusters in the graph; no labels are needed.
+
+All definitions are on the weighted adjacency matrix A that the entries of ``edge_index`` add up to. An undirected graph
+has both directions of each edge. A directed one is taken as the undirected graph (A + A^T) / 2: its figures are the
+same as with both directions of each edge. A self-loop counts once, with its weight, in A and in its node's degree.
+Beside a sort of the cluster ids, the cost is O(num_nodes + num_edges), whatever the number of clusters.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from eco_core.errors import DataError, Problem
+from eco_core.metrics.arrays import Array, clusters_of, compute, to_numpy
+
+
+def modularity(pred: Array, edge_index: Array, edge_weight: Array | None = None) -> float:
+    r"""Modularity (Newman & Girvan, 2004).
+
+    .. math:: Q = \sum_c \left[ \frac{w_c}{W} - \left( \frac{v_c}{W} \right)^2 \right]
+
+    with the total :math:`W = \sum_{ij} A_{ij}`, the weight :math:`w_c` of A within cluster c and the volume (sum of the
+    degrees) :math:`v_c`.
+
+    Args:
+        pred: Cluster ids of shape (num_nodes,), any integers.
+        edge_index: Edges of shape (2, num_edges), integers.
+        edge_weight: Weights of shape (num_edges,), not negative; default 1.
+
+    Returns:
+        A value in [-0.5, 1); 0 for a graph without edges.
+
+    Raises:
+        DataError: ECO303 for an invalid graph, ECO305 for invalid clusters.
+    """
+    flow = _flow(pred, edge_index, edge_weight)
+    if flow.total == 0:
+        return 0.0
+    return float((flow.within / flow.total - (flow.volume / flow.total) ** 2).sum())
+
+
+def conductance(pred: Array, edge_index: Array, edge_weight: Array | None = None) -> float:
+    """Mean over clusters of cut / min(volume, total - volume) (Yang & Leskovec, 2012).
+
+    The mean is over clusters, not over edges: a small, leaky cluster counts as much as a large one. Tables of deep
+    graph clustering often print `cut_fraction` under the name of conductance. A cluster for which the minimum is 0 (all
+    its nodes are isolated, or it holds all edges) has no cut edges, and conductance 0.
+
+    Args:
+        pred: Cluster ids of shape (num_nodes,), any integers.
+        edge_index: Edges of shape (2, num_edges), integers.
+        edge_weight: Weights of shape (num_edges,), not negative; default 1.
+
+    Returns:
+        A fraction in [0, 1], lower is better; 0 for a graph without edges.
+
+    Raises:
+        DataError: ECO303 for an invalid graph, ECO305 for invalid clusters.
+    """
+    flow = _flow(pred, edge_index, edge_weight)
+    cut = flow.volume - flow.within
+    smaller_side = np.minimum(flow.volume, flow.total - flow.volume)
+    # Differences of sums are rounded: the side of a cluster without cut edges can be 1e-17 instead of 0.
+    leaky = (cut > 0) & (smaller_side > 0)
+    ratios = np.divide(cut, smaller_side, out=np.zeros_like(cut), where=leaky)
+    return float(np.minimum(ratios, 1.0).mean()) if len(ratios) else 0.0
+
+
+def cut_fraction(pred: Array, edge_index: Array, edge_weight: Array | None = None) -> float:
+    """Share of the edge weight that lies between clusters.
+
+    Args:
+        pred: Cluster ids of shape (num_nodes,), any integers.
+        edge_index: Edges of shape (2, num_edges), integers.
+        edge_weight: Weights of shape (num_edges,), not negative; default 1.
+
+    Returns:
+        A fraction in [0, 1], lower is better; 0 for a graph without edges.
+
+    Raises:
+        DataError: ECO303 for an invalid graph, ECO305 for invalid clusters.
+    """
+    flow = _flow(pred, edge_index, edge_weight)
+    return float(flow.between / flow.total) if flow.total > 0 else 0.0
+
+
+def n_clusters(pred: Array) -> int:
+    """Number of distinct clusters that have nodes; -1 counts as a cluster.
+
+    Args:
+        pred: Cluster ids of shape (num_nodes,), any integers.
+
+    Raises:
+        DataError: ECO305 for invalid clusters.
+    """
+    return len(np.unique(clusters_of(pred)))
+
+
+_METRICS: dict[str, Callable[[Any, Any, Any], float]] = {
+    "modularity": modularity,
+    "conductance": conductance,
+    "cut_fraction": cut_fraction,
+    "n_clusters": lambda pred, _edge_index, _edge_weight: n_clusters(pred),
+}
+
+
+def structure_metrics(
+    edge_index: Array,
+    pred: Array,
+    metrics: str | Iterable[str] = ("modularity", "conductance", "cut_fraction", "n_clusters"),
+    edge_weight: Array | None = None,
+) -> dict[str, float]:
+    """Computes several metrics of the clusters' structure.
+
+    Args:
+        edge_index: Edges of shape (2, num_edges), integers.
+        pred: Cluster ids of shape (num_nodes,), any integers.
+        metrics: Names, whatever their case.
+        edge_weight: Weights of shape (num_edges,), not negative; default 1.
+
+    Returns:
+        The values, under the names exactly as given.
+
+    Raises:
+        SpecError: ECO101, for an unknown name.
+        DataError: ECO303 for an invalid graph, ECO305 for invalid clusters.
+
+    Example:
+        >>> two_pairs = np.array([[0, 1, 2, 3], [1, 0, 3, 2]])
+        >>> structure_metrics(two_pairs, np.array([0, 0, 1, 1]), metrics=["modularity", "n_clusters"])
+        {'modularity': 0.5, 'n_clusters': 2}
+    """
+    return compute(_METRICS, metrics, "structure", pred, edge_index, edge_weight)
+
+
+@dataclass(frozen=True)
+class _Flow:
+    """Edge weight by cluster: sums over (A + A^T) / 2."""
+
+    total: float
+    between: float
+    within: NDArray[np.float64]  # (K,)
+    volume: NDArray[np.float64]  # (K,)
+
+
+def _flow(pred: Array, edge_index: Array, edge_weight: Array | None) -> _Flow:
+    ids, cluster = np.unique(clusters_of(pred), return_inverse=True)
+    edges = _edges(edge_index, len(cluster))
+    weight = _weights(edge_weight, edges.shape[1])
+    source, target = cluster[edges[0]], cluster[edges[1]]
+    inside = source == target
+
+    def by_cluster(of: NDArray[Any], weights: NDArray[np.float64] | None) -> NDArray[np.float64]:
+        return np.bincount(of, weights, minlength=len(ids)).astype(np.float64)
+
+    within = by_cluster(source[inside], None if weight is None else weight[inside])
+    volume = (by_cluster(source, weight) + by_cluster(target, weight)) / 2
+    if weight is None:
+        return _Flow(float(len(inside)), float(len(inside) - inside.sum()), within, volume)
+    return _Flow(float(weight.sum()), float(weight[~inside].sum()), within, volume)
+
+
+def _edges(edge_index: Array, num_nodes: int) -> NDArray[Any]:
+    edges = to_numpy(edge_index)
+    if edges.ndim != 2 or edges.shape[0] != 2 or (edges.dtype.kind not in "iu" and edges.size):
+        raise DataError(
+            Problem(
+                "ECO303",
+                f"'edge_index' has shape {edges.shape} and dtype {edges.dtype}; expected (2, num_edges) integers.",
+                "Pass source nodes in the first row and target nodes in the second.",
+            )
+        )
+    if edges.size and (edges.min() < 0 or edges.max() >= num_nodes):
+        raise DataError(
+            Problem(
+                "ECO303",
+                f"'edge_index' names nodes {edges.min()} to {edges.max()}, but {num_nodes} nodes have a cluster.",
+                "Pass one cluster for each node of the graph; nodes are numbered from 0.",
+            )
+        )
+    return edges.astype(np.int64, copy=False)
+
+
+def _weights(edge_weight: Array | None, num_edges: int) -> NDArray[np.float64] | None:
+    if edge_weight is None:
+        return None
+    weights = to_numpy(edge_weight)
+    if weights.shape not in ((num_edges,), (num_edges, 1)):
+        raise DataError(
+            Problem(
+                "ECO303",
+                f"'edge_weight' has shape {weights.shape}, but there are {num_edges} edges.",
+                "Pass one weight for each column of edge_index.",
+            )
+        )
+    weights = weights.reshape(-1).astype(np.float64)
+    if num_edges and not (np.isfinite(weights).all() and weights.min() >= 0):
+        raise DataError(
+            Problem(
+                "ECO303",
+                f"'edge_weight' holds values from {weights.min()} to {weights.max()}; these metrics are defined for "
+                "finite weights that are not negative.",
+                "Drop such edges, or pass edge_weight=None to count each edge once.",
+            )
+        )
+    return weights

@@ -1,0 +1,252 @@
+"""A whole run: compose, load, train, cluster, evaluate, and write the run folder. And reading it back."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any
+
+from eco_core.errors import Problem, RunFolderError, SpecError
+from eco_core.layers import assemble, parse_spec
+from eco_core.registry import Registry
+
+if TYPE_CHECKING:
+    from eco_core.composition import Composition
+    from eco_core.engine.callbacks import Callback
+
+
+@dataclass(frozen=True)
+class Run:
+    """What a run gave.
+
+    Attributes:
+        folder: The run folder.
+        metrics: Figures of the clustering, as fractions.
+        seconds: Wall-clock seconds: ``load``, ``train``, ``cluster``, ``total``.
+        peak_memory_mb: Largest resident memory of the process, in MB.
+        spec: The resolved spec.
+        model: The fitted composition.
+    """
+
+    folder: Path
+    metrics: dict[str, float]
+    seconds: dict[str, float]
+    peak_memory_mb: float
+    spec: dict[str, Any]
+    model: Composition
+
+    def document(self) -> dict[str, Any]:
+        """What ``eco compose --json`` prints."""
+        return {
+            "run": str(self.folder),
+            "metrics": self.metrics,
+            "seconds": {name: round(value, 4) for name, value in self.seconds.items()},
+            "peak_memory_mb": round(self.peak_memory_mb, 1),
+            "spec": self.spec,
+        }
+
+
+def read_spec(spec: Mapping[str, Any] | str | Path | None) -> dict[str, Any]:
+    """Reads a spec file, or takes a mapping as it is.
+
+    Raises:
+        SpecError: ECO106, if there is no such file or it is not a spec.
+    """
+    if spec is None:
+        return {}
+    if isinstance(spec, Mapping):
+        return dict(spec)
+    path = Path(spec)
+    try:
+        return parse_spec(path.read_text(encoding="utf-8"), str(path))
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "it is not a text file"
+        raise SpecError(
+            Problem("ECO106", f"Spec {path} cannot be read: {reason}.", "Give the path of a YAML file; 'eco schema' helps.")
+        ) from error
+
+
+def run(
+    spec: Mapping[str, Any] | str | Path | None = None,
+    *,
+    recipe: str | None = None,
+    flags: Mapping[str, Any] | None = None,
+    epochs: int | None = None,
+    overrides: Iterable[str] = (),
+    out: str | Path | None = None,
+    force: bool = False,
+    device: str = "auto",
+    threads: int | None = None,
+    callbacks: Sequence[Callback] = (),
+    stream: IO[str] | None = None,
+    registry: Registry | None = None,
+) -> Run:
+    """Runs a spec and writes its run folder.
+
+    Args:
+        spec: A mapping with the keys of ``spec.yaml``, or the path of one.
+        recipe: Name of a recipe below the spec.
+        flags: Keys of a spec above it.
+        epochs: Of every stage.
+        overrides: ``"key=value"`` strings above all.
+        out: The run folder; default ``runs/<time>-<name>``.
+        force: Whether a run in ``out`` is replaced.
+        device: ``auto``, ``cpu`` or ``cuda``.
+        threads: Threads of torch; default all cores.
+        callbacks: Told what happens in training.
+        stream: Where messages go, beside the run's log; None: only there.
+        registry: Where names are looked up; default all installed plugins.
+
+    Raises:
+        EcoError: A mistake in the spec, the data or the folder; nothing is written then.
+        TrainingError: The run failed.
+    """
+    from eco_core.composition import Composition
+    from eco_core.engine.callbacks import Log
+    from eco_core.engine.devices import make_fabric
+    from eco_core.metrics.efficiency import peak_memory_mb
+    from eco_core.plan import make_plan
+    from eco_core.report import run_folder
+
+    start = time.perf_counter()
+    registry = registry or Registry.discover()
+    notes: list[str] = []
+    layers = assemble(
+        registry,
+        notes,
+        recipe=recipe,
+        spec=read_spec(spec),
+        flags=flags,
+        epochs=epochs,
+        overrides=overrides,
+    )
+    model = Composition(make_plan(layers, registry, notes))
+    used = str(make_fabric(device).device)
+    if out is not None:
+        run_folder.check_free(Path(out), force)
+    with _threads(threads):
+        graph = model.load_graph()
+        model.check_graph(graph)
+        loaded = time.perf_counter()
+        name = recipe or "-".join(part.label for part in model.plan.parts.values() if part is not None)
+        folder = run_folder.claim_folder(Path(out), force) if out else run_folder.fresh_folder(_file_name(name))
+        run_folder.write_spec(folder, model)
+        with (folder / run_folder.LOG).open("w", encoding="utf-8") as file:
+            log = _Tee(file, stream)
+            for note in dict.fromkeys([*model.notes_, *graph.notes]):
+                log.write(f"{note}\n")
+            told = [Log(log), *callbacks]
+            try:
+                model.fit(graph, device=device, callbacks=told, checkpoint=folder / run_folder.CHECKPOINT)
+            except BaseException as error:
+                file.write(f"{type(error).__name__}: {error}\n")
+                raise
+        memory = peak_memory_mb()
+        seconds = {"load": loaded - start, **model.seconds_, "total": time.perf_counter() - start}
+        run_folder.write_run(folder, model, used, seconds=seconds, peak_memory_mb=memory)
+        (folder / run_folder.CHECKPOINT).unlink(missing_ok=True)
+    return Run(folder, model.metrics_, seconds, memory, model.spec, model)
+
+
+class _Tee:
+    """Writes to the log, and to a terminal if there is one."""
+
+    def __init__(self, *streams: IO[str] | None) -> None:
+        self._streams = [stream for stream in streams if stream is not None]
+
+    def write(self, text: str) -> None:
+        for stream in self._streams:
+            stream.write(text)
+
+    def flush(self) -> None:
+        for stream in self._streams:
+            stream.flush()
+
+
+def _file_name(name: str) -> str:
+    return "".join(c if c.isalnum() or c in "-_." else "-" for c in name)
+
+
+@contextmanager
+def _threads(count: int | None) -> Iterator[None]:
+    import torch
+
+    before = torch.get_num_threads()
+    if count is not None:
+        torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def load(folder: str | Path, *, registry: Registry | None = None, **parts: Any) -> Composition:
+    """Reads a run folder back as a fitted model.
+
+    Args:
+        folder: What `run`, `Composition.save` or ``eco compose`` wrote.
+        registry: Where names are looked up; default all installed plugins.
+        **parts: ``encoder``, ``objective``, ``head`` or ``strategy``: classes or instances of parts that are not
+            registered; others are found by the names in ``spec.yaml``.
+
+    Raises:
+        RunFolderError: ECO403, if files are missing or unreadable.
+        CompositionError: If a part is not installed any more.
+    """
+    import numpy as np
+    import torch
+
+    from eco_core.composition import Composition
+    from eco_core.engine.history import History
+    from eco_core.plan import make_plan
+    from eco_core.report import run_folder
+
+    path = Path(folder)
+    missing = [name for name in run_folder.RUN_FILES if name != run_folder.LOG and not (path / name).is_file()]
+    if missing:
+        raise RunFolderError(
+            Problem(
+                "ECO403",
+                f"{path} is not a finished run folder: it has no {', '.join(missing)}.",
+                "Give the folder that 'eco compose' printed.",
+            )
+        )
+    registry = registry or Registry.discover()
+    notes: list[str] = []
+    spec = read_spec(path / run_folder.SPEC)
+    for kind, part in parts.items():
+        named = spec.get(kind)
+        keep = named if isinstance(named, Mapping) and isinstance(part, type) else {}
+        spec[kind] = {**keep, "name": part}
+    model = Composition(make_plan(assemble(registry, notes, spec=spec), registry, notes))
+    try:
+        saved = torch.load(path / run_folder.MODEL, map_location="cpu", weights_only=True)
+        model.build(in_channels=saved["facts"]["in_channels"], num_nodes=saved["facts"]["num_nodes"])
+        model.load_state_dict(saved["state"])
+    except (KeyError, TypeError, RuntimeError) as error:
+        raise RunFolderError(
+            Problem(
+                "ECO403",
+                f"{path / run_folder.MODEL} does not fit its spec.yaml: {error}",
+                "Load it with the versions in environment.json, or run spec.yaml again.",
+            )
+        ) from error
+    rows = run_folder.read_assignments(path / run_folder.ASSIGNMENTS)
+    model.labels_ = torch.tensor([cluster for cluster, _ in rows.values()])
+    model.confidence_ = torch.tensor([confidence for _, confidence in rows.values()])
+    ids = list(rows)
+    model.node_ids_ = None if ids == [str(i) for i in range(len(ids))] else ids
+    model.embedding_ = torch.from_numpy(np.load(path / run_folder.EMBEDDINGS))
+    model.metrics_ = _read_json(path / run_folder.METRICS)
+    model.history_ = History.from_csv(path / run_folder.HISTORY)
+    model.eval()
+    return model
+
+
+def _read_json(path: Path) -> Any:
+    import json
+
+    return json.loads(path.read_text(encoding="utf-8"))

@@ -1,0 +1,112 @@
+"""The names that a call may ask for while a graph is processed: one mapping per optimisation step."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+import torch
+from torch import Tensor
+
+NAMES = ("x", "edge_index", "edge_weight", "graph", "data", "n_id", "num_seeds", "epoch", "step")
+"""What every call can have."""
+
+ENCODED_NAMES = ("encode", "z")
+"""What the calls of heads and objectives can have beside `NAMES`."""
+
+
+class Step(Mapping[str, Any]):
+    """The names available to calls on one graph; embeddings are computed when they are first asked for.
+
+    ``encode(graph)`` of the step's own graph runs the encoder once: the objective, the head and ``on_epoch`` share it.
+
+    Args:
+        graph: The whole graph, or a sampled batch of it.
+        epoch: Number of the epoch within its stage, from 0.
+        encode: From a graph to embeddings; None for models without an encoder of their own.
+        embed: From a step to the embedding ``z``; default ``encode(graph)``.
+    """
+
+    def __init__(
+        self,
+        graph: Any,
+        epoch: int = 0,
+        encode: Callable[[Any], Tensor] | None = None,
+        embed: Callable[[Step], Tensor] | None = None,
+    ) -> None:
+        self.graph = graph
+        self.epoch = epoch
+        self._encode = encode
+        self._embed = embed
+        self._encoded: Tensor | None = None
+        self._z: Tensor | None = None
+
+    def encode(self, graph: Any) -> Tensor:
+        """Returns the embeddings (num_nodes, width) of a graph; those of the step's own graph are computed once."""
+        assert self._encode is not None
+        if graph is not self.graph:
+            return self._encode(graph)
+        if self._encoded is None:
+            self._encoded = self._encode(graph)
+        return self._encoded
+
+    @property
+    def z(self) -> Tensor:
+        """The embedding of the step's graph: (num_nodes, width)."""
+        if self._z is None:
+            self._z = self._embed(self) if self._embed is not None else self.encode(self.graph)
+        return self._z
+
+    def __getitem__(self, name: str) -> Any:
+        if name in ("graph", "data"):
+            return self.graph
+        if name == "step":
+            return self
+        if name == "epoch":
+            return self.epoch
+        if name in ("x", "edge_index", "edge_weight"):
+            return getattr(self.graph, name, None)
+        if name == "n_id":
+            n_id = getattr(self.graph, "n_id", None)
+            return torch.arange(self.graph.num_nodes, device=self.graph.edge_index.device) if n_id is None else n_id
+        if name == "num_seeds":
+            return getattr(self.graph, "batch_size", None) or self.graph.num_nodes
+        if self._encode is not None and name in ENCODED_NAMES:
+            return getattr(self, name)
+        raise KeyError(name)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(NAMES + (ENCODED_NAMES if self._encode is not None else ()))
+
+    def __len__(self) -> int:
+        return len(NAMES) + (len(ENCODED_NAMES) if self._encode is not None else 0)
+
+    def __contains__(self, name: object) -> bool:
+        return name in NAMES or (self._encode is not None and name in ENCODED_NAMES)
+
+
+class ExtendedNames(Mapping[str, Any]):
+    """A step's names with some added or replaced.
+
+    Args:
+        step: The names of the step.
+        extra: Names of one part: what its ``prepare`` returned, the embedding as its head sees it.
+    """
+
+    # Not a ChainMap: that would take a KeyError raised while computing a value for an absent name.
+
+    def __init__(self, step: Mapping[str, Any], extra: Mapping[str, Any]) -> None:
+        self._step = step
+        self._extra = extra
+
+    def __getitem__(self, name: str) -> Any:
+        return self._extra[name] if name in self._extra else self._step[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(dict.fromkeys((*self._step, *self._extra)))
+
+    def __len__(self) -> int:
+        return len(set(self._step) | set(self._extra))
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._extra or name in self._step

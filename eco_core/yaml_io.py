@@ -1,0 +1,89 @@
+"""YAML, read safely and as people mean it: ``1e-3`` is a number, a key given twice is an error."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import yaml
+
+from eco_core.errors import Problem, SpecError
+
+
+class _Loader(yaml.SafeLoader):
+    pass
+
+
+# YAML 1.1 wants a dot and a signed exponent in a float; people write 1e-3.
+_Loader.yaml_implicit_resolvers = {
+    first: [(tag, pattern) for tag, pattern in resolvers if tag != "tag:yaml.org,2002:float"]
+    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:float",
+    re.compile(
+        r"""^(?:[-+]?(?:[0-9][0-9_]*)\.[0-9_]*(?:[eE][-+]?[0-9]+)?
+            |[-+]?(?:[0-9][0-9_]*)(?:[eE][-+]?[0-9]+)
+            |[-+]?\.[0-9][0-9_]*(?:[eE][-+]?[0-9]+)?
+            |[-+]?\.(?:inf|Inf|INF)
+            |\.(?:nan|NaN|NAN))$""",
+        re.X,
+    ),
+    list("-+0123456789."),
+)
+
+
+def _mapping(loader: _Loader, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+    seen: set[Any] = set()
+    for key_node, _ in node.value:
+        key = loader.construct_object(key_node, deep=True)
+        if key in seen:
+            raise yaml.constructor.ConstructorError(None, None, f"key {key!r} is given twice", key_node.start_mark)
+        seen.add(key)
+    return yaml.SafeLoader.construct_mapping(loader, node, deep=deep)
+
+
+_Loader.add_constructor(
+    yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, lambda loader, node: _mapping(loader, node, deep=True)
+)
+
+
+def load_yaml(text: str, source: str) -> Any:
+    """Parses YAML into plain Python.
+
+    Args:
+        text: The YAML.
+        source: Where it is from, for the message.
+
+    Raises:
+        SpecError: ECO106, with line and column, if it is not valid YAML or has tags that name Python objects.
+    """
+    try:
+        return yaml.load(text, Loader=_Loader)  # noqa: S506 - a SafeLoader with two changes
+    except yaml.YAMLError as error:
+        raise SpecError(
+            Problem("ECO106", f"{source} is not valid YAML: {error}", "Mend the place that it names.")
+        ) from error
+
+
+def dump_yaml(value: Any) -> str:
+    """Writes plain Python as YAML, keys in their order."""
+    return yaml.dump(value, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=120)
+
+
+class _Dumper(yaml.SafeDumper):
+    pass
+
+
+def _represent_float(dumper: yaml.SafeDumper, value: float) -> yaml.Node:
+    text = repr(value)
+    # SafeDumper writes 1e-05, which YAML 1.1 readers take for a string.
+    if "e" in text and "." not in text:
+        text = text.replace("e", ".0e", 1)
+    if value != value or value in (float("inf"), float("-inf")):
+        text = {"nan": ".nan", "inf": ".inf", "-inf": "-.inf"}[text]
+    return dumper.represent_scalar("tag:yaml.org,2002:float", text)
+
+
+_Dumper.add_representer(float, _represent_float)
+_Dumper.add_representer(tuple, lambda dumper, value: dumper.represent_list(list(value)))

@@ -1,0 +1,200 @@
+"""Deep embedded clustering: soft assignment to prototypes, sharpened by self-training."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import torch
+import torch.nn.functional as F
+from pydantic import Field
+from torch import Tensor, nn
+
+from eco_core import BaseClusterHead
+
+
+class DECClusterHead(BaseClusterHead):
+    r"""The head of deep embedded clustering (Xie et al., ICML 2016, arXiv 1511.06335).
+
+    DAEGC (Wang et al., IJCAI 2019, arXiv 1906.06532) trains it together with a graph auto-encoder. Node i belongs
+    to cluster j by a Student-t kernel around the centre :math:`\mu_j`; the target sharpens that and evens out the
+    cluster sizes; the loss pulls the assignment towards the target:
+
+    .. math::
+        q_{ij} \propto (1 + \lVert z_i - \mu_j \rVert^2 / \alpha)^{-(\alpha + 1) / 2}, \qquad
+        p_{ij} \propto q_{ij}^2 / \textstyle\sum_i q_{ij}, \qquad
+        L = \mathrm{KL}(P \,\Vert\, Q) = \frac{1}{N} \sum_{ij} p_{ij} \log \frac{p_{ij}}{q_{ij}}
+
+    The target is kept fixed for some epochs. It is state of this head (the buffer ``target``, saved with the weights),
+    one row for each node of the graph that it was computed on; `reset_cluster_centers` forgets it. Without a stored
+    target, every loss uses a fresh one.
+
+    Args:
+        n_clusters: Number of clusters K.
+        n_features: Width of the embeddings.
+        alpha: Degrees of freedom of the kernel.
+        update_interval: Number of epochs between two updates of the target.
+
+    Attributes:
+        cluster_centers: The centres, a parameter of shape (n_clusters, n_features).
+        target: The stored target of shape (num_nodes, n_clusters), or (0, n_clusters) when there is none.
+    """
+
+    target: Tensor
+
+    def __init__(
+        self,
+        n_clusters: int,
+        n_features: int,
+        alpha: Annotated[float, Field(gt=0)] = 1.0,
+        update_interval: Annotated[int, Field(ge=1)] = 5,
+    ) -> None:
+        super().__init__()
+        self.n_clusters = n_clusters
+        self.n_features = n_features
+        self.alpha = alpha
+        self.update_interval = update_interval
+        self.cluster_centers = nn.Parameter(torch.empty(n_clusters, n_features))
+        self.register_buffer("target", torch.empty(0, n_clusters))
+        self.reset_cluster_centers()
+
+    @torch.no_grad()
+    def reset_cluster_centers(self, centers: Tensor | None = None) -> None:
+        """Places the centres and forgets the stored target, which the old ones had made.
+
+        Args:
+            centers: Centres of shape (n_clusters, n_features), for example from k-means; None: Xavier uniform.
+
+        Raises:
+            ValueError: The centres have another shape.
+        """
+        if centers is None:
+            nn.init.xavier_uniform_(self.cluster_centers)
+        else:
+            wanted = (self.n_clusters, self.n_features)
+            if tuple(centers.shape) != wanted:
+                raise ValueError(
+                    f"The cluster centres have the shape {tuple(centers.shape)}, but this head has {self.n_clusters} "
+                    f"clusters of width {self.n_features}. Give centres of shape {wanted}."
+                )
+            self.cluster_centers.copy_(centers)
+        self.target = self.cluster_centers.new_empty(0, self.n_clusters)
+
+    @torch.no_grad()
+    def on_epoch(self, z: Tensor, epoch: int) -> None:
+        """Updates the stored target every ``update_interval`` epochs. Called at the start of each epoch.
+
+        Args:
+            z: Embeddings of all nodes of the graph, of shape (num_nodes, n_features).
+            epoch: Number of the epoch within its stage, from 0.
+        """
+        if epoch % self.update_interval == 0 or self.target.size(0) != z.size(0):
+            self.target = target_distribution(self.log_assignment(z)).exp()
+
+    def forward(self, z: Tensor, update_target: bool = False, n_id: Tensor | None = None) -> Tensor:
+        """Returns the clustering loss, a scalar.
+
+        Args:
+            z: Embeddings of shape (num_rows, n_features).
+            update_target: Whether to compute the target from these embeddings, which must be those of all nodes, and
+                to store it first.
+            n_id: Which node each row is, of shape (num_rows,), dtype int64: its row of the stored target. None: the
+                rows are all nodes, in order.
+
+        Raises:
+            ValueError: The rows do not fit the stored target, or do not make up a whole one.
+        """
+        log_q = self.log_assignment(z)
+        if update_target:
+            self._store(target_distribution(log_q.detach()).exp(), n_id)
+        if self.target.size(0) == 0:
+            log_p = target_distribution(log_q.detach())
+            return F.kl_div(log_q, log_p, reduction="batchmean", log_target=True)
+        return F.kl_div(log_q, self._stored(z.size(0), n_id).to(log_q.dtype), reduction="batchmean")
+
+    @torch.no_grad()
+    def cluster(self, z: Tensor, soft: bool = False) -> Tensor:
+        """Assigns nodes to clusters.
+
+        Args:
+            z: Embeddings of shape (num_nodes, n_features).
+            soft: Whether to return probabilities instead of labels.
+
+        Returns:
+            Labels of shape (num_nodes,), dtype int64; or with ``soft`` the assignment q, (num_nodes, n_clusters).
+        """
+        log_q = self.log_assignment(z)
+        return log_q.exp() if soft else log_q.argmax(dim=-1)
+
+    def log_assignment(self, z: Tensor) -> Tensor:
+        """Returns log q, of shape (num_nodes, n_clusters): at least in single precision, also under autocast."""
+        dtype = torch.promote_types(z.dtype, self.cluster_centers.dtype)
+        with torch.autocast(device_type=z.device.type, enabled=False):
+            distances = squared_distances(z.to(dtype), self.cluster_centers.to(dtype))
+            return F.log_softmax(-(self.alpha + 1) / 2 * torch.log1p(distances / self.alpha), dim=-1)
+
+    def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *args: Any, **kwargs: Any) -> None:
+        # The shape of the target depends on the graph, so the buffer takes that of what is loaded. Overridden because
+        # torch has a public hook for this only since 2.5.
+        saved = state_dict.get(f"{prefix}target")
+        if saved is not None and saved.dim() == 2 and saved.size(1) == self.n_clusters:
+            self.target = self.target.new_empty(saved.shape)
+        super()._load_from_state_dict(state_dict, prefix, *args, **kwargs)
+
+    def _store(self, target: Tensor, n_id: Tensor | None) -> None:
+        if n_id is not None:
+            order = n_id.argsort()
+            if not torch.equal(n_id[order], torch.arange(target.size(0), device=n_id.device)):
+                raise ValueError(
+                    f"update_target=True stores the target of all nodes, but n_id does not number the {target.size(0)} "
+                    "rows of z from 0 to the last, each once. Give the embeddings of the whole graph, or call "
+                    "on_epoch(z, epoch) with them."
+                )
+            target = target[order]
+        self.target = target
+
+    def _stored(self, rows: int, n_id: Tensor | None) -> Tensor:
+        stored = self.target.size(0)
+        if n_id is None:
+            if rows != stored:
+                raise ValueError(
+                    f"z has {rows} rows, but the stored target has {stored}. For a batch of that graph, say which "
+                    "nodes the rows are: n_id=...; for another graph, store its target with update_target=True, or "
+                    "forget the stored one with reset_cluster_centers(centers)."
+                )
+            return self.target
+        if n_id.numel() != rows:
+            raise ValueError(f"z has {rows} rows, but n_id names {n_id.numel()} nodes. Give one node for each row.")
+        try:
+            return self.target.index_select(0, n_id)
+        except IndexError:
+            raise ValueError(
+                f"n_id names nodes from {int(n_id.min())} to {int(n_id.max())}, but the stored target has {stored} "
+                "rows. Call on_epoch(z, epoch) or use update_target=True with the embeddings of the whole graph first."
+            ) from None
+
+
+def squared_distances(z: Tensor, centers: Tensor) -> Tensor:
+    """Returns squared Euclidean distances (num_nodes, n_clusters); gradients are finite also where z is a centre.
+
+    Args:
+        z: Points of shape (num_nodes, n_features).
+        centers: Centres of shape (n_clusters, n_features).
+    """
+    # |z - c|^2 = |z|^2 - 2 z.c + |c|^2 needs no (nodes, clusters, features) tensor, but cancels far from the origin;
+    # distances do not change when everything is moved towards it.
+    origin = centers.detach().mean(dim=0)
+    z, centers = z - origin, centers - origin
+    products = torch.addmm(centers.square().sum(dim=-1), z, centers.t(), alpha=-2)
+    return (z.square().sum(dim=-1, keepdim=True) + products).clamp(min=0)
+
+
+def target_distribution(log_q: Tensor) -> Tensor:
+    """Returns log p, the logarithm of the sharpened assignment.
+
+    Args:
+        log_q: Logarithm of the soft assignment, of shape (num_nodes, n_clusters).
+
+    Returns:
+        The same shape: log of ``q^2 / f`` normalised in each row, with f the column sums of q.
+    """
+    return F.log_softmax(2 * log_q - log_q.logsumexp(dim=0), dim=-1)

@@ -1,0 +1,348 @@
+"""The data sets of the core: what they hold, that they are reproducible, and what they do with files."""
+
+from __future__ import annotations
+
+import importlib
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch_geometric.data import Data
+
+from eco_core.data import datasets, graph_info, load_graph
+from eco_core.data.catalogue import DATASETS
+from eco_core.errors import DataError, SpecError
+from tests.real_data import needs_real_data, real_data_root
+
+
+def same(one: Data, other: Data) -> bool:
+    return (
+        torch.equal(one.x.to_dense(), other.x.to_dense())
+        and torch.equal(one.edge_index, other.edge_index)
+        and torch.equal(one.y, other.y)
+    )
+
+
+def test_every_record_of_the_catalogue_names_a_function() -> None:
+    names = [dataset.name for dataset in DATASETS]
+    assert len(set(names)) == len(names) == 10
+    for dataset in DATASETS:
+        module, _, function = dataset.target.partition(":")
+        assert callable(getattr(importlib.import_module(module), function))
+        assert dataset.summary
+        assert dataset.size
+        assert dataset.licence
+
+
+def test_digits_is_a_symmetric_neighbour_graph() -> None:
+    data = load_graph(datasets.digits())
+    info = graph_info(data)
+    assert (info["nodes"], info["features"], info["labelled_nodes"]) == (1797, 64, 1797)
+    assert info["undirected"]
+    assert info["self_loops"] == info["duplicate_edges"] == info["isolated_nodes"] == 0
+    degree = torch.bincount(data.edge_index[0])
+    assert degree.min() >= 10
+    assert (data.x.min(), data.x.max()) == (0, 1)
+    assert data.notes == []
+    assert f"{info['edges']:,} edges" in next(d.size for d in DATASETS if d.name == "digits")
+
+
+def test_digits_joins_each_node_to_its_nearest() -> None:
+    data = datasets.digits(k=1)
+    distances = torch.cdist(data.x.double(), data.x.double()).fill_diagonal_(torch.inf)
+    joined = torch.zeros(1797, 1797, dtype=torch.bool)
+    joined[data.edge_index[0], data.edge_index[1]] = True
+    nearest = distances.masked_fill(~joined, torch.inf).min(1).values
+    assert torch.allclose(nearest, distances.min(1).values)
+
+
+@pytest.mark.parametrize("k", [0, 1797])
+def test_digits_refuses_an_impossible_number_of_neighbours(k: int) -> None:
+    with pytest.raises(SpecError, match=r"ECO104.*'k'"):
+        datasets.digits(k=k)
+
+
+def test_karate_has_its_four_communities() -> None:
+    data = load_graph(datasets.karate())
+    assert (data.num_nodes, data.edge_index.shape[1]) == (34, 156)
+    assert torch.equal(data.x, torch.eye(34))
+    assert data.y.unique().tolist() == [0, 1, 2, 3]
+    assert data.notes == []
+
+
+# --- stochastic block model ------------------------------------------------------------------------------------------
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    num_nodes=st.integers(2, 60),
+    n_blocks=st.integers(1, 6),
+    average_degree=st.floats(0, 8),
+    mixing=st.floats(0, 1),
+    sparse=st.booleans(),
+    seed=st.integers(0, 2**31),
+)
+def test_sbm_has_what_was_asked_for_or_says_that_it_is_impossible(
+    num_nodes: int, n_blocks: int, average_degree: float, mixing: float, sparse: bool, seed: int
+) -> None:
+    options: dict[str, Any] = {
+        "num_nodes": num_nodes,
+        "n_blocks": n_blocks,
+        "num_features": 7,
+        "average_degree": average_degree,
+        "mixing": mixing,
+        "sparse": sparse,
+        "density": 0.3,
+        "seed": seed,
+    }
+    edges = round(num_nodes * average_degree / 2)
+    between = round(edges * mixing)
+    sizes = [num_nodes // n_blocks + (block < num_nodes % n_blocks) for block in range(n_blocks)]
+    room_inside = sum(size * (size - 1) // 2 for size in sizes)
+    room_between = num_nodes * (num_nodes - 1) // 2 - room_inside
+    if n_blocks > num_nodes or edges - between > room_inside or between > room_between:
+        with pytest.raises(SpecError, match="ECO104"):
+            datasets.sbm(**options)
+        return
+    data = datasets.sbm(**options)
+    source, target = data.edge_index
+    pairs = {(a, b) for a, b in data.edge_index.T.tolist()}
+    assert len(pairs) == len(source) == 2 * edges
+    assert all(a != b and (b, a) in pairs for a, b in pairs)
+    crossing = int((data.y[source] != data.y[target]).sum())
+    assert crossing == 2 * between
+    assert torch.bincount(data.y, minlength=n_blocks).tolist() == sizes
+    assert data.x.shape == (num_nodes, 7)
+    assert data.x.is_sparse == sparse
+    assert data.n_classes == n_blocks
+    assert same(data, datasets.sbm(**options))
+
+
+@pytest.mark.parametrize("size", [4, 5])
+def test_sbm_can_fill_every_pair(size: int) -> None:
+    inside = datasets.sbm(num_nodes=2 * size, n_blocks=2, average_degree=size - 1, mixing=0)
+    assert inside.edge_index.shape[1] == 2 * size * (size - 1)
+    between = datasets.sbm(num_nodes=2 * size, n_blocks=2, average_degree=size, mixing=1)
+    assert between.edge_index.shape[1] == 2 * size * size
+
+
+def test_sbm_draws_all_pairs_with_equal_chance() -> None:
+    counts = np.zeros((9, 9))
+    for seed in range(600):
+        data = datasets.sbm(num_nodes=9, n_blocks=1, num_features=1, average_degree=2, mixing=0, seed=seed)
+        np.add.at(counts, tuple(data.edge_index.numpy()), 1)
+    # 9 of 36 pairs are drawn each time: 150 expected per pair, standard deviation about 10.6.
+    drawn = counts[np.triu_indices(9, 1)]
+    assert abs(drawn - 150).max() < 55
+
+
+def test_sbm_with_another_seed_is_another_graph_and_features_do_not_change_the_edges() -> None:
+    assert not torch.equal(datasets.sbm(seed=1).edge_index, datasets.sbm(seed=2).edge_index)
+    assert torch.equal(datasets.sbm(num_features=3).edge_index, datasets.sbm(sparse=True, num_features=90).edge_index)
+
+
+def test_sbm_features_tell_the_blocks_apart() -> None:
+    dense = datasets.sbm(num_nodes=300, n_blocks=3, feature_noise=0.1)
+    means = torch.stack([dense.x[dense.y == block].mean(0) for block in range(3)])
+    assert torch.equal(torch.cdist(dense.x, means).argmin(1), dense.y)
+    words = datasets.sbm(num_nodes=300, n_blocks=3, sparse=True, num_features=90, density=0.1, feature_noise=0)
+    assert words.x.is_coalesced()
+    assert words.x.values().unique().tolist() == [1]
+    row, column = words.x.indices()
+    assert torch.equal(column // 30, words.y[row])
+    assert words.x.values().numel() <= 0.1 * 300 * 90
+
+
+def test_sbm_reports_all_invalid_parameters_together() -> None:
+    with pytest.raises(SpecError) as caught:
+        datasets.sbm(n_blocks=0, mixing=1.5, average_degree=-1, density=0, num_features=0, seed=-1)
+    assert {problem.code for problem in caught.value.problems} == {"ECO104"}
+    assert len(caught.value.problems) == 6
+
+
+def test_sbm_needs_memory_for_its_edges_only() -> None:
+    # A dense adjacency of this size would take 160 GB.
+    data = datasets.sbm(num_nodes=200_000, n_blocks=10, num_features=2, average_degree=2.0)
+    assert data.edge_index.shape == (2, 400_000)
+
+
+# --- published graphs ------------------------------------------------------------------------------------------------
+
+
+@needs_real_data
+@pytest.mark.parametrize(
+    ("name", "folder", "figures"),
+    [
+        ("cora", "Cora", (2708, 10556, 1433, 7)),
+        ("citeseer", "CiteSeer", (3327, 9104, 3703, 6)),
+        ("photo", "Photo", (7650, 238162, 745, 8)),
+    ],
+)
+def test_a_published_graph_is_the_published_one_dense_and_sparse(
+    name: str, folder: str, figures: tuple[int, int, int, int]
+) -> None:
+    from torch_geometric.io import read_npz, read_planetoid_data
+
+    root = real_data_root()
+    assert root is not None
+    load = getattr(datasets, name)
+    data = load_graph(load(root))
+    nodes, edges, features, classes = figures
+    assert data.x.shape == (nodes, features)
+    assert data.edge_index.shape == (2, edges)
+    assert data.y.unique().tolist() == list(range(classes))
+    assert next(d.classes for d in DATASETS if d.name == name) == classes
+    assert data.is_undirected()
+    assert not any("merged" in note or "undirected" in note for note in data.notes)
+    raw = root / folder / "raw"
+    reference = read_npz(str(raw / "amazon_electronics_photo.npz")) if name == "photo" else None
+    assert same(data, reference or read_planetoid_data(str(raw), name))
+    words = load_graph(load(root, sparse=True))
+    assert words.x.is_sparse
+    assert words.x.is_coalesced()
+    assert same(words, data)
+
+
+@needs_real_data
+def test_a_read_only_root_works_and_processed_files_are_left_alone(tmp_path: Path) -> None:
+    source = real_data_root()
+    assert source is not None
+    shutil.copytree(source / "Cora", tmp_path / "Cora")
+    processed = tmp_path / "Cora" / "processed"
+    processed.mkdir()
+    for name in ("data.pt", "pre_transform.pt"):
+        (processed / name).write_bytes(b"not a file of ours")
+    before = {path: path.stat().st_mtime_ns for path in sorted(tmp_path.rglob("*"))}
+    for path in [*before, tmp_path]:
+        path.chmod(0o555 if path.is_dir() else 0o444)
+    try:
+        data = datasets.cora(tmp_path)
+    finally:
+        for path in [tmp_path, *before]:
+            path.chmod(0o755 if path.is_dir() else 0o644)
+    assert data.x.shape == (2708, 1433)
+    assert {path: path.stat().st_mtime_ns for path in sorted(tmp_path.rglob("*"))} == before
+
+
+def offline(monkeypatch: pytest.MonkeyPatch, method: Any = None) -> None:
+    from torch_geometric.datasets import Amazon, Coauthor, Planetoid
+
+    def refuse(self: Any) -> None:
+        raise ConnectionError("the network is unreachable")
+
+    for dataset in (Amazon, Coauthor, Planetoid):
+        monkeypatch.setattr(dataset, "download", method or refuse)
+
+
+@pytest.mark.parametrize(
+    ("name", "folder", "file"),
+    [
+        ("pubmed", "PubMed", "ind.pubmed.allx"),
+        ("computers", "Computers", "amazon_electronics_computers.npz"),
+        ("cs", "CS", "ms_academic_cs.npz"),
+        ("physics", "Physics", "ms_academic_phy.npz"),
+    ],
+)
+def test_without_files_and_network_the_error_says_which_files_belong_where(
+    name: str, folder: str, file: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    offline(monkeypatch)
+    monkeypatch.setenv("ECO_DATA_ROOT", str(tmp_path / "cache"))
+    with pytest.raises(DataError) as caught:
+        getattr(datasets, name)(tmp_path / "data")
+    text = str(caught.value)
+    assert caught.value.problems[0].code == "ECO304"
+    for part in (
+        file,
+        str(tmp_path / "data" / folder / "raw"),
+        "https://",
+        "unreachable",
+        "--data-root",
+        "ECO_DATA_ROOT",
+    ):
+        assert part in text
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
+
+
+def small_archive(path: Path) -> None:
+    """A graph of three nodes in the layout of the GNN benchmark: one self-loop, one edge in one direction."""
+    np.savez(
+        path,
+        adj_data=np.ones(2, dtype=np.float32),
+        adj_indices=np.array([1, 2]),
+        adj_indptr=np.array([0, 1, 1, 2]),
+        adj_shape=np.array([3, 3]),
+        attr_data=np.array([5.0, 2.0], dtype=np.float32),
+        attr_indices=np.array([3, 0]),
+        attr_indptr=np.array([0, 1, 1, 2]),
+        attr_shape=np.array([3, 4]),
+        labels=np.array([0, 1, 1]),
+    )
+
+
+def download_small(self: Any) -> None:
+    small_archive(Path(self.raw_dir) / self.raw_file_names)
+
+
+def test_missing_files_are_downloaded_once_and_said_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    offline(monkeypatch, download_small)
+    monkeypatch.setenv("ECO_DATA_ROOT", str(tmp_path / "cache"))
+    first = datasets.cs(tmp_path / "data")
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert "https://" in captured.err
+    assert str(tmp_path / "data" / "CS" / "raw") in captured.err
+    files = [path for path in tmp_path.rglob("*") if path.is_file()]
+    assert files == [tmp_path / "data" / "CS" / "raw" / "ms_academic_cs.npz"]
+    assert first.x.tolist() == [[0, 0, 0, 1], [0, 0, 0, 0], [1, 0, 0, 0]]
+    assert first.edge_index.tolist() == [[0, 1], [1, 0]]
+    offline(monkeypatch)
+    assert same(first, datasets.cs(tmp_path / "data", sparse=True))
+    assert capsys.readouterr().err == ""
+
+
+def test_a_root_that_cannot_be_written_sends_the_download_to_the_default_root(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    offline(monkeypatch, download_small)
+    monkeypatch.setenv("ECO_DATA_ROOT", str(tmp_path / "cache"))
+    blocker = tmp_path / "file"
+    blocker.write_text("a file cannot hold folders, whoever asks")
+    first = datasets.physics(blocker / "data")
+    assert (tmp_path / "cache" / "Physics" / "raw" / "ms_academic_phy.npz").is_file()
+    offline(monkeypatch)
+    assert same(first, datasets.physics(blocker / "data"))
+
+
+def test_an_interrupted_download_leaves_nothing_that_looks_complete(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def half(self: Any) -> None:
+        (Path(self.raw_dir) / self.raw_file_names).write_bytes(b"PK")
+        raise KeyboardInterrupt
+
+    offline(monkeypatch, half)
+    with pytest.raises(KeyboardInterrupt):
+        datasets.photo(tmp_path)
+    assert list(tmp_path.rglob("*")) == []
+
+
+def test_damaged_raw_files_are_reported_with_their_folder(tmp_path: Path) -> None:
+    raw = tmp_path / "Photo" / "raw"
+    raw.mkdir(parents=True)
+    (raw / "amazon_electronics_photo.npz").write_bytes(b"PK damaged")
+    with pytest.raises(DataError, match=r"(?s)ECO302.*Photo.*Delete them"):
+        datasets.photo(tmp_path)
+    raw = tmp_path / "Cora" / "raw"
+    raw.mkdir(parents=True)
+    for part in ("x", "tx", "allx", "y", "ty", "ally", "graph", "test.index"):
+        (raw / f"ind.cora.{part}").write_bytes(b"")
+    with pytest.raises(DataError, match="ECO302"):
+        datasets.cora(tmp_path)
