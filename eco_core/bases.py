@@ -344,8 +344,18 @@ class ClusteringModel(TrainableModel):
         place_centers(self.cluster_head, z if train_idx is None else z[train_idx], seed)  # type: ignore[arg-type]
 
 
-def place_centers(head: nn.Module, z: Tensor, seed: int | None, n_clusters: int | None = None) -> None:
-    """Initialises a head's centres by k-means on embeddings of shape (num_nodes, n_features)."""
+def place_centers(
+    head: nn.Module, z: Tensor, seed: int | None, n_clusters: int | None = None, compared: Tensor | None = None
+) -> None:
+    """Initialises a head's centres by k-means.
+
+    Args:
+        head: Has ``reset_cluster_centers(centers)``.
+        z: Embeddings (num_nodes, n_features); the centres are means of these.
+        seed: Seed of k-means.
+        n_clusters: How many; default the head's own ``n_clusters``.
+        compared: What k-means clusters, one row for each of ``z``; default ``z`` itself.
+    """
     from eco_core.builtin.kmeans import KMeansClusterHead
 
     centers = getattr(head, "cluster_centers", None)
@@ -359,7 +369,9 @@ def place_centers(head: nn.Module, z: Tensor, seed: int | None, n_clusters: int 
                 "Define reset_cluster_centers(self, centers) and n_clusters, or use a strategy without initialisation.",
             )
         )
-    head.reset_cluster_centers(KMeansClusterHead(count, random_state=seed).fit(z).cluster_centers_)
+    labels = KMeansClusterHead(count, random_state=seed).fit_predict(z if compared is None else compared)
+    sums = z.new_zeros(count, z.shape[1]).index_add_(0, labels, z)
+    head.reset_cluster_centers(sums / torch.bincount(labels, minlength=count).clamp(min=1).unsqueeze(1))
 
 
 def mean_loss(losses: list[LossOutput]) -> LossOutput:

@@ -306,10 +306,11 @@ class Composition(ClusteringModel):
         return step.encode(step.graph)
 
     def _head_view(self, z: Tensor) -> Tensor:
-        """The embedding as the head sees it: of unit length where k-means computes or places its centres."""
-        head = self.cluster_head
-        has_centers = hasattr(head, "fit") or hasattr(head, "reset_cluster_centers")
-        return F.normalize(z, dim=-1) if self._plan.spec.normalize_embeddings and has_centers else z
+        """The embedding as the head sees it: of unit length for discrete heads, as it is for differentiable ones."""
+        return self._normalized(z) if hasattr(self.cluster_head, "fit") else z
+
+    def _normalized(self, z: Tensor) -> Tensor:
+        return F.normalize(z, dim=-1) if self._plan.spec.normalize_embeddings else z
 
     def _as_step(self, data: Any, epoch: int = 0) -> Step:
         return data if isinstance(data, Step) else self.step_of(data, epoch)
@@ -442,7 +443,10 @@ class Composition(ClusteringModel):
     def initialize_cluster_centers(
         self, data: Any, train_idx: Tensor | None = None, method: str = "kmeans", seed: int | None = None
     ) -> None:
-        """Places the head's centres by k-means on the current embeddings, as the head sees them.
+        """Places the head's centres: the means of the clusters that k-means finds in the current embeddings.
+
+        With ``normalize_embeddings`` k-means compares directions, while the means are those of the embeddings themselves,
+        the space that a differentiable head works in.
 
         Args:
             data: A graph.
@@ -452,9 +456,10 @@ class Composition(ClusteringModel):
         """
         if method != "kmeans":
             raise ValueError(f"method is {method!r}; cluster centres are initialised by 'kmeans' only.")
-        z = self._infer(data, lambda step: self._head_view(step.z))
+        z = self._infer(data, lambda step: step.z)
         chosen = z if train_idx is None else z[train_idx]
-        place_centers(self.cluster_head, chosen, self._plan.spec.seed if seed is None else seed, self.n_clusters)
+        kmeans_seed = self._plan.spec.seed if seed is None else seed
+        place_centers(self.cluster_head, chosen, kmeans_seed, self.n_clusters, self._normalized(chosen))
 
     # --------------------------------------------------------------------------------------------------- whole runs
 
@@ -647,7 +652,7 @@ def compose(
         clusters: How many; default the data set's declared number of classes.
         epochs: Of every stage.
         seed: Of everything random in training.
-        normalize_embeddings: Whether embeddings are L2-normalised for k-means and heads whose centres it places.
+        normalize_embeddings: Whether embeddings are L2-normalised for discrete heads and for k-means initialisation.
         train: ``batch`` and ``precision``.
         data: A graph to build for at once: a name, a path, PyG ``Data`` or ``(x, edge_index)``.
         in_channels: A feature width to build for at once.

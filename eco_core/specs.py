@@ -107,7 +107,7 @@ class RunSpec(BaseModel):
 
     Attributes:
         objective: ``auto`` chooses gae where it is installed and the encoder learns; ``none`` trains without one.
-        normalize_embeddings: Whether embeddings are L2-normalised for k-means and for heads whose centres it places.
+        normalize_embeddings: Whether embeddings are L2-normalised for discrete heads and for k-means initialisation.
         clusters: How many; ``auto`` takes the data set's declared number of classes.
         seed: Of everything random in training.
     """

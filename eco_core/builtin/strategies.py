@@ -65,7 +65,8 @@ class JointStrategy:
     Args:
         head_weight: The weight :math:`w` of the head's loss.
         pretrain: Options of the stage ``pretrain``.
-        joint: Options of the stage ``joint``.
+        joint: Options of the stage ``joint``. Its last weights stay by default: a head that sharpens its own targets,
+            such as DEC's, raises its loss whenever it renews them, and the lowest loss is that of the first epochs.
         initialize: Whether the head's centres are placed by k-means before the joint stage.
     """
 
@@ -75,7 +76,7 @@ class JointStrategy:
         self,
         head_weight: Annotated[float, Field(ge=0)] = 10.0,
         pretrain: StageOptions = StageOptions(optimizer=OptimizerSpec(lr=0.01), patience=50),
-        joint: StageOptions = StageOptions(optimizer=OptimizerSpec(lr=0.001), restore_best=False),
+        joint: StageOptions = StageOptions(epochs=100, optimizer=OptimizerSpec(lr=0.001), restore_best=False),
         initialize: bool = True,
     ) -> None:
         self.head_weight = head_weight

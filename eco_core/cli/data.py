@@ -8,7 +8,6 @@ from typing import Annotated, Any
 import typer
 
 from eco_core.cli.output import discover, print_json, print_table
-from eco_core.layers import parse_override
 
 app = typer.Typer(help="Data sets and graph files.", no_args_is_help=True)
 
@@ -52,6 +51,7 @@ def info(
     """Load a graph, check it, and say what is in it."""
     from eco_core.data.info import graph_info
     from eco_core.data.load import load_graph
+    from eco_core.layers import parse_override
 
     parameters: dict[str, Any] = {}
     for override in overrides or ():

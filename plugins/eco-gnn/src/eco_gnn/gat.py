@@ -45,7 +45,7 @@ class GAT(ConvolutionStack):
     def __init__(
         self,
         in_channels: int,
-        hidden_channels: Count = 256,
+        hidden_channels: Count = 64,
         out_channels: Count | None = None,
         num_layers: Count = 2,
         heads: Count = 1,

@@ -46,7 +46,7 @@ class GCN(ConvolutionStack):
     def __init__(
         self,
         in_channels: int,
-        hidden_channels: Count = 256,
+        hidden_channels: Count = 64,
         out_channels: Count | None = None,
         num_layers: Count = 2,
         dropout: Probability = 0.0,
