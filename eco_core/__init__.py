@@ -56,7 +56,7 @@ _HOME = {
     "structure_metrics": "eco_core.metrics.structure",
 }
 
-__all__ = [  # noqa: RUF022 - the order is that of _HOME, which a test compares
+__all__ = [
     "BaseClusterHead",
     "BaseModel",
     "ClusterHead",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
@@ -270,7 +271,7 @@ class TrainableModel(BaseModel):
         """
         losses = []
         for batch in loader:
-            losses.append(self._descend(lambda batch=batch: self.loss_batch(batch, **loss_kwargs), optimizer, None))
+            losses.append(self._descend(functools.partial(self.loss_batch, batch, **loss_kwargs), optimizer, None))
         if not losses:
             raise ValueError("The loader yielded no batch; training an epoch needs at least one.")
         mean = mean_loss(losses)
@@ -360,7 +361,8 @@ def place_centers(
 
     centers = getattr(head, "cluster_centers", None)
     count = n_clusters or getattr(head, "n_clusters", None) or (centers.shape[0] if centers is not None else None)
-    if count is None or not callable(getattr(head, "reset_cluster_centers", None)):
+    reset: Any = getattr(head, "reset_cluster_centers", None)
+    if count is None or not callable(reset):
         raise CompositionError(
             Problem(
                 "ECO206",
@@ -371,7 +373,7 @@ def place_centers(
         )
     labels = KMeansClusterHead(count, random_state=seed).fit_predict(z if compared is None else compared)
     sums = z.new_zeros(count, z.shape[1]).index_add_(0, labels, z)
-    head.reset_cluster_centers(sums / torch.bincount(labels, minlength=count).clamp(min=1).unsqueeze(1))
+    reset(sums / torch.bincount(labels, minlength=count).clamp(min=1).unsqueeze(1))
 
 
 def mean_loss(losses: list[LossOutput]) -> LossOutput:

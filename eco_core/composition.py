@@ -148,15 +148,17 @@ class Composition(ClusteringModel):
     def _install(self, attribute: str, module: nn.Module | None) -> None:
         """Sets a part without taking it for a user's swap."""
         self.__dict__.pop(attribute, None)
-        nn.Module.__setattr__(self, attribute, module)
+        nn.Module.__setattr__(self, attribute, module)  # type: ignore[arg-type]
 
     def _number_of_clusters(self, graph: Any) -> int | None:
         wanted = needs_clusters(self._plan)
-        clusters = self._plan.spec.clusters
+        clusters: int | str | None = self._plan.spec.clusters
         if clusters == "auto":
             clusters = getattr(graph, "n_classes", None)
             if clusters is not None and wanted:
-                note = f"{clusters} clusters: the declared number of classes of data set '{getattr(graph, 'name', '')}'."
+                note = (
+                    f"{clusters} clusters: the declared number of classes of data set '{getattr(graph, 'name', '')}'."
+                )
                 self.notes_ = list(dict.fromkeys([*self.notes_, note]))
         if clusters is None:
             if wanted:
@@ -191,7 +193,7 @@ class Composition(ClusteringModel):
                 Problem(
                     "ECO209",
                     f"{part} failed on the graph: {type(error).__name__}: {error}",
-                    "Its forward gets the arguments that it names: x (num_nodes, in_channels), edge_index (2, num_edges).",
+                    "Its forward gets what it names: x (num_nodes, in_channels), edge_index (2, num_edges), ...",
                 )
             ) from error
         if not isinstance(z, Tensor) or z.dim() != 2 or z.shape[0] != graph.num_nodes or not z.is_floating_point():
@@ -261,6 +263,12 @@ class Composition(ClusteringModel):
             raise NotBuiltError(_not_built("parameters"))
         return super().named_parameters(*args, **kwargs)
 
+    def state_dict(self, *args: Any, **kwargs: Any) -> Any:
+        """As in `torch.nn.Module`; raises before the parts are built."""
+        if not self.is_built:
+            raise NotBuiltError(_not_built("state_dict"))
+        return super().state_dict(*args, **kwargs)
+
     # -------------------------------------------------------------------------------------------- names and losses
 
     def step_of(self, data: Any, epoch: int = 0) -> Step:
@@ -289,7 +297,7 @@ class Composition(ClusteringModel):
                 prepares = callable(getattr(module, "prepare", None))
                 self._prepared[kind] = dict(call(module.prepare, Step(graph))) if prepares else {}
 
-    def _parts(self) -> list[tuple[str, nn.Module]]:
+    def _parts(self) -> list[tuple[str, Any]]:
         modules = (("encoder", "encoder"), ("objective", "objective"), ("head", "cluster_head"))
         return [(kind, m) for kind, attribute in modules if (m := self._modules.get(attribute)) is not None]
 
@@ -445,8 +453,8 @@ class Composition(ClusteringModel):
     ) -> None:
         """Places the head's centres: the means of the clusters that k-means finds in the current embeddings.
 
-        With ``normalize_embeddings`` k-means compares directions, while the means are those of the embeddings themselves,
-        the space that a differentiable head works in.
+        With ``normalize_embeddings`` k-means compares directions, while the means are those of the embeddings
+        themselves, the space that a differentiable head works in.
 
         Args:
             data: A graph.
@@ -520,8 +528,8 @@ class Composition(ClusteringModel):
         """Loads and prepares a graph as the spec's ``data`` says.
 
         Args:
-            data: What `eco_core.load_graph` takes; None: what the spec names. A graph in memory is prepared, too, unless
-                this method loaded it.
+            data: What `eco_core.load_graph` takes; None: what the spec names. A graph in memory is prepared, too,
+                unless this method loaded it.
 
         Returns:
             A ``torch_geometric.data.Data``.
@@ -700,4 +708,3 @@ def compose(
 
 
 __all__ = ["Composition", "NotBuiltError", "compose"]
-

@@ -1,8 +1,8 @@
 """The one place that reads signatures.
 
-Constructors: the parameters that the core provides (`PROVIDED`) are left out; all others become a pydantic model, so that
-annotations and defaults are the only declaration of a component's parameters. Calls: a function gets the arguments that
-it names.
+Constructors: the parameters that the core provides (`PROVIDED`) are left out; all others become a pydantic model, so
+that annotations and defaults are the only declaration of a component's parameters. Calls: a function gets the arguments
+that it names.
 """
 
 from __future__ import annotations
@@ -219,7 +219,7 @@ def _definitions(target: Any) -> list[Any]:
 
 
 def _field_type(annotation: Any, seen: tuple[Any, ...]) -> Any:
-    """Rewrites an annotation so that pydantic can validate it: classes of their own become models of their parameters."""
+    """Rewrites an annotation so that pydantic can validate it: other classes become models of their parameters."""
     if annotation is Any or annotation is None or isinstance(annotation, (str, typing.ForwardRef, typing.TypeVar)):
         return Any if isinstance(annotation, (str, typing.ForwardRef, typing.TypeVar)) else annotation
     origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)

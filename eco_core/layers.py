@@ -149,9 +149,7 @@ def parse_override(text: str) -> dict[str, Any]:
     sections = parameter_names(RunSpec)
     if path[0] not in sections:
         raise SpecError(
-            Problem(
-                "ECO103", f"--set {text}: a spec has no key '{path[0]}'.", did_you_mean(path[0], sections)
-            )
+            Problem("ECO103", f"--set {text}: a spec has no key '{path[0]}'.", did_you_mean(path[0], sections))
         )
     layer: Any = load_yaml(value, f"--set {text}")
     for part in reversed(path):
@@ -210,7 +208,8 @@ def assemble(
         SpecError: For all overrides that cannot be read, together.
     """
     spec, flags = dict(spec or {}), dict(flags or {})
-    sets, problems = [], []
+    sets: list[dict[str, Any]] = []
+    problems: list[Problem] = []
     for text in overrides:
         try:
             sets.append(parse_override(text))

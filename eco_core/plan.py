@@ -96,6 +96,7 @@ def _provided_names(value: Any) -> set[str]:
 
 
 def plain(value: Any) -> Any:
+    """Parameters as plain data for a spec; what only Python can hold becomes its class's name in angle brackets."""
     if isinstance(value, ParameterModel):
         return {key: plain(item) for key, item in value.values().items()}
     if isinstance(value, pydantic.BaseModel):
@@ -185,7 +186,9 @@ def make_plan(layers: Mapping[str, Any], registry: Registry, notes: list[str] | 
     for kind in PART_SECTIONS:
         section = getattr(spec, kind)
         parts[kind] = (
-            _make_part(kind, section, given.get(kind), registry, problems) if isinstance(section, ComponentSpec) else None
+            _make_part(kind, section, given.get(kind), registry, problems)
+            if isinstance(section, ComponentSpec)
+            else None
         )
     plan = Plan(spec, parts, registry, list(notes or []))
     if spec.objective == "auto" and all(parts[kind] for kind in ("encoder", "head", "strategy")):
@@ -263,7 +266,9 @@ def _invalid(kind: str, label: str, what: str) -> Problem:
         "head": "a torch.nn.Module with cluster(z, soft=False), and a loss (forward) or fit(z)",
         "strategy": "an object with stages(model)",
     }[kind]
-    return Problem("ECO206", f"{kind} '{label}' {what}; a usable {kind} is {needs}.", "See 'eco list' for usable parts.")
+    return Problem(
+        "ECO206", f"{kind} '{label}' {what}; a usable {kind} is {needs}.", "See 'eco list' for usable parts."
+    )
 
 
 def _learns(part: Part) -> bool | None:
@@ -280,9 +285,7 @@ def _choose_objective(plan: Plan, problems: list[Problem]) -> None:
         return
     if any(entry.name == "gae" for entry in plan.registry.entries("objective")):
         plan.objective_by_default = True
-        plan.parts["objective"] = _make_part(
-            "objective", ComponentSpec(name="gae"), None, plan.registry, problems
-        )
+        plan.parts["objective"] = _make_part("objective", ComponentSpec(name="gae"), None, plan.registry, problems)
 
 
 def check_parts(plan: Plan) -> list[Problem]:
@@ -311,8 +314,8 @@ def check_parts(plan: Plan) -> list[Problem]:
         problems.append(
             Problem(
                 "ECO205",
-                f"{strategy} does not train the head, and {head} has neither fit(z) nor reset_cluster_centers(centers): "
-                "its clusters would be random.",
+                f"{strategy} does not train the head, and {head} has neither fit(z) nor "
+                "reset_cluster_centers(centers): its clusters would be random.",
                 f"Use --strategy {_names_where(plan, 'strategy', lambda cls: getattr(cls, 'trains_head', False))}.",
             )
         )
@@ -340,8 +343,11 @@ def _discrete_head(plan: Plan, strategy: Part, head: Part) -> Problem:
 
 
 def untrained_encoder(plan: Plan, strategy: Part, encoder: Part) -> Problem:
+    """The problem that an encoder learns, but nothing trains it."""
     objectives = ", ".join(plan.registry.short_name(e) for e in plan.registry.entries("objective"))
-    found = f"Use --objective with one of: {objectives}." if objectives else "Install one, such as eco-autoencoder's gae."
+    found = (
+        f"Use --objective with one of: {objectives}." if objectives else "Install one, such as eco-autoencoder's gae."
+    )
     return Problem(
         "ECO204",
         f"{strategy} trains the encoder by an objective, and {encoder} learns, but there is no objective.",

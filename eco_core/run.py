@@ -65,7 +65,9 @@ def read_spec(spec: Mapping[str, Any] | str | Path | None) -> dict[str, Any]:
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or "it is not a text file"
         raise SpecError(
-            Problem("ECO106", f"Spec {path} cannot be read: {reason}.", "Give the path of a YAML file; 'eco schema' helps.")
+            Problem(
+                "ECO106", f"Spec {path} cannot be read: {reason}.", "Give the path of a YAML file; 'eco schema' helps."
+            )
         ) from error
 
 

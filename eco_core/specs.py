@@ -25,9 +25,9 @@ class OptimizerSpec(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     name: Literal["adam", "adamw", "sgd", "rmsprop", "adagrad", "nadam", "radam"] = "adam"
-    lr: float = Field(1e-3, gt=0)
-    weight_decay: float = Field(0.0, ge=0)
-    momentum: float | None = Field(None, ge=0, lt=1)
+    lr: float = Field(default=1e-3, gt=0)
+    weight_decay: float = Field(default=0.0, ge=0)
+    momentum: float | None = Field(default=None, ge=0, lt=1)
 
     @pydantic.model_validator(mode="after")
     def _momentum_where_it_exists(self) -> OptimizerSpec:
@@ -49,11 +49,11 @@ class StageOptions(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    epochs: int = Field(200, ge=0)
+    epochs: int = Field(default=200, ge=0)
     optimizer: OptimizerSpec = OptimizerSpec()
-    patience: int | None = Field(None, ge=1)
+    patience: int | None = Field(default=None, ge=1)
     restore_best: bool = True
-    clip_norm: float | None = Field(None, gt=0)
+    clip_norm: float | None = Field(default=None, gt=0)
 
     def early_stopping(self) -> EarlyStopping | None:
         """The stage's early stopping, None where neither patience nor the best weights are wanted."""
@@ -114,16 +114,16 @@ class RunSpec(BaseModel):
 
     model_config = ConfigDict(extra="forbid", populate_by_name=True)
 
-    version: Literal[1] = Field(1, alias="schema")
+    version: Literal[1] = Field(default=1, alias="schema")
     data: DataSpec = DataSpec()
     encoder: ComponentSpec = ComponentSpec(name="identity")
     objective: ComponentSpec | Literal["auto", "none"] = "auto"
     head: ComponentSpec = ComponentSpec(name="kmeans")
     strategy: ComponentSpec = ComponentSpec(name="decoupled")
     normalize_embeddings: bool = True
-    clusters: int | Literal["auto"] = Field("auto")
+    clusters: int | Literal["auto"] = Field(default="auto")
     train: TrainSpec = TrainSpec()
-    seed: int = Field(0, ge=0, lt=2**32)
+    seed: int = Field(default=0, ge=0, lt=2**32)
 
     @pydantic.field_validator("clusters")
     @classmethod

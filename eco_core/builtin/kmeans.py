@@ -90,7 +90,7 @@ class KMeansClusterHead(BaseClusterHead):
 
     def _fit_sklearn(self, points: Tensor) -> tuple[Tensor, float]:
         from sklearn.cluster import KMeans
-        from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+        from threadpoolctl import threadpool_limits
 
         kmeans = KMeans(
             self.n_clusters, n_init=self.n_init, max_iter=self.max_iter, random_state=self.random_state, copy_x=True

@@ -54,7 +54,8 @@ def compose(
         "strategy": strategy,
         "clusters": _number_or_text(clusters),
         "seed": seed,
-        "data": {key: value for key, value in (("name", data), ("root", data_root and str(data_root))) if value} or None,
+        "data": {key: value for key, value in (("name", data), ("root", data_root and str(data_root))) if value}
+        or None,
     }
     flags = {key: value for key, value in flags.items() if value is not None}
     if objective is not None:

@@ -98,7 +98,12 @@ def _type_text(schema: dict[str, Any], definitions: dict[str, Any]) -> str:
 
 def _range_text(schema: dict[str, Any]) -> str:
     words = {"minimum": ">=", "exclusiveMinimum": ">", "maximum": "<=", "exclusiveMaximum": "<"}
-    ranges = [f"{sign} {option[key]:g}" for option in schema.get("anyOf", [schema]) for key, sign in words.items() if key in option]
+    ranges = [
+        f"{sign} {option[key]:g}"
+        for option in schema.get("anyOf", [schema])
+        for key, sign in words.items()
+        if key in option
+    ]
     return ", ".join(ranges)
 
 

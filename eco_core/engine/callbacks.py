@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import Any, TextIO
+from typing import Any, Protocol, TextIO
 
 from eco_core.protocols import Stage
 
@@ -21,6 +21,16 @@ class Callback:
         """A stage ended after ``epochs``; ``best`` is the row whose weights were restored, if any were."""
 
 
+class Writable(Protocol):
+    """What messages are written to."""
+
+    def write(self, text: str, /) -> Any:
+        """Writes text."""
+
+    def flush(self) -> None:
+        """Makes it visible."""
+
+
 class Log(Callback):
     """Writes a line for each stage.
 
@@ -28,7 +38,7 @@ class Log(Callback):
         stream: Where to.
     """
 
-    def __init__(self, stream: TextIO) -> None:
+    def __init__(self, stream: Writable) -> None:
         self._stream = stream
         self._start = 0.0
         self._last: dict[str, Any] = {}
@@ -43,7 +53,9 @@ class Log(Callback):
     def on_stage_end(self, stage: Stage, epochs: int, best: dict[str, Any] | None) -> None:
         if not self._last:
             return
-        text = f"{stage.name}: {epochs} epochs in {time.perf_counter() - self._start:.1f} s, loss {self._last['loss']:.4f}"
+        text = (
+            f"{stage.name}: {epochs} epochs in {time.perf_counter() - self._start:.1f} s, loss {self._last['loss']:.4f}"
+        )
         if best is not None:
             text += f", weights of epoch {best['epoch']} (loss {best['loss']:.4f})"
         self._stream.write(text + "\n")

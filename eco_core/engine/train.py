@@ -186,7 +186,7 @@ class _Loop:
         if self.fabric.world_size > 1:
             # Explicitly: a DDP wrapper fails where a stage trains part of a model.
             for parameter in parameters:
-                parameter.grad = self.fabric.all_reduce(parameter.grad, reduce_op="mean")  # type: ignore[assignment]
+                parameter.grad = self.fabric.all_reduce(parameter.grad, reduce_op="mean")
         if update.clip_norm is not None:
             nn.utils.clip_grad_norm_(parameters, update.clip_norm)
         return loss

@@ -96,8 +96,10 @@ def _write(path: Path, text: str) -> None:
 
 def write_spec(folder: Path, model: Composition) -> None:
     """Writes ``spec.yaml``, with a first line that says so if it cannot be run again."""
-    head = "" if model.plan.rerunnable else (
-        "# Not re-runnable: names in <> are parts or values that were given from Python. eco.load takes them.\n"
+    head = (
+        ""
+        if model.plan.rerunnable
+        else ("# Not re-runnable: names in <> are parts or values that were given from Python. eco.load takes them.\n")
     )
     _write_text(folder / SPEC, head + dump_yaml(model.spec))
 
@@ -191,7 +193,8 @@ def read_assignments(path: Path) -> dict[str, tuple[int, float]]:
                 raise RunFolderError(
                     Problem(
                         "ECO403",
-                        f"{path} has the columns {', '.join(reader.fieldnames or []) or 'none'}; expected node,cluster.",
+                        f"{path} has the columns {', '.join(reader.fieldnames or []) or 'none'}; "
+                        "expected node,cluster.",
                         "Start it with the line 'node,cluster'.",
                     )
                 )

@@ -65,8 +65,8 @@ def test_width_is_that_of_hidden_channels_unless_out_channels_is_given(cls: Any,
 
 
 @pytest.mark.parametrize("cls", ENCODERS)
-def test_default_width_is_256(cls: Any) -> None:
-    assert cls(in_channels=FEATURES).out_channels == 256
+def test_default_width_is_64(cls: Any) -> None:
+    assert cls(in_channels=FEATURES).out_channels == 64
 
 
 @pytest.mark.parametrize("cls", ENCODERS)

@@ -1,0 +1,100 @@
+"""The sessions that test ECO. ``nox`` alone runs the default one: lint, types and tests."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from pathlib import Path
+
+import nox
+
+ROOT = Path(__file__).parent
+PLUGINS = sorted(path.parent for path in (ROOT / "plugins").glob("*/pyproject.toml"))
+CONSTRAINTS = ("-c", str(ROOT / "constraints.txt"))
+
+nox.options.sessions = ["tests"]
+nox.options.error_on_missing_interpreters = True
+
+
+def pytest(session: nox.Session, *arguments: str) -> None:
+    """Runs pytest on two processes, each with one thread: the tests' graphs are tiny."""
+    environment = {"OMP_NUM_THREADS": "1"}
+    # Tests that build wheels need what an earlier session of this machine may have found elsewhere: nothing.
+    session.run("python", "-m", "pytest", "-n", "2", "--dist", "loadscope", *arguments, env=environment)
+
+
+@nox.session
+def tests(session: nox.Session) -> None:
+    """Lint, types, and the whole suite with every plugin installed."""
+    session.install(*CONSTRAINTS, ".[dev]", *map(str, PLUGINS))
+    session.run("ruff", "check", ".")
+    session.run("ruff", "format", "--check", ".")
+    sources = [str(plugin / "src") for plugin in PLUGINS]
+    session.run("mypy", "eco_core", *sources, "examples/eco-example-head/src")
+    pytest(session, "-m", "not quality", *session.posargs)
+
+
+@nox.session
+def core_alone(session: nox.Session) -> None:
+    """The core's tests with no plugin installed."""
+    session.install(*CONSTRAINTS, ".[dev]")
+    pytest(session, "tests", "-m", "not quality and not install", *session.posargs)
+
+
+@nox.session
+def plugins(session: nox.Session) -> None:
+    """Each plugin from its wheel, beside the core alone, in one environment."""
+    wheels = Path(session.create_tmp()).resolve() / "wheels"
+    shutil.rmtree(wheels, ignore_errors=True)
+    session.install(*CONSTRAINTS, ".[dev]")
+    for plugin in PLUGINS:
+        session.run("python", "-m", "build", "--wheel", "--outdir", str(wheels), str(plugin), silent=True)
+        wheel = next(wheels.glob(f"{plugin.name.replace('-', '_')}-*.whl"))
+        session.install(*CONSTRAINTS, "--no-deps", "--force-reinstall", str(wheel))
+        session.run("eco", "plugins")
+        pytest(session, str(plugin / "tests"), "-m", "not quality", *session.posargs)
+        session.run("python", "-m", "pip", "uninstall", "--yes", plugin.name, silent=True)
+
+
+@nox.session
+def matrix(session: nox.Session) -> None:
+    """Every combination of parts that passes the check trains two epochs."""
+    session.install(*CONSTRAINTS, ".[dev]", *map(str, PLUGINS))
+    session.run(
+        "python", "-m", "pytest", "-n", "2", "tests/matrix", env={"ECO_FULL_MATRIX": "1", "OMP_NUM_THREADS": "1"}
+    )
+
+
+@nox.session
+def lowest(session: nox.Session) -> None:
+    """The suite with the lowest versions that the packages allow, torch aside."""
+    lowest_versions = Path(session.create_tmp()).resolve() / "lowest.txt"
+    lowest_versions.write_text(_lowest_versions(), encoding="utf-8")
+    session.install("-c", str(lowest_versions), ".[dev]", *map(str, PLUGINS))
+    pytest(session, "tests", "plugins", "-m", "not quality and not install", *session.posargs)
+
+
+def _lowest_versions() -> str:
+    """Reads ``name>=version`` off the core's dependencies; torch stays as in the constraints."""
+    if sys.version_info >= (3, 11):
+        import tomllib
+    else:
+        import tomli as tomllib
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    pins = [line.replace(">=", "==") for line in project["dependencies"] if not line.startswith("torch>=")]
+    constraints = (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines()
+    return "\n".join([*pins, *(line for line in constraints if line.startswith("torch=="))]) + "\n"
+
+
+@nox.session
+def docs(session: nox.Session) -> None:
+    """Every snippet of the README and the docs, executed."""
+    session.install(*CONSTRAINTS, ".[dev]", *map(str, PLUGINS))
+    pytest(session, "tests/unit/test_docs.py", *session.posargs)
+
+
+@nox.session
+def quality(session: nox.Session) -> None:
+    """Slow runs on real graphs: the figures that a release promises."""
+    session.install(*CONSTRAINTS, ".[dev]", *map(str, PLUGINS))
+    session.run("python", "-m", "pytest", "-m", "quality", "tests", "-s", *session.posargs)
