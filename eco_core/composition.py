@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import time
 import weakref
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -142,7 +142,7 @@ class Composition(ClusteringModel):
         head = plan.part("head")
         self._install("cluster_head", head.build({**names, "n_features": width}).to(device))
         _check_width(head, self.cluster_head, width)
-        object.__setattr__(self, "strategy", plan.part("strategy").build(names))
+        object.__setattr__(self, "strategy", plan.part("strategy").build({**names, "n_features": width}))
         self._check_trainable()
 
     def _install(self, attribute: str, module: nn.Module | None) -> None:
@@ -166,8 +166,8 @@ class Composition(ClusteringModel):
                     Problem(
                         "ECO207",
                         f"{wanted[0]} needs the number of clusters, and the data declares none.",
-                        "Give --clusters K (clusters=K in Python). To choose K, compare the modularity of a few values, "
-                        "or ask how many groups you could act on.",
+                        "Give --clusters K (clusters=K in Python). To choose K, compare the modularity of a few "
+                        "values, or ask how many groups you could act on.",
                     )
                 )
             return None
@@ -477,7 +477,7 @@ class Composition(ClusteringModel):
         *,
         device: str = "auto",
         callbacks: Sequence[Callback] = (),
-        checkpoint: Path | None = None,
+        checkpoint: Path | Callable[[], Path] | None = None,
         resume: Path | None = None,
     ) -> Composition:
         """Trains and clusters a graph.
@@ -486,7 +486,8 @@ class Composition(ClusteringModel):
             data: A name, a path, a PyG ``Data`` or ``(x, edge_index)``.
             device: ``auto``, ``cpu`` or ``cuda``.
             callbacks: Told what happens in training.
-            checkpoint: Where the engine writes its state.
+            checkpoint: Where the engine writes its state; a function is asked when the parts are known to fit the
+                graph, before anything is trained.
             resume: A checkpoint of the same spec and graph to go on from.
 
         Returns:
@@ -503,11 +504,13 @@ class Composition(ClusteringModel):
             placed = copy.copy(graph).to(fabric.device)
             self._build(placed)
             placed = self._readable(placed)
+            if callable(checkpoint):
+                checkpoint = checkpoint()
             self.history_ = train(
                 self,
                 placed,
                 self.stages(),
-                seed=None,
+                seed=self._plan.spec.seed,
                 fabric=fabric,
                 callbacks=callbacks,
                 checkpoint=checkpoint,

@@ -27,6 +27,7 @@ FILLED_OPTIONAL = ("edge_weight", "n_id")
 """Call names that are filled even where they have a default: absent, they mean an unweighted or a whole graph."""
 
 _EMPTY = inspect.Parameter.empty
+_TORCH_MODULE = "torch.nn.modules.module"
 _VARIADIC = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
 
 
@@ -105,7 +106,7 @@ def describe(function: Any) -> str:
 
 
 class ParameterModel(pydantic.BaseModel):
-    """Base of the models derived from constructors. Field names carry a suffix; aliases are the parameter names."""
+    """Base of the models derived from constructors. Field names carry a prefix; aliases are the parameter names."""
 
     model_config = pydantic.ConfigDict(
         arbitrary_types_allowed=True, coerce_numbers_to_str=True, protected_namespaces=(), validate_default=False
@@ -117,6 +118,11 @@ class ParameterModel(pydantic.BaseModel):
         """The parameters by name, extra ones included; nested ones still as models."""
         fields = {field.alias or name: getattr(self, name) for name, field in type(self).model_fields.items()}
         return {**fields, **(self.model_extra or {})}
+
+    def given(self) -> set[str]:
+        """The names of the parameters that were given; the others have their defaults."""
+        fields = type(self).model_fields
+        return {fields[name].alias or name if name in fields else name for name in self.model_fields_set}
 
     def construct_target(self, names: Mapping[str, Any]) -> Any:
         """Calls the target with its parameters, and with the provided names that it has."""
@@ -144,7 +150,16 @@ def parameter_model(target: Any, provided: tuple[str, ...] = PROVIDED) -> type[P
     Raises:
         SpecError: ECO108, for parameters whose annotation cannot be resolved, all of them at once.
     """
-    parameters, extra = _signature(target)
+    try:
+        parameters, extra = _signature(target)
+    except (TypeError, ValueError) as error:
+        raise SpecError(
+            Problem(
+                "ECO108",
+                f"The parameters of {describe(target)} cannot be read: {error}.",
+                "Wrap it in a class whose __init__ is written in Python, or give the part as an instance.",
+            )
+        ) from error
     fields: dict[str, Any] = {}
     problems: list[Problem] = []
     for parameter in parameters:
@@ -172,7 +187,9 @@ def parameter_model(target: Any, provided: tuple[str, ...] = PROVIDED) -> type[P
             )
             continue
         default = ... if parameter.default is _EMPTY else parameter.default
-        fields[f"{parameter.name}_"] = (annotation, pydantic.Field(default, alias=parameter.name))
+        if isinstance(default, pydantic.BaseModel):
+            annotation = Annotated[annotation, pydantic.BeforeValidator(_completed_by(default))]
+        fields[f"p_{parameter.name}"] = (annotation, pydantic.Field(default, alias=parameter.name))
     if problems:
         raise SpecError(*problems)
     model = pydantic.create_model(describe(target), __base__=ParameterModel, **fields)
@@ -183,7 +200,20 @@ def parameter_model(target: Any, provided: tuple[str, ...] = PROVIDED) -> type[P
     return model
 
 
+def _completed_by(default: pydantic.BaseModel) -> Callable[[Any], Any]:
+    """Lets a section that is given in part keep the rest of its parameter's default."""
+    complete = default.model_dump(by_alias=True)
+    return lambda value: _over(complete, value) if isinstance(value, Mapping) else value
+
+
+def _over(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
+    deeper = (key for key, value in above.items() if isinstance(value, Mapping) and isinstance(below.get(key), Mapping))
+    return {**below, **above, **{key: _over(below[key], above[key]) for key in deeper}}
+
+
 def _signature(target: Any) -> tuple[list[inspect.Parameter], bool]:
+    if isinstance(target, type) and getattr(target.__init__, "__module__", "") == _TORCH_MODULE:  # type: ignore[misc]
+        return [], False  # It inherits nn.Module's own constructor, whose *args and **kwargs accept nothing.
     signature = inspect.signature(target)
     parameters = [p for p in signature.parameters.values() if p.kind not in _VARIADIC]
     return parameters, any(p.kind is inspect.Parameter.VAR_KEYWORD for p in signature.parameters.values())
@@ -197,8 +227,9 @@ def _resolve(parameter: inspect.Parameter, target: Any) -> Any:
     """Evaluates one annotation by itself, so that a neighbour that cannot be resolved does no harm."""
     annotation = parameter.annotation
     if annotation is _EMPTY:
-        known = parameter.default is not _EMPTY and parameter.default is not None
-        return type(parameter.default) if known else Any
+        if parameter.default is _EMPTY or parameter.default is None:
+            return Any
+        return Callable if inspect.isroutine(parameter.default) else type(parameter.default)
     if not isinstance(annotation, str):
         return annotation
     for function in _definitions(target):
@@ -231,15 +262,17 @@ def _field_type(annotation: Any, seen: tuple[Any, ...]) -> Any:
         isinstance(origin, type) and issubclass(origin, (Iterable, Mapping)) and arguments
     ):
         return origin[tuple(a if a is ... else _field_type(a, seen) for a in arguments)]
-    if isinstance(annotation, type) and origin is None and not _is_known(annotation):
-        return _class_type(annotation, seen)
-    return annotation
+    if _is_known(annotation):
+        return annotation
+    cls = annotation if origin is None else origin
+    # What is no type at all, such as the function `callable` or the tuple (int, float), is a note to the reader.
+    return _class_type(cls, seen) if isinstance(cls, type) else Any
 
 
-def _is_known(annotation: type) -> bool:
+def _is_known(annotation: Any) -> bool:
     try:
         pydantic.TypeAdapter(annotation)
-    except pydantic.PydanticSchemaGenerationError:
+    except (pydantic.PydanticUserError, pydantic.errors.PydanticUndefinedAnnotation):
         return False
     return True
 
@@ -271,13 +304,25 @@ def _nested_model(cls: type) -> type[ParameterModel] | None:
 class _PythonTypesSchema(GenerateJsonSchema):
     """JSON Schema in which values that only Python can hold (callables, instances) are left open."""
 
-    def callable_schema(self, schema: Any) -> JsonSchemaValue:  # noqa: ARG002
+    ignored_warning_kinds: ClassVar[set[Any]] = {"skipped-choice", "non-serializable-default"}  # type: ignore[misc]
+
+    def callable_schema(self, schema: Any) -> JsonSchemaValue:
         return {"description": "a Python callable"}
 
     def is_instance_schema(self, schema: Any) -> JsonSchemaValue:
         return {"description": f"an instance of {schema['cls'].__name__}"}
 
 
-def json_schema(model: type[pydantic.BaseModel]) -> dict[str, Any]:
-    """Returns the JSON Schema of a parameter model; parameters that only Python can give are left open."""
-    return model.model_json_schema(by_alias=True, schema_generator=_PythonTypesSchema)
+def json_schema(model: type[pydantic.BaseModel], prefix: str = "") -> dict[str, Any]:
+    """Returns the JSON Schema of a parameter model; parameters that only Python can give are left open.
+
+    Args:
+        model: What `parameter_model` returned.
+        prefix: Of the names of nested models (in ``$defs``), so that those of several components can be told apart.
+    """
+    schema = model.model_json_schema(
+        by_alias=True, schema_generator=_PythonTypesSchema, ref_template=f"#/$defs/{prefix}{{model}}"
+    )
+    if "$defs" in schema:
+        schema["$defs"] = {f"{prefix}{name}": definition for name, definition in schema["$defs"].items()}
+    return schema

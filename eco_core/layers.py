@@ -40,26 +40,27 @@ def merge(base: Mapping[str, Any], layer: Mapping[str, Any], registry: Registry,
     """
     merged = dict(copy.copy(base))
     for key, value in layer.items():
-        if key in PART_SECTIONS:
+        if key in PART_SECTIONS and (value is not None or key == "objective"):
             merged[key] = _merge_part(key, merged.get(key), value, registry, notes)
         elif key == "data" and value is not None:
-            merged[key] = _merge_data(merged.get(key), value)
+            merged[key] = _merge_data(merged.get(key), value, notes)
         elif value is not None:
             merged[key] = _deep(merged.get(key), value)
     return merged
 
 
 def _merge_part(section: str, below: Any, above: Any, registry: Registry, notes: list[str]) -> Any:
-    if section == "objective" and above in (None, "none"):
-        return "none"
-    if section == "objective" and above == "auto":
-        return "auto"
     above = {"name": above} if not isinstance(above, Mapping) else dict(above)
-    if below == "auto":
-        below = {"name": "gae"} if "name" not in above else None
+    if section == "objective" and "name" in above:
+        if above["name"] is None:
+            return "none"
+        if isinstance(above["name"], str) and above["name"] in ("auto", "none"):
+            return above["name"]
+    if isinstance(below, str) and below == "auto":
+        below = {"name": default_objective(registry) or "gae"} if "name" not in above else None
     if not isinstance(below, Mapping) or not below:
         return above
-    if "name" not in above or above["name"] == below.get("name"):
+    if "name" not in above or _is_same(section, above["name"], below.get("name"), registry):
         return _deep(below, above)
     kept, dropped = {}, []
     declared = _declared(section, above["name"], registry)
@@ -76,6 +77,27 @@ def _merge_part(section: str, below: Any, above: Any, registry: Registry, notes:
     return {**_deep(kept, above)}
 
 
+def default_objective(registry: Registry) -> str | None:
+    """The qualified name of the objective that ``auto`` chooses; None where there is none.
+
+    That is eco-autoencoder's gae, else the only one of that name: a stranger's plugin must not make ambiguous what the
+    user left to us.
+    """
+    found = [entry for entry in registry.entries("objective") if entry.name == "gae"]
+    ours = [entry for entry in found if entry.distribution == "eco-autoencoder"]
+    chosen = ours or (found if len(found) == 1 else [])
+    return chosen[0].id if chosen else None
+
+
+def _is_same(section: str, name: Any, other: Any, registry: Registry) -> bool:
+    if not isinstance(name, str) or not isinstance(other, str):
+        return name is other
+    try:
+        return name == other or registry.find(section, name) == registry.find(section, other)
+    except SpecError:
+        return False
+
+
 def _declared(section: str, name: Any, registry: Registry) -> list[str]:
     try:
         target = registry.find(section, name).load() if isinstance(name, str) else name
@@ -88,10 +110,13 @@ def _label(name: Any) -> str:
     return name if isinstance(name, str) else getattr(name, "__name__", type(name).__name__)
 
 
-def _merge_data(below: Any, above: Any) -> Any:
+def _merge_data(below: Any, above: Any, notes: list[str]) -> dict[str, Any]:
     above = {"name": above} if not isinstance(above, Mapping) else dict(above)
     below = {"name": below} if isinstance(below, str) else dict(below or {})
     if "name" in above and above["name"] != below.get("name"):
+        dropped = [f"data.{key}" for key in below if key not in _DATA_KEYS and key not in above]
+        if dropped:
+            notes.append(f"{', '.join(dropped)}: left out, being of data set {below.get('name')}.")
         below = {key: value for key, value in below.items() if key in _DATA_KEYS}
     return {**below, **above}
 
@@ -108,10 +133,33 @@ def read_recipe(name: str, registry: Registry) -> tuple[dict[str, Any], dict[str
 
     Returns:
         Its spec, and its overrides by data set.
+
+    Raises:
+        SpecError: If there is no such recipe, or its file is not a recipe (ECO106).
     """
     entry = registry.find("recipe", name)
     spec = parse_spec(entry.read(), f"recipe {entry.id}")
-    return spec, spec.pop("overrides", None) or {}
+    overrides = spec.pop("overrides", None) or {}
+    if not isinstance(overrides, dict) or not all(isinstance(layer, dict) for layer in overrides.values()):
+        raise SpecError(
+            Problem(
+                "ECO106",
+                f"The overrides of recipe {entry.id} are not a mapping from data sets to keys of a spec.",
+                "Tell its author: 'overrides: {cora: {encoder: {heads: 4}}}' would be one.",
+            )
+        )
+    return spec, overrides
+
+
+def _overrides_for(
+    data: Mapping[str, Any], by_dataset: Mapping[str, dict[str, Any]], registry: Registry
+) -> dict[str, Any]:
+    """A recipe's overrides for a data set, whether it is named in full or in short."""
+    name = str(data.get("name"))
+    if name in by_dataset:
+        return by_dataset[name]
+    entries = [entry for entry in registry.find_any(name) if entry.kind == "dataset"]
+    return next((by_dataset[entry.name] for entry in entries if entry.name in by_dataset), {})
 
 
 def parse_spec(text: str, source: str) -> dict[str, Any]:
@@ -158,22 +206,26 @@ def parse_override(text: str) -> dict[str, Any]:
 
 
 def epochs_layer(epochs: int, spec: Mapping[str, Any], registry: Registry) -> dict[str, Any]:
-    """Makes a layer that sets the epochs of every stage of the spec's strategy.
+    """Makes a layer that names the spec's strategy and sets the epochs of each of its stages.
+
+    It is empty where the strategy cannot be had; the check reports that, together with everything else.
 
     Raises:
         SpecError: ECO103, if the strategy has no stage options.
     """
-    section = spec.get("strategy") or DEFAULTS["strategy"]
-    name = section["name"] if isinstance(section, Mapping) else section
-    target = registry.find("strategy", name).load() if isinstance(name, str) else name
-    if isinstance(target, type):
-        model = parameter_model(target)
+    name = spec["strategy"]["name"]
+    try:
+        target = registry.find("strategy", name).load() if isinstance(name, str) else name
+        model = parameter_model(target) if isinstance(target, type) else None
+    except SpecError:
+        return {}
+    if model is not None:
         fields = {field.alias or key: field for key, field in model.model_fields.items()}
         stages = [key for key, field in fields.items() if nested_model(field.annotation) is StageOptions]
         if stages:
-            return {"strategy": {stage: {"epochs": epochs} for stage in stages}}
+            return {"strategy": {"name": name, **{stage: {"epochs": epochs} for stage in stages}}}
         if "epochs" in fields:
-            return {"strategy": {"epochs": epochs}}
+            return {"strategy": {"name": name, "epochs": epochs}}
     raise SpecError(
         Problem(
             "ECO103",
@@ -221,14 +273,18 @@ def assemble(
     if recipe is not None:
         base, by_dataset = read_recipe(recipe, registry)
         joined = merge(joined, base, registry, notes)
-        chosen = joined
+        chosen = joined["data"]
         for layer in (spec, flags, *sets):
-            chosen = {"data": _merge_data(chosen.get("data"), layer["data"]) if layer.get("data") else chosen["data"]}
-        joined = merge(joined, by_dataset.get(str(chosen["data"].get("name")), {}), registry, notes)
+            chosen = _merge_data(chosen, layer.get("data") or {}, [])
+        joined = merge(joined, _overrides_for(chosen, by_dataset, registry), registry, notes)
     for layer in (spec, flags):
         joined = merge(joined, layer, registry, notes)
     if epochs is not None:
-        joined = merge(joined, epochs_layer(epochs, joined, registry), registry, notes)
+        # The stages are those of the strategy that --set may yet choose.
+        final = joined
+        for layer in sets:
+            final = merge(final, layer, registry, [])
+        joined = merge(joined, epochs_layer(epochs, final, registry), registry, notes)
     for layer in sets:
         joined = merge(joined, layer, registry, notes)
     return joined

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import datetime
 import inspect
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import pydantic
+import pydantic_core
 from torch import nn
 
-from eco_core.bases import is_differentiable
+from eco_core.bases import BaseClusterHead, is_differentiable
 from eco_core.errors import CompositionError, EcoError, Problem
 from eco_core.inject import ParameterModel, method_names, missing_names, parameter_model
-from eco_core.registry import Registry
+from eco_core.layers import default_objective
+from eco_core.registry import Registry, plural
 from eco_core.specs import PART_SECTIONS, ComponentSpec, RunSpec, problems_of
 from eco_core.step import ENCODED_NAMES, NAMES
 
@@ -24,6 +27,7 @@ _CALLS: dict[str, tuple[tuple[str, bool], ...]] = {
     "head": (("forward", True), ("fit", True), ("cluster", True), ("confidence", True), ("on_epoch", True)),
     "strategy": (),
 }
+_WRITTEN = (str, int, float, list, dict, datetime.date, type(None))
 _MUST_HAVE = {"encoder": "forward", "objective": "forward", "head": "cluster", "strategy": "stages"}
 
 
@@ -84,7 +88,7 @@ class Part:
         """The section of a spec that names this part with all its parameters, as plain data."""
         if self.parameters is None:
             return {"name": self.label}
-        return {"name": self.label, **{key: plain(value) for key, value in self.parameters.values().items()}}
+        return {"name": self.label, **plain(self.parameters)}
 
 
 def _provided_names(value: Any) -> set[str]:
@@ -98,7 +102,9 @@ def _provided_names(value: Any) -> set[str]:
 def plain(value: Any) -> Any:
     """Parameters as plain data for a spec; what only Python can hold becomes its class's name in angle brackets."""
     if isinstance(value, ParameterModel):
-        return {key: plain(item) for key, item in value.values().items()}
+        items = {key: plain(item) for key, item in value.values().items()}
+        # A default that only Python can write is written by leaving it out.
+        return {key: item for key, item in items.items() if key in value.given() or not _texts(item)}
     if isinstance(value, pydantic.BaseModel):
         return value.model_dump(mode="json", by_alias=True)
     if isinstance(value, (list, tuple)):
@@ -107,7 +113,7 @@ def plain(value: Any) -> Any:
         return {str(key): plain(item) for key, item in value.items()}
     if value is None or isinstance(value, (bool, int, float, str)):
         return value
-    return f"<{type(value).__module__}.{type(value).__qualname__}>"
+    return pydantic_core.to_jsonable_python(value, by_alias=True, fallback=_class_of)
 
 
 @dataclass
@@ -174,26 +180,28 @@ def make_plan(layers: Mapping[str, Any], registry: Registry, notes: list[str] | 
     given: dict[str, Any] = {}
     for kind in PART_SECTIONS:
         section = plain.get(kind)
-        if isinstance(section, Mapping) and not isinstance(section.get("name", ""), str):
+        # Anything that YAML can hold is a name, or a mistake that validation reports; anything else is a part.
+        if isinstance(section, Mapping) and not isinstance(section.get("name", ""), _WRITTEN):
             given[kind] = section["name"]
             plain[kind] = {**section, "name": _class_of(section["name"])}
+    unknown: set[str] = set()
     try:
         spec = RunSpec.model_validate(plain)
     except pydantic.ValidationError as error:
         problems += problems_of(error, RunSpec)
+        unknown = {str(detail["loc"][0]) for detail in error.errors()}
         spec = _valid_rest(plain, error)
     parts: dict[str, Part | None] = {}
     for kind in PART_SECTIONS:
         section = getattr(spec, kind)
-        parts[kind] = (
-            _make_part(kind, section, given.get(kind), registry, problems)
-            if isinstance(section, ComponentSpec)
-            else None
-        )
+        wanted = isinstance(section, ComponentSpec) and kind not in unknown
+        parts[kind] = _make_part(kind, section, given.get(kind), registry, problems) if wanted else None
+        if wanted and parts[kind] is None:
+            unknown.add(kind)
     plan = Plan(spec, parts, registry, list(notes or []))
-    if spec.objective == "auto" and all(parts[kind] for kind in ("encoder", "head", "strategy")):
+    if spec.objective == "auto" and "objective" not in unknown:
         _choose_objective(plan, problems)
-    problems += check_parts(plan)
+    problems += check_parts(plan, unknown)
     problems += _check_data(spec, registry)
     if problems:
         raise CompositionError(*dict.fromkeys(problems))
@@ -206,9 +214,15 @@ def _class_of(value: Any) -> str:
 
 
 def _valid_rest(plain: dict[str, Any], error: pydantic.ValidationError) -> RunSpec:
-    """The spec without its invalid sections, so that the other sections are checked, too."""
-    broken = {str(detail["loc"][0]) for detail in error.errors()}
-    return RunSpec.model_validate({key: value for key, value in plain.items() if key not in broken})
+    """The spec without what is invalid in it, so that the rest is checked, too."""
+    rest = {str(key): value for key, value in plain.items()}
+    for section, *keys in (map(str, detail["loc"]) for detail in error.errors()):
+        value = rest.get(section)
+        if section == "data" and keys and isinstance(value, Mapping):
+            rest[section] = {key: item for key, item in value.items() if str(key) != keys[0]}
+        else:
+            rest.pop(section, None)
+    return RunSpec.model_validate(rest)
 
 
 def _make_part(
@@ -281,20 +295,27 @@ def _learns(part: Part) -> bool | None:
 
 def _choose_objective(plan: Plan, problems: list[Problem]) -> None:
     """Resolves ``objective: auto``."""
-    if _learns(plan.part("encoder")) is False:
+    encoder, name = plan.parts["encoder"], default_objective(plan.registry)
+    if name is None or encoder is None or _learns(encoder) is False:
         return
-    if any(entry.name == "gae" for entry in plan.registry.entries("objective")):
-        plan.objective_by_default = True
-        plan.parts["objective"] = _make_part("objective", ComponentSpec(name="gae"), None, plan.registry, problems)
+    plan.objective_by_default = True
+    plan.parts["objective"] = _make_part("objective", ComponentSpec(name=name), None, plan.registry, problems)
 
 
-def check_parts(plan: Plan) -> list[Problem]:
-    """Finds what does not fit among the parts of a plan that could be resolved."""
+def check_parts(plan: Plan, unknown: Collection[str] = ()) -> list[Problem]:
+    """Finds what does not fit among the parts of a plan.
+
+    Args:
+        plan: What to check.
+        unknown: The parts that could not be resolved: nothing is said about how they fit.
+    """
     problems: list[Problem] = []
-    parts = plan.parts
-    for kind, part in parts.items():
-        if part is not None:
-            problems += _check_calls(kind, part)
+    parts: dict[str, Part | None] = {}
+    for kind, part in plan.parts.items():
+        found = [] if part is None else _check_calls(kind, part)
+        problems += found
+        # What is no head at all is not told to be a discrete one.
+        parts[kind] = None if any(problem.code == "ECO206" for problem in found) else part
     encoder, head, strategy, objective = (parts[kind] for kind in ("encoder", "head", "strategy", "objective"))
     if encoder is not None and encoder.wants("n_features"):
         problems.append(
@@ -304,13 +325,11 @@ def check_parts(plan: Plan) -> list[Problem]:
                 "Ask for in_channels, n_clusters, num_nodes or seed, or make it a parameter with another name.",
             )
         )
-    if strategy is None or head is None or encoder is None or problems:
-        return problems
-    trains_head = bool(getattr(strategy.target, "trains_head", False))
-    learns = _learns(encoder)
-    if trains_head and not is_differentiable(head.target):
+    trains_head = strategy is not None and bool(getattr(strategy.target, "trains_head", False))
+    learns = None if encoder is None else _learns(encoder)
+    if strategy and head and trains_head and not is_differentiable(head.target):
         problems.append(_discrete_head(plan, strategy, head))
-    if not trains_head and not hasattr(head.target, "fit") and not hasattr(head.target, "reset_cluster_centers"):
+    if strategy and head and not trains_head and not _has_clusters_untrained(head):
         problems.append(
             Problem(
                 "ECO205",
@@ -319,7 +338,7 @@ def check_parts(plan: Plan) -> list[Problem]:
                 f"Use --strategy {_names_where(plan, 'strategy', lambda cls: getattr(cls, 'trains_head', False))}.",
             )
         )
-    if objective is not None and learns is False:
+    if encoder and objective and learns is False:
         problems.append(
             Problem(
                 "ECO205",
@@ -328,9 +347,14 @@ def check_parts(plan: Plan) -> list[Problem]:
                 f"{_names_where(plan, 'encoder', lambda cls: getattr(cls, 'learns', False))}.",
             )
         )
-    if objective is None and learns and not trains_head:
+    nothing_trains = plan.parts["objective"] is None and "objective" not in unknown and not trains_head
+    if encoder and strategy and learns and nothing_trains:
         problems.append(untrained_encoder(plan, strategy, encoder))
     return problems
+
+
+def _has_clusters_untrained(head: Part) -> bool:
+    return hasattr(head.target, "fit") or hasattr(head.target, "reset_cluster_centers")
 
 
 def _discrete_head(plan: Plan, strategy: Part, head: Part) -> Problem:
@@ -364,19 +388,21 @@ def _names_where(plan: Plan, kind: str, accepts: Any) -> str:
                 names.append(plan.registry.short_name(entry))
         except EcoError:
             continue
-    return ", ".join(names) or f"none is installed ('eco list {kind}s')"
+    return ", ".join(names) or f"none is installed ('eco list {plural(kind)}')"
 
 
 def _check_calls(kind: str, part: Part) -> list[Problem]:
     target = part.target
     if kind != "strategy" and not (isinstance(target, nn.Module) or _is_module_class(target)):
         return [_invalid(kind, part.label, "is not a torch.nn.Module")]
-    if not callable(getattr(target, _MUST_HAVE[kind], None)):
+    if not callable(getattr(target, _MUST_HAVE[kind], None)) or (kind == "head" and not _clusters(target)):
         return [_invalid(kind, part.label, f"has no {_MUST_HAVE[kind]}")]
     if kind in ("encoder", "objective") and not is_differentiable(target):
         return [_invalid(kind, part.label, "has no forward")]
     if kind == "head" and not is_differentiable(target) and not hasattr(target, "fit"):
         return [_invalid(kind, part.label, "has neither a loss nor fit(z)")]
+    if kind == "head" and not _accepts_soft(target.cluster):
+        return [_invalid(kind, part.label, "has a cluster(...) without the parameter 'soft'")]
     if hasattr(target, "prepare"):
         return []  # What prepare returns is known when it has run; calls are checked then.
     problems = []
@@ -394,6 +420,16 @@ def _check_calls(kind: str, part: Part) -> list[Problem]:
         if missing:
             problems.append(missing_names(f"{part}, in {method}(...),", missing, available))
     return problems
+
+
+def _clusters(head: Any) -> bool:
+    cls: Any = head if isinstance(head, type) else type(head)
+    return cls.cluster is not BaseClusterHead.cluster
+
+
+def _accepts_soft(cluster: Any) -> bool:
+    parameters = inspect.signature(cluster).parameters.values()
+    return any(p.name == "soft" or p.kind is inspect.Parameter.VAR_KEYWORD for p in parameters)
 
 
 def _is_module_class(target: Any) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
@@ -129,43 +129,63 @@ def run(
     used = str(make_fabric(device).device)
     if out is not None:
         run_folder.check_free(Path(out), force)
-    with _threads(threads):
+    with _threads(threads), ExitStack() as closing:
         graph = model.load_graph()
         model.check_graph(graph)
         loaded = time.perf_counter()
-        name = recipe or "-".join(part.label for part in model.plan.parts.values() if part is not None)
-        folder = run_folder.claim_folder(Path(out), force) if out else run_folder.fresh_folder(_file_name(name))
-        run_folder.write_spec(folder, model)
-        with (folder / run_folder.LOG).open("w", encoding="utf-8") as file:
-            log = _Tee(file, stream)
+        log = _Tee(stream)
+        folder: Path | None = None
+
+        def begin() -> Path:
+            """Makes the folder as late as can be: a mistake that is found before leaves an older run as it is."""
+            nonlocal folder
+            name = recipe or "-".join(part.label for part in model.plan.parts.values() if part is not None)
+            folder = run_folder.claim_folder(Path(out), force) if out else run_folder.fresh_folder(_file_name(name))
+            run_folder.write_spec(folder, model)
+            log.add(closing.enter_context((folder / run_folder.LOG).open("w", encoding="utf-8")))
             for note in dict.fromkeys([*model.notes_, *graph.notes]):
                 log.write(f"{note}\n")
-            told = [Log(log), *callbacks]
-            try:
-                model.fit(graph, device=device, callbacks=told, checkpoint=folder / run_folder.CHECKPOINT)
-            except BaseException as error:
-                file.write(f"{type(error).__name__}: {error}\n")
-                raise
-        memory = peak_memory_mb()
-        seconds = {"load": loaded - start, **model.seconds_, "total": time.perf_counter() - start}
-        run_folder.write_run(folder, model, used, seconds=seconds, peak_memory_mb=memory)
-        (folder / run_folder.CHECKPOINT).unlink(missing_ok=True)
+            log.flush()
+            return folder / run_folder.CHECKPOINT
+
+        try:
+            model.fit(graph, device=device, callbacks=[Log(log), *callbacks], checkpoint=begin)
+            memory = peak_memory_mb()
+            seconds = {"load": loaded - start, **model.seconds_, "total": time.perf_counter() - start}
+            assert folder is not None
+            run_folder.write_run(folder, model, used, seconds=seconds, peak_memory_mb=memory)
+            (folder / run_folder.CHECKPOINT).unlink(missing_ok=True)
+        except BaseException as error:
+            if folder is not None:
+                log.write_to_file(f"{type(error).__name__}: {error}\n")
+                log.write(f"Unfinished: {folder} keeps {', '.join(run_folder.files_of(folder))}.\n")
+            raise
     return Run(folder, model.metrics_, seconds, memory, model.spec, model)
 
 
 class _Tee:
-    """Writes to the log, and to a terminal if there is one."""
+    """Writes to a terminal, if there is one, and to the log, as soon as there is one."""
 
-    def __init__(self, *streams: IO[str] | None) -> None:
-        self._streams = [stream for stream in streams if stream is not None]
+    def __init__(self, terminal: IO[str] | None) -> None:
+        self._terminal = terminal
+        self._file: IO[str] | None = None
+
+    def add(self, file: IO[str]) -> None:
+        self._file = file
 
     def write(self, text: str) -> None:
-        for stream in self._streams:
-            stream.write(text)
+        if self._terminal is not None:
+            self._terminal.write(text)
+        self.write_to_file(text)
+
+    def write_to_file(self, text: str) -> None:
+        if self._file is not None:
+            self._file.write(text)
 
     def flush(self) -> None:
-        for stream in self._streams:
-            stream.flush()
+        for stream in (self._terminal, self._file):
+            if stream is not None:
+                stream.flush()
 
 
 def _file_name(name: str) -> str:

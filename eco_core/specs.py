@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import types
 import typing
-from typing import Any, Literal
+from collections.abc import Iterable, Mapping, Sequence, Set
+from typing import Annotated, Any, Literal, Union
 
 import pydantic
 from pydantic import BaseModel, ConfigDict, Field
@@ -125,11 +127,19 @@ class RunSpec(BaseModel):
     train: TrainSpec = TrainSpec()
     seed: int = Field(default=0, ge=0, lt=2**32)
 
+    @pydantic.field_validator("clusters", mode="before")
+    @classmethod
+    def _not_a_truth_value(cls, value: Any) -> Any:
+        # YAML's 'yes' and 'on' would be one cluster.
+        if isinstance(value, bool):
+            raise ValueError("it must be a whole number of 1 or more, or 'auto'")
+        return value
+
     @pydantic.field_validator("clusters")
     @classmethod
     def _at_least_one_cluster(cls, value: int | str) -> int | str:
         if isinstance(value, int) and value < 1:
-            raise ValueError(f"the number of clusters is {value}; it must be 1 or more, or 'auto'")
+            raise ValueError("it must be 1 or more, or 'auto'")
         return value
 
 
@@ -146,26 +156,50 @@ def problems_of(error: pydantic.ValidationError, model: type[BaseModel], where: 
     """
     problems: list[Problem] = []
     details = error.errors(include_url=False)
-    for path in dict.fromkeys(_path(detail, model) for detail in details):
+    paths = dict.fromkeys(_path(detail, model) for detail in details)
+    for path in paths:
         same = [d for d in details if _path(d, model) == path]
+        if isinstance(same[0]["input"], Mapping) and any(p[: len(path)] == path != p for p in paths):
+            continue  # Another branch of a union: it was meant as a mapping, and something in it is wrong.
         detail = next((d for d in same if d["type"] not in ("is_instance_of", "callable_type")), same[0])
         key = ".".join(part for part in (where, *path) if part)
-        if detail["type"] == "extra_forbidden":
-            known = parameter_names(_model_at(model, path[:-1]))
+        if detail["type"] in ("extra_forbidden", "invalid_key"):
+            owner_model = _model_at(model, path[:-1])
+            known = parameter_names(owner_model)
+            if where == "data" and len(path) == 1:
+                known += parameter_names(DataSpec)
             owner = ".".join(part for part in (where, *path[:-1]) if part) or "the spec"
             message = f"{owner} has no parameter '{path[-1]}'."
-            problems.append(Problem("ECO103", message, did_you_mean(path[-1], known) or "It has no parameters."))
+            fix = did_you_mean(path[-1], known) or "It has no parameters."
+            if path[-1] in getattr(owner_model, "provided", ()):
+                fix = _PROVIDED_BY[path[-1]]
+            problems.append(Problem("ECO103", message, fix))
         elif detail["type"] == "missing":
             fix = f"Give it in the spec, or with --set {key}=VALUE."
             problems.append(Problem("ECO105", f"{key} is required but not given.", fix))
         else:
-            reasons = list(dict.fromkeys(_reason(d) for d in same if d is detail or d["type"] != "is_instance_of"))
+            expected = _model_at(model, path)
+            meant = [d for d in same if d is detail or d["type"] != "is_instance_of"]
+            reasons = list(dict.fromkeys(_reason(d, expected) for d in meant))
             message = f"{key} is {_shown(detail['input'])}: {'; or '.join(reasons)}."
-            problems.append(Problem("ECO104", message, f"Change it, or use --set {key}=VALUE."))
+            flag = f"--{key} VALUE" if key in ("clusters", "seed") else f"--set {key}=VALUE"
+            problems.append(Problem("ECO104", message, f"Change it, or use {flag}."))
     return problems
 
 
-def _reason(detail: Any) -> str:
+_PROVIDED_BY = {
+    "in_channels": "The core provides it: the width of the data's features.",
+    "n_features": "The core provides it: the width of the embeddings.",
+    "n_clusters": "The core provides it: use --clusters K, the key 'clusters' of the spec.",
+    "num_nodes": "The core provides it: the size of the graph.",
+    "seed": "The core provides it: use --seed, the key 'seed' of the spec.",
+    "random_state": "The core provides it: use --seed, the key 'seed' of the spec.",
+}
+
+
+def _reason(detail: Any, expected: type[BaseModel] | None) -> str:
+    if detail["type"] == "model_type" and expected is not None:
+        return f"it should be a mapping with the keys {', '.join(parameter_names(expected))}"
     reason = detail["msg"].removeprefix("Value error, ")
     return reason[0].lower() + reason[1:] if reason[:5] == "Input" else reason
 
@@ -178,18 +212,41 @@ def _shown(value: Any) -> str:
 def _path(detail: Any, model: type[BaseModel]) -> tuple[str, ...]:
     """The keys of an error's location, without the tags that pydantic adds for the branches of unions."""
     keys: list[str] = []
-    current: type[BaseModel] | None = model
-    for number, part in enumerate(detail["loc"], start=1):
-        field = _fields(current).get(str(part))
-        if field is not None:
-            current = nested_model(field.annotation)
-        elif not isinstance(part, int) and (number < len(detail["loc"]) or detail["type"] not in _ABOUT_A_KEY):
-            continue
-        keys.append(str(part))
+    branches: list[Any] = [model]
+    tagged = False
+    for part in detail["loc"]:
+        if not tagged and part != "[key]":
+            keys.append(str(part))
+            branches = _inside(branches, part)
+        tagged = not tagged and len(branches) > 1
     return tuple(keys)
 
 
-_ABOUT_A_KEY = ("extra_forbidden", "missing")
+def _inside(allowed: Iterable[Any], key: str | int) -> list[Any]:
+    """The types that something may have which is at a key of something of one of some types."""
+    for one in allowed:
+        if isinstance(one, type) and issubclass(one, BaseModel):
+            if str(key) in _fields(one):
+                return _branches(_fields(one)[str(key)].annotation)
+            continue
+        origin, arguments = typing.get_origin(one), typing.get_args(one)
+        if not isinstance(origin, type) or not arguments:
+            continue
+        if issubclass(origin, Mapping):
+            return _branches(arguments[-1])
+        if issubclass(origin, (Sequence, Set)) and isinstance(key, int):
+            return _branches(arguments[0] if arguments[-1] is ... else arguments[min(key, len(arguments) - 1)])
+    return []
+
+
+def _branches(annotation: Any) -> list[Any]:
+    """The types that an annotation allows, without None."""
+    origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
+    if origin is Annotated:
+        return _branches(arguments[0])
+    if origin in (Union, types.UnionType):
+        return [branch for one in arguments if one is not types.NoneType for branch in _branches(one)]
+    return [annotation]
 
 
 def _fields(model: type[BaseModel] | None) -> dict[str, Any]:
@@ -202,11 +259,10 @@ def parameter_names(model: type[BaseModel] | None) -> list[str]:
 
 
 def _model_at(model: type[BaseModel], path: tuple[str, ...]) -> type[BaseModel] | None:
-    current: type[BaseModel] | None = model
+    found: list[Any] = [model]
     for key in path:
-        field = _fields(current).get(key)
-        current = None if field is None else nested_model(field.annotation)
-    return current
+        found = _inside(found, int(key) if key.isdigit() else key)
+    return next((one for one in found if isinstance(one, type) and issubclass(one, BaseModel)), None)
 
 
 def nested_model(annotation: Any) -> type[BaseModel] | None:

@@ -6,7 +6,8 @@ import os
 import sys
 import traceback
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Annotated, Any
 
 import typer
@@ -67,9 +68,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     words = list(sys.argv[1:] if arguments is None else arguments)
     debug = "--debug" in words
     words = [word for word in words if word != "--debug"]
-    warnings.showwarning = _show_warning
     try:
-        code = app(words, prog_name="eco", standalone_mode=False)
+        with _restored(BLOCK_VARIABLE), warnings.catch_warnings():
+            warnings.showwarning = _show_warning
+            code = app(words, prog_name="eco", standalone_mode=False)
+        sys.stdout.flush()
     except EcoError as error:
         _report(str(error), debug)
         return error.exit_code
@@ -88,6 +91,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _report(message if debug else f"{message}\n        Add --debug for the traceback.", debug)
         return 1
     return code if isinstance(code, int) else 0
+
+
+@contextmanager
+def _restored(variable: str) -> Iterator[None]:
+    """Takes back what the options of one call did to the environment."""
+    before = os.environ.get(variable)
+    try:
+        yield
+    finally:
+        if before is None:
+            os.environ.pop(variable, None)
+        else:
+            os.environ[variable] = before
 
 
 def _report(message: str, debug: bool) -> None:

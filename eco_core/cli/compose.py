@@ -54,10 +54,9 @@ def compose(
         "strategy": strategy,
         "clusters": _number_or_text(clusters),
         "seed": seed,
-        "data": {key: value for key, value in (("name", data), ("root", data_root and str(data_root))) if value}
-        or None,
+        "data": _given(name=data, root=None if data_root is None else str(data_root)) or None,
     }
-    flags = {key: value for key, value in flags.items() if value is not None}
+    flags = _given(**flags)
     if objective is not None:
         flags["objective"] = objective
     choices: dict[str, Any] = {
@@ -95,6 +94,10 @@ def compose(
     print(f"run folder: {result.folder}")
 
 
+def _given(**values: Any) -> dict[str, Any]:
+    return {key: value for key, value in values.items() if value is not None}
+
+
 def _number_or_text(value: str | None) -> int | str | None:
     try:
         return None if value is None else int(value)
@@ -107,6 +110,7 @@ def _figure(value: float) -> str:
 
 
 def _print_spec(spec: Path | None, choices: dict[str, Any], json: bool) -> None:
+    from eco_core.data.source import is_path
     from eco_core.layers import assemble
     from eco_core.plan import make_plan
     from eco_core.run import read_spec
@@ -115,6 +119,10 @@ def _print_spec(spec: Path | None, choices: dict[str, Any], json: bool) -> None:
     registry = choices.pop("registry")
     notes: list[str] = []
     plan = make_plan(assemble(registry, notes, spec=read_spec(spec), **choices), registry, notes)
+    if is_path(plan.spec.data.name):
+        from eco_core.data.formats import reader_for
+
+        reader_for(Path(plan.spec.data.name).expanduser())  # Raises if there is nothing that can be read.
     for note in plan.notes:
         print(note, file=sys.stderr)
     if json:

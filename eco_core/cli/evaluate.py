@@ -15,15 +15,18 @@ def evaluate(
     assignments: Annotated[Path, typer.Argument(help="A CSV file with the columns node and cluster.")],
     data: Annotated[str, typer.Option(metavar="NAME|PATH", help="The graph that was clustered.")],
     data_root: Annotated[Path | None, typer.Option(help="Folder of downloaded data sets.")] = None,
+    overrides: Annotated[
+        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="A parameter of the data, such as data.k=5.")
+    ] = None,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> None:
     """Compute the metrics of an assignment of nodes to clusters."""
-    from eco_core.data.load import load_graph
+    from eco_core.cli.data import load_data
     from eco_core.report.run_folder import read_assignments
 
     registry = discover()
     rows = read_assignments(assignments)
-    graph = load_graph(data, data_root, registry=registry)
+    graph = load_data(data, data_root, overrides or (), registry)
     metrics = evaluate_assignments({node: cluster for node, (cluster, _) in rows.items()}, graph, registry)
     if json:
         print_json({"metrics": metrics})
@@ -42,7 +45,7 @@ def evaluate_assignments(clusters: dict[str, int], graph: Any, registry: Any) ->
 
     from eco_core.metrics.evaluate import evaluate_clustering
 
-    ids = graph.node_ids or [str(node) for node in range(graph.num_nodes)]
+    ids = getattr(graph, "node_ids", None) or [str(node) for node in range(graph.num_nodes)]
     missing = [node for node in ids if node not in clusters]
     unknown = clusters.keys() - set(ids)
     if missing or unknown:

@@ -28,7 +28,7 @@ def spec_schema(registry: Registry) -> dict[str, Any]:
         options: list[dict[str, Any]] = []
         for entry in registry.entries(kind):
             try:
-                component = json_schema(parameter_model(entry.load()))
+                component = json_schema(parameter_model(entry.load()), f"{kind}.{entry.id}.")
             except EcoError:
                 continue
             definitions.update(component.pop("$defs", {}))

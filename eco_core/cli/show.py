@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import inspect
+from collections.abc import Callable
 from typing import Annotated, Any
 
 import typer
 
 from eco_core.cli.output import discover, print_json, print_table
-from eco_core.errors import Problem, SpecError, did_you_mean
+from eco_core.errors import EcoError, Problem, SpecError, did_you_mean
 from eco_core.registry import Entry, Registry
 
 _FLAGS = ("encoder", "head", "objective", "strategy", "recipe")
@@ -118,15 +119,26 @@ def _command(entry: Entry, registry: Registry) -> str:
 
         return f"eco compose --head {name}" + (" --strategy joint" if is_differentiable(entry.load()) else "")
     if entry.kind == "objective":
-        learning = next((e for e in registry.entries("encoder") if getattr(e.load(), "learns", False)), None)
-        encoder = f" --encoder {registry.short_name(learning)}" if learning else ""
+        learning = _first(registry, "encoder", lambda cls: getattr(cls, "learns", False))
+        encoder = f" --encoder {learning}" if learning else ""
         return f"eco compose --objective {name}{encoder}"
     if entry.kind == "strategy" and getattr(entry.load(), "trains_head", False):
         from eco_core.bases import is_differentiable
 
-        head = next((e for e in registry.entries("head") if is_differentiable(e.load())), None)
-        return f"eco compose --strategy {name}" + (f" --head {registry.short_name(head)}" if head else "")
+        head = _first(registry, "head", is_differentiable)
+        return f"eco compose --strategy {name}" + (f" --head {head}" if head else "")
     return f"eco compose --{entry.kind} {name}"
+
+
+def _first(registry: Registry, kind: str, accepts: Callable[[Any], Any]) -> str | None:
+    """The first component that a condition holds for; those that cannot be loaded are passed over."""
+    for entry in registry.entries(kind):
+        try:
+            if accepts(entry.load()):
+                return registry.short_name(entry)
+        except EcoError:
+            continue
+    return None
 
 
 def _print(document: dict[str, Any]) -> None:

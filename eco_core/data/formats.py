@@ -123,6 +123,8 @@ def read_npz(path: str | Path) -> Data:
     """
     path = _existing(path)
     try:
+        if not zipfile.is_zipfile(path):  # NumPy would take it for a pickle, and advise to load it unsafely.
+            raise ValueError("it is not an archive")
         with np.load(path, allow_pickle=False) as archive:
             if not hasattr(archive, "files"):
                 raise ValueError("it holds a single array, not an archive")

@@ -34,6 +34,20 @@ def restore_generators(states: dict[str, Any]) -> None:
     random.setstate((version, tuple(internal), gauss_next))
 
 
+def seed_generators(seed: int, stage: int = 0) -> None:
+    """Seeds the generators of torch, NumPy and Python.
+
+    Args:
+        seed: Of the run.
+        stage: Number of the stage. Each has a stream of its own, so that what draws between stages (even importing
+            scikit-learn for the first time does) changes nothing after it.
+    """
+    derived = seed if stage == 0 else int(np.random.SeedSequence([seed, stage]).generate_state(1)[0])
+    torch.manual_seed(derived)
+    np.random.seed(derived)
+    random.seed(derived)
+
+
 @contextmanager
 def seeded(seed: int, deterministic: bool = True) -> Iterator[None]:
     """Seeds torch, NumPy and Python, turns deterministic algorithms on, and undoes both afterwards.
@@ -50,9 +64,7 @@ def seeded(seed: int, deterministic: bool = True) -> Iterator[None]:
     was_warning = torch.is_deterministic_algorithms_warn_only_enabled()
     was_filling = torch.utils.deterministic.fill_uninitialized_memory  # type: ignore[attr-defined]
     try:
-        torch.manual_seed(seed)
-        np.random.seed(seed)
-        random.seed(seed)
+        seed_generators(seed)
         if deterministic:
             torch.use_deterministic_algorithms(True, warn_only=torch.cuda.is_available())
             # Filling fresh tensors only hides reads of uninitialised memory; it costs a pass over each.

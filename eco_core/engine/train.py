@@ -18,7 +18,7 @@ from eco_core.engine.callbacks import Callback
 from eco_core.engine.checkpoints import load_checkpoint, save_checkpoint
 from eco_core.engine.devices import make_fabric
 from eco_core.engine.history import History
-from eco_core.engine.seeding import generator_states, restore_generators, seeded
+from eco_core.engine.seeding import generator_states, restore_generators, seed_generators, seeded
 from eco_core.errors import Problem, TrainingError
 from eco_core.inject import call, describe
 from eco_core.protocols import Stage, Update
@@ -41,7 +41,7 @@ def train(
     graph: Any,
     stages: Iterable[Stage],
     *,
-    seed: int | None = 0,
+    seed: int = 0,
     device: str = "auto",
     fabric: lightning_fabric.Fabric | None = None,
     callbacks: Sequence[Callback] = (),
@@ -55,7 +55,7 @@ def train(
         model: Has ``step_of(graph, epoch)`` and ``begin_epoch(step, modules)``, as `TrainableModel` does.
         graph: A ``torch_geometric.data.Data``; it is not changed.
         stages: The plan.
-        seed: Seeds everything random for the time of the call; None: the caller did.
+        seed: Seeds everything random, for the time of the call.
         device: ``auto``, ``cpu`` or ``cuda``, where no ``fabric`` is given.
         fabric: Places tensors, casts and averages gradients.
         callbacks: Told what happens.
@@ -69,32 +69,19 @@ def train(
     Raises:
         TrainingError: ECO401, if a loss is not finite; it names the stage, the epoch and the component.
     """
-    if seed is not None:
-        with seeded(seed):
-            return train(
-                model,
-                graph,
-                stages,
-                seed=None,
-                device=device,
-                fabric=fabric,
-                callbacks=callbacks,
-                checkpoint=checkpoint,
-                checkpoint_every=checkpoint_every,
-                resume=resume,
-            )
     fabric = fabric or make_fabric(device)
     model.to(fabric.device)
     if graph.edge_index.device != fabric.device:
         graph = copy.copy(graph).to(fabric.device)  # Data.to moves in place; the caller's stays where it is.
-    loop = _Loop(model, graph, fabric, callbacks, checkpoint, checkpoint_every)
+    loop = _Loop(model, graph, fabric, seed, callbacks, checkpoint, checkpoint_every)
     state = None if resume is None else load_checkpoint(resume)
     try:
-        for number, stage in enumerate(stages):
-            if state is not None and number < state["stage"]:
-                continue
-            loop.run(stage, number, state)
-            state = None
+        with seeded(seed):
+            for number, stage in enumerate(stages):
+                if state is not None and number < state["stage"]:
+                    continue
+                loop.run(stage, number, state)
+                state = None
     finally:
         for callback in callbacks:
             getattr(callback, "close", lambda: None)()
@@ -107,11 +94,13 @@ class _Loop:
         model: TrainableModel,
         graph: Any,
         fabric: lightning_fabric.Fabric,
+        seed: int,
         callbacks: Sequence[Callback],
         checkpoint: Path | None,
         checkpoint_every: int,
     ) -> None:
         self.model, self.graph, self.fabric, self.callbacks = model, graph, fabric, callbacks
+        self.seed = seed
         self.checkpoint, self.checkpoint_every = checkpoint, checkpoint_every
         self.history = History()
         self._pending: list[tuple[dict[str, Any], LossOutput]] = []
@@ -120,6 +109,7 @@ class _Loop:
         """Runs one stage, from its start or from a checkpoint within it."""
         if state is None and stage.before is not None:
             call(stage.before, self.model.step_of(self.graph))
+        seed_generators(self.seed, number + 1)
         optimizers = [make_optimizer(update) for update in stage.updates]
         modules = tuple(dict.fromkeys(module for update in stage.updates for module in update.modules))
         best, first = _Best(), 0

@@ -62,6 +62,7 @@ def claim_folder(folder: Path, force: bool = False) -> Path:
         folder.mkdir(parents=True, exist_ok=True)
         for stale in (*RUN_FILES, CHECKPOINT, "report.html"):
             (folder / stale).unlink(missing_ok=True)
+        (folder / LOG).touch()
     except OSError as error:
         raise RunFolderError(
             Problem("ECO403", f"Folder {folder} cannot be written: {error.strerror}.", "Give another --out.")
@@ -84,6 +85,11 @@ def fresh_folder(name: str, parent: Path = Path("runs")) -> Path:
             ) from error
         return folder
     raise RunFolderError(Problem("ECO403", f"There are a thousand runs {parent / stem}.", "Give --out."))
+
+
+def files_of(folder: Path) -> list[str]:
+    """The names of a run's files that a folder holds, those of an unfinished run included."""
+    return [name for name in (*RUN_FILES, CHECKPOINT) if (folder / name).is_file()]
 
 
 def _write_text(path: Path, text: str) -> None:
@@ -187,7 +193,7 @@ def read_assignments(path: Path) -> dict[str, tuple[int, float]]:
         RunFolderError: ECO403, with the line, if it is missing or malformed.
     """
     try:
-        with path.open(newline="", encoding="utf-8") as file:
+        with path.open(newline="", encoding="utf-8-sig") as file:  # Spreadsheets put a byte order mark first.
             reader = csv.DictReader(file)
             if reader.fieldnames is None or not {"node", "cluster"} <= set(reader.fieldnames):
                 raise RunFolderError(
@@ -203,16 +209,21 @@ def read_assignments(path: Path) -> dict[str, tuple[int, float]]:
                 if row["node"] in rows:
                     raise _bad_line(path, reader.line_num, f"node {row['node']!r} stands twice")
                 try:
-                    rows[row["node"]] = int(row["cluster"]), float(row.get("confidence") or 1.0)
-                except (TypeError, ValueError):
-                    message = f"cluster {row['cluster']!r} is not an integer, or the confidence not a number"
+                    cluster, confidence = int(row["cluster"]), float(row.get("confidence") or 1.0)
+                    rows[row["node"]] = int(np.int64(cluster)), confidence
+                except (TypeError, ValueError, OverflowError):
+                    message = f"cluster {row['cluster']!r} is not an integer of 64 bits, or the confidence not a number"
                     raise _bad_line(path, reader.line_num, message) from None
             return rows
-    except (FileNotFoundError, IsADirectoryError) as error:
+    except OSError as error:
         raise RunFolderError(
-            Problem("ECO403", f"There is no assignments file {path}.", "Give the assignments.csv of a run.")
+            Problem(
+                "ECO403",
+                f"Assignments file {path} cannot be read: {error.strerror}.",
+                "Give the assignments.csv of a run, or another CSV file with the columns node and cluster.",
+            )
         ) from error
-    except UnicodeDecodeError as error:
+    except (UnicodeDecodeError, csv.Error) as error:
         raise RunFolderError(Problem("ECO403", f"{path} is not a text file.", "Give a CSV file.")) from error
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import random
 from pathlib import Path
 
 import numpy as np
@@ -539,3 +540,23 @@ def test_a_discrete_head_of_ones_own_is_fitted():
 
     labels = eco.compose(head=Halves).fit_predict(ring())
     assert sorted(labels.bincount().tolist()) == [6, 6]
+
+
+def test_what_draws_between_stages_changes_nothing_after_it():
+    class Resettable(SimpleClusterHead):
+        draws = 0
+
+        def reset_cluster_centers(self, centers):
+            torch.rand(type(self).draws)
+            random.random()
+            self.cluster_centers.data.copy_(centers)
+
+    class Noisy(Smoothness):
+        def forward(self, encode, graph, edge_index):
+            loss = super().forward(encode, graph, edge_index)
+            return loss.total * torch.rand(())
+
+    model = joint(Resettable, objective=Noisy)
+    first = model.fit(blocks()).embedding_
+    Resettable.draws = 3
+    assert torch.equal(first, model.fit(blocks()).embedding_)
