@@ -127,7 +127,8 @@ class ParameterModel(pydantic.BaseModel):
     def construct_target(self, names: Mapping[str, Any]) -> Any:
         """Calls the target with its parameters, and with the provided names that it has."""
         given = {name: names[name] for name in self.provided if name in names}
-        return self.target(**given, **{name: _construct(value, names) for name, value in self.values().items()})
+        # From the class: a function found on an instance would become a method of it.
+        return type(self).target(**given, **{name: _construct(value, names) for name, value in self.values().items()})
 
 
 def _construct(value: Any, names: Mapping[str, Any]) -> Any:

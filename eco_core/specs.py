@@ -98,10 +98,15 @@ class TrainSpec(BaseModel):
         precision: ``32``, or ``bf16-mixed`` for mixed precision.
     """
 
-    model_config = ConfigDict(extra="forbid", coerce_numbers_to_str=True)
+    model_config = ConfigDict(extra="forbid")
 
     batch: Literal["full"] = "full"
     precision: Literal["32", "bf16-mixed"] = "32"
+
+    @pydantic.field_validator("precision", mode="before")
+    @classmethod
+    def _number_as_text(cls, value: Any) -> Any:
+        return "32" if value == 32 else value
 
 
 class RunSpec(BaseModel):
@@ -159,8 +164,8 @@ def problems_of(error: pydantic.ValidationError, model: type[BaseModel], where: 
     paths = dict.fromkeys(_path(detail, model) for detail in details)
     for path in paths:
         same = [d for d in details if _path(d, model) == path]
-        if isinstance(same[0]["input"], Mapping) and any(p[: len(path)] == path != p for p in paths):
-            continue  # Another branch of a union: it was meant as a mapping, and something in it is wrong.
+        if isinstance(same[0]["input"], (Mapping, list)) and any(p[: len(path)] == path != p for p in paths):
+            continue  # Another branch of a union: this one was meant, and something in it is wrong.
         detail = next((d for d in same if d["type"] not in ("is_instance_of", "callable_type")), same[0])
         key = ".".join(part for part in (where, *path) if part)
         if detail["type"] in ("extra_forbidden", "invalid_key"):
@@ -172,7 +177,7 @@ def problems_of(error: pydantic.ValidationError, model: type[BaseModel], where: 
             message = f"{owner} has no parameter '{path[-1]}'."
             fix = did_you_mean(path[-1], known) or "It has no parameters."
             if path[-1] in getattr(owner_model, "provided", ()):
-                fix = _PROVIDED_BY[path[-1]]
+                fix = _PROVIDED_BY.get(path[-1], fix)
             problems.append(Problem("ECO103", message, fix))
         elif detail["type"] == "missing":
             fix = f"Give it in the spec, or with --set {key}=VALUE."

@@ -109,7 +109,8 @@ def test_explicit_arguments_win_and_their_names_are_not_looked_up() -> None:
 
 def test_a_key_error_while_computing_a_value_is_not_taken_for_an_absent_name() -> None:
     def broken() -> Any:
-        return {}["inner"]
+        empty: dict[str, int] = {}
+        return empty["inner"]
 
     with pytest.raises(KeyError, match="inner"):
         call(lambda z: z, Lazy(z=broken))
@@ -186,7 +187,7 @@ class Nested(Part):
         super().__init__(view=view, maybe=maybe, several=several, pair=pair)
 
 
-def validated(target: Any, **given: Any) -> ParameterModel:
+def validated(target: Any, /, **given: Any) -> ParameterModel:
     return parameter_model(target).model_validate(given)
 
 
@@ -194,7 +195,7 @@ def names_of(target: Any) -> list[str]:
     return [field.alias or "" for field in parameter_model(target).model_fields.values()]
 
 
-def refused(target: Any, **given: Any) -> list[tuple[Any, ...]]:
+def refused(target: Any, /, **given: Any) -> list[tuple[Any, ...]]:
     """Where pydantic found mistakes."""
     with pytest.raises(pydantic.ValidationError) as caught:
         validated(target, **given)
@@ -231,8 +232,9 @@ def test_other_functions_provide_other_names() -> None:
         return root, k, seed
 
     model = parameter_model(dataset, provided=("root",))
-    assert list(model(k=4).values()) == ["k", "seed"]
-    assert model(k=4).construct_target({"root": "data"}) == ("data", 4, 0)
+    given = model.model_validate({"k": 4})
+    assert given.values() == {"k": 4, "seed": 0}
+    assert given.construct_target({"root": "data"}) == ("data", 4, 0)
 
 
 class OneUnknownProvided:
@@ -283,7 +285,10 @@ def test_a_required_parameter_without_annotation_takes_anything() -> None:
 
 def test_an_annotation_that_is_no_type_takes_anything() -> None:
     class Head:
-        def __init__(self, act: callable = None, width: (int, float) = 3): ...  # type: ignore[no-untyped-def,valid-type,syntax]
+        def __init__(self, act=None, width=3) -> None: ...  # type: ignore[no-untyped-def]
+
+    # As people write them: `act: callable`, `width: (int, float)`.
+    Head.__init__.__annotations__.update(act=callable, width=(int, float))
 
     assert validated(Head, act="relu", width=0.5).values() == {"act": "relu", "width": 0.5}
 
