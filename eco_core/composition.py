@@ -19,8 +19,7 @@ from eco_core.engine.history import History
 from eco_core.engine.seeding import seeded
 from eco_core.errors import CompositionError, EcoError, Problem
 from eco_core.inject import call
-from eco_core.layers import assemble
-from eco_core.plan import Part, Plan, check_parts, make_plan, needs_clusters
+from eco_core.plan import Part, Plan, check_parts, needs_clusters, plan_run
 from eco_core.registry import Registry
 from eco_core.step import ExtendedNames, Step
 
@@ -679,7 +678,6 @@ def compose(
     from eco_core.run import read_spec
 
     registry = registry or Registry.discover()
-    notes: list[str] = []
     flags: dict[str, Any] = {
         "encoder": encoder,
         "head": head,
@@ -693,16 +691,8 @@ def compose(
     flags = {key: value for key, value in flags.items() if value is not None}
     if not (isinstance(objective, str) and objective == "auto"):
         flags["objective"] = objective
-    layers = assemble(
-        registry,
-        notes,
-        recipe=recipe,
-        spec=read_spec(spec),
-        flags=flags,
-        epochs=epochs,
-        overrides=overrides,
-    )
-    model = Composition(make_plan(layers, registry, notes))
+    plan = plan_run(registry, recipe=recipe, spec=read_spec(spec), flags=flags, epochs=epochs, overrides=overrides)
+    model = Composition(plan)
     if data is not None:
         model.build(model.load_graph(data))
     elif in_channels is not None:

@@ -15,7 +15,7 @@ from torch import nn
 from eco_core.bases import BaseClusterHead, is_differentiable
 from eco_core.errors import CompositionError, EcoError, Problem
 from eco_core.inject import ParameterModel, method_names, missing_names, parameter_model
-from eco_core.layers import default_objective
+from eco_core.layers import assemble, default_objective
 from eco_core.registry import Registry, plural
 from eco_core.specs import PART_SECTIONS, ComponentSpec, RunSpec, problems_of
 from eco_core.step import ENCODED_NAMES, NAMES
@@ -105,8 +105,6 @@ def plain(value: Any) -> Any:
         items = {key: plain(item) for key, item in value.values().items()}
         # A default that only Python can write is written by leaving it out.
         return {key: item for key, item in items.items() if key in value.given() or not _texts(item)}
-    if isinstance(value, pydantic.BaseModel):
-        return value.model_dump(mode="json", by_alias=True)
     if isinstance(value, (list, tuple)):
         return [plain(item) for item in value]
     if isinstance(value, dict):
@@ -149,11 +147,10 @@ class Plan:
 
     def resolved(self) -> dict[str, Any]:
         """The spec with every default written out, as plain data in the order of ``spec.yaml``."""
-        plain = self.spec.model_dump(mode="json", by_alias=True)
-        for kind in PART_SECTIONS:
-            part = self.parts[kind]
-            plain[kind] = "none" if part is None else part.spec()
-        return plain
+        fields = RunSpec.model_fields.items()
+        sections = {field.alias or name: getattr(self.spec, name) for name, field in fields}
+        parts = {kind: "none" if part is None else part.spec() for kind, part in self.parts.items()}
+        return {key: parts[key] if key in parts else plain(section) for key, section in sections.items()}
 
 
 def _texts(value: Any) -> list[str]:
@@ -162,6 +159,12 @@ def _texts(value: Any) -> list[str]:
     if isinstance(value, list):
         return [text for item in value for text in _texts(item)]
     return [value] if isinstance(value, str) and value.startswith("<") else []
+
+
+def plan_run(registry: Registry, **layers: Any) -> Plan:
+    """Joins the layers of a run (the keyword arguments of `eco_core.layers.assemble`) and checks the result."""
+    notes: list[str] = []
+    return make_plan(assemble(registry, notes, **layers), registry, notes)
 
 
 def make_plan(layers: Mapping[str, Any], registry: Registry, notes: list[str] | None = None) -> Plan:

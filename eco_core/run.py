@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 from eco_core.errors import Problem, RunFolderError, SpecError
-from eco_core.layers import assemble, parse_spec
+from eco_core.layers import parse_spec
 from eco_core.registry import Registry
 
 if TYPE_CHECKING:
@@ -110,22 +110,13 @@ def run(
     from eco_core.engine.callbacks import Log
     from eco_core.engine.devices import make_fabric
     from eco_core.metrics.efficiency import peak_memory_mb
-    from eco_core.plan import make_plan
+    from eco_core.plan import plan_run
     from eco_core.report import run_folder
 
     start = time.perf_counter()
     registry = registry or Registry.discover()
-    notes: list[str] = []
-    layers = assemble(
-        registry,
-        notes,
-        recipe=recipe,
-        spec=read_spec(spec),
-        flags=flags,
-        epochs=epochs,
-        overrides=overrides,
-    )
-    model = Composition(make_plan(layers, registry, notes))
+    plan = plan_run(registry, recipe=recipe, spec=read_spec(spec), flags=flags, epochs=epochs, overrides=overrides)
+    model = Composition(plan)
     used = str(make_fabric(device).device)
     if out is not None:
         run_folder.check_free(Path(out), force)
@@ -223,7 +214,7 @@ def load(folder: str | Path, *, registry: Registry | None = None, **parts: Any) 
 
     from eco_core.composition import Composition
     from eco_core.engine.history import History
-    from eco_core.plan import make_plan
+    from eco_core.plan import plan_run
     from eco_core.report import run_folder
 
     path = Path(folder)
@@ -237,13 +228,12 @@ def load(folder: str | Path, *, registry: Registry | None = None, **parts: Any) 
             )
         )
     registry = registry or Registry.discover()
-    notes: list[str] = []
     spec = read_spec(path / run_folder.SPEC)
     for kind, part in parts.items():
         named = spec.get(kind)
         keep = named if isinstance(named, Mapping) and isinstance(part, type) else {}
         spec[kind] = {**keep, "name": part}
-    model = Composition(make_plan(assemble(registry, notes, spec=spec), registry, notes))
+    model = Composition(plan_run(registry, spec=spec))
     try:
         saved = torch.load(path / run_folder.MODEL, map_location="cpu", weights_only=True)
         model.build(in_channels=saved["facts"]["in_channels"], num_nodes=saved["facts"]["num_nodes"])

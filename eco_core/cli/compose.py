@@ -111,14 +111,12 @@ def _figure(value: float) -> str:
 
 def _print_spec(spec: Path | None, choices: dict[str, Any], json: bool) -> None:
     from eco_core.data.source import is_path
-    from eco_core.layers import assemble
-    from eco_core.plan import make_plan
+    from eco_core.plan import plan_run
     from eco_core.run import read_spec
     from eco_core.yaml_io import dump_yaml
 
     registry = choices.pop("registry")
-    notes: list[str] = []
-    plan = make_plan(assemble(registry, notes, spec=read_spec(spec), **choices), registry, notes)
+    plan = plan_run(registry, spec=read_spec(spec), **choices)
     if is_path(plan.spec.data.name):
         from eco_core.data.formats import reader_for
 

@@ -10,7 +10,7 @@ import pytest
 from torch import Tensor, nn
 
 from eco_core import BaseClusterHead, StageOptions
-from eco_core.errors import SpecError
+from eco_core.errors import CompositionError, SpecError
 from eco_core.hookspecs import Recipe
 from eco_core.layers import DEFAULTS, assemble, default_objective, parse_override, parse_spec, read_recipe
 from eco_core.plan import make_plan
@@ -334,7 +334,7 @@ def test_parameters_over_auto_are_those_of_the_objective_that_auto_chooses(regis
 
 def test_parameters_over_no_objective_are_told_to_lack_a_name(registry: Registry) -> None:
     joined = assemble(registry, [], flags={"objective": "none"}, overrides=["objective.weight=3"])
-    with pytest.raises(SpecError.__base__ or Exception, match=r"ECO105  objective\.name is required"):
+    with pytest.raises(CompositionError, match=r"ECO105  objective\.name is required"):
         make_plan(joined, registry)
 
 
@@ -409,7 +409,7 @@ def test_a_strategy_without_stages_has_no_epochs_to_set(registry: Registry) -> N
 
 def test_an_unknown_strategy_is_left_to_the_check(registry: Registry) -> None:
     joined = assemble(registry, [], flags={"strategy": "jont", "encoder": "wdie"}, epochs=2)
-    with pytest.raises(Exception, match=r"encoder 'wdie'[\s\S]*strategy 'jont'"):
+    with pytest.raises(CompositionError, match=r"encoder 'wdie'[\s\S]*strategy 'jont'"):
         make_plan(joined, registry)
 
 
@@ -450,7 +450,7 @@ def test_an_unknown_section_is_refused_with_a_suggestion() -> None:
 
 
 def test_a_value_that_is_no_yaml_is_refused() -> None:
-    with pytest.raises(SpecError, match=r"ECO106  --set head.alpha=\[1: .* is not valid YAML|ECO106  --set"):
+    with pytest.raises(SpecError, match=r"ECO106  --set head\.alpha=\[1 is not valid YAML"):
         parse_override("head.alpha=[1")
 
 
