@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from eco_core.metrics.labels import label_metrics
     from eco_core.metrics.structure import structure_metrics
     from eco_core.protocols import ClusterHead, EarlyStopping, Encoder, Objective, Stage, Strategy, Update
-    from eco_core.run import load, run
+    from eco_core.runs import load, run
     from eco_core.specs import OptimizerSpec, StageOptions
 
 __version__ = "0.1.0"
@@ -50,9 +50,9 @@ _HOME = {
     "compose": "eco_core.composition",
     "hookimpl": "eco_core.hookspecs",
     "label_metrics": "eco_core.metrics.labels",
-    "load": "eco_core.run",
+    "load": "eco_core.runs",
     "load_graph": "eco_core.data.load",
-    "run": "eco_core.run",
+    "run": "eco_core.runs",
     "structure_metrics": "eco_core.metrics.structure",
 }
 

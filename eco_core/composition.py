@@ -675,7 +675,7 @@ def compose(
     Raises:
         CompositionError: With all problems at once.
     """
-    from eco_core.run import read_spec
+    from eco_core.runs import read_spec
 
     registry = registry or Registry.discover()
     flags: dict[str, Any] = {

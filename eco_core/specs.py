@@ -128,7 +128,7 @@ class RunSpec(BaseModel):
     head: ComponentSpec = ComponentSpec(name="kmeans")
     strategy: ComponentSpec = ComponentSpec(name="decoupled")
     normalize_embeddings: bool = True
-    clusters: int | Literal["auto"] = Field(default="auto")
+    clusters: Annotated[int, Field(json_schema_extra={"minimum": 1})] | Literal["auto"] = "auto"
     train: TrainSpec = TrainSpec()
     seed: int = Field(default=0, ge=0, lt=2**32)
 

@@ -17,6 +17,8 @@ from eco_core.cli import compose, data, evaluate, listing, plugins, schema, show
 from eco_core.errors import EcoError, EcoWarning
 from eco_core.plugins import BLOCK_VARIABLE
 
+_INTERRUPTED = 130
+
 app = typer.Typer(
     name="eco",
     help="Compose, run and compare attributed graph clustering methods.",
@@ -81,9 +83,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return error.exit_code
     except (KeyboardInterrupt, typer.Abort):
         _report("Interrupted.", debug)
-        return 130
-    except BrokenPipeError:
-        # The reader of our output went away (eco list | head): nothing is wrong. Python must not flush into it again.
+        return _INTERRUPTED
+    except (BrokenPipeError, SystemExit) as error:
+        if isinstance(error, SystemExit) and not isinstance(error.__context__, BrokenPipeError):
+            raise
+        # The reader of our output went away (eco list | head): nothing is wrong, though Typer exits with 1 for it.
+        # Python must not flush into it again.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except Exception as error:
@@ -93,6 +98,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         message = f"ECO406  The run failed: {type(error).__name__}: {error}"
         _report(message if debug else f"{message}\n        Add --debug for the traceback.", debug)
         return 1
+    if code == _INTERRUPTED:  # Typer turns the interrupt into this code.
+        _report("Interrupted.", False)
     return code if isinstance(code, int) else 0
 
 

@@ -71,7 +71,7 @@ def compose(
         return
 
     from eco_core.engine.callbacks import ProgressBar
-    from eco_core.run import run
+    from eco_core.runs import run
 
     shown = not quiet and not json
     bars = [ProgressBar(sys.stderr)] if shown and sys.stderr.isatty() else []
@@ -112,7 +112,7 @@ def _figure(value: float) -> str:
 def _print_spec(spec: Path | None, choices: dict[str, Any], json: bool) -> None:
     from eco_core.data.source import is_path
     from eco_core.plan import plan_run
-    from eco_core.run import read_spec
+    from eco_core.runs import read_spec
     from eco_core.yaml_io import dump_yaml
 
     registry = choices.pop("registry")

@@ -46,7 +46,9 @@ def rows_of(path: Path) -> list[dict[str, str]]:
 
 
 def history_without_seconds(folder: str | Path) -> list[dict[str, str]]:
-    return [{key: value for key, value in row.items() if key != "seconds"} for row in rows_of(Path(folder, "history.csv"))]
+    return [
+        {key: value for key, value in row.items() if key != "seconds"} for row in rows_of(Path(folder, "history.csv"))
+    ]
 
 
 def contents(folder: str | Path) -> dict[str, bytes]:
@@ -59,7 +61,7 @@ def succeeded(result: Result) -> Result:
     return result
 
 
-# ------------------------------------------------------------------------------------------------------ the run folder
+# ------------------------------------------------------------------------------- the run folder
 
 
 def test_a_run_folder_holds_exactly_its_files(eco: Eco, good: None) -> None:
@@ -139,7 +141,7 @@ def test_the_embedded_data_set_is_used_where_none_is_named(eco: Eco) -> None:
     assert len(rows_of(Path("run/assignments.csv"))) == 1797
 
 
-# -------------------------------------------------------------------------------------------- what is there stays there
+# ------------------------------------------------------------------------------- what is there stays there
 
 
 def test_a_folder_that_is_not_empty_is_left_as_it_is(eco: Eco) -> None:
@@ -196,7 +198,7 @@ def test_a_part_that_does_not_fit_the_graph_is_found_before_the_folder_is_touche
     assert not Path("runs").exists()
 
 
-# ---------------------------------------------------------------------------------------------------- stdout and stderr
+# ------------------------------------------------------------------------------- stdout and stderr
 
 
 def test_json_is_one_document_with_exactly_its_keys(eco: Eco, good: None) -> None:
@@ -248,7 +250,7 @@ def test_one_cluster_is_allowed(eco: Eco) -> None:
     assert {row["confidence"] for row in rows_of(Path(document["run"], "assignments.csv"))} == {"1.000000"}
 
 
-# ------------------------------------------------------------------------------------------------------- the spec's layers
+# ------------------------------------------------------------------------------- the spec's layers
 
 
 def test_a_dry_run_writes_nothing_and_prints_a_spec_that_runs(eco: Eco, good: None) -> None:
@@ -340,7 +342,7 @@ def test_a_recipe_is_a_run(eco: Eco) -> None:
     }
 
 
-# ----------------------------------------------------------------------------------------------------------- repeatability
+# ------------------------------------------------------------------------------- repeatability
 
 
 def assert_same_run(one: str, other: str) -> None:

@@ -7,12 +7,15 @@ import sys
 
 import pytest
 
+from tests.cli.conftest import process_environment
+
 HEAVY = {"torch", "torch_geometric", "sklearn", "numba", "pandas", "matplotlib", "scipy", "lightning_fabric", "joblib"}
 
 
 def imported_packages(*words: str) -> set[str]:
     done = subprocess.run(
         [sys.executable, "-X", "importtime", "-m", "eco_core.cli", *words],
+        env=process_environment(),
         capture_output=True,
         text=True,
         timeout=60,
@@ -36,4 +39,5 @@ def test_verbs_that_only_look_import_nothing_heavy(words: tuple[str, ...]) -> No
 
 def test_importing_the_package_imports_no_torch() -> None:
     code = "import sys, eco_core; from eco_core import hookimpl, Component; sys.exit('torch' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", code], timeout=60, check=False).returncode == 0
+    done = subprocess.run([sys.executable, "-c", code], env=process_environment(), timeout=60, check=False)
+    assert done.returncode == 0

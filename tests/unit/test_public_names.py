@@ -1,0 +1,121 @@
+"""The public names, what importing them costs, and that every hook is documented."""
+
+from __future__ import annotations
+
+import ast
+import dataclasses
+import importlib
+import inspect
+import os
+import pkgutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import eco_core
+from eco_core import hookspecs
+from eco_core.plugins import HOOKS
+
+HEAVY = {"torch", "torch_geometric", "sklearn", "numba", "pandas", "matplotlib", "scipy", "joblib", "lightning_fabric"}
+
+CONTRACT = """
+compose run load load_graph Component Recipe Dataset hookimpl Encoder ClusterHead Objective Strategy Stage LossOutput
+BaseClusterHead BaseModel TrainableModel ClusteringModel label_metrics structure_metrics CompositionError
+"""
+
+
+def imported(*arguments: str) -> set[str]:
+    """The top-level modules that a Python process imports."""
+    result = subprocess.run(
+        [sys.executable, "-X", "importtime", *arguments],
+        check=True,
+        capture_output=True,
+        text=True,
+        env={**os.environ, "ECO_BLOCK_PLUGINS": ""},
+    )
+    lines = [line for line in result.stderr.splitlines() if line.startswith("import time:")]
+    return {line.rpartition("|")[2].strip().partition(".")[0] for line in lines}
+
+
+def test_the_public_names_are_those_with_a_home() -> None:
+    assert eco_core.__all__ == list(eco_core._HOME)
+    assert set(CONTRACT.split()) <= set(eco_core.__all__)
+    assert set(eco_core.__all__) <= set(dir(eco_core))
+
+
+@pytest.mark.parametrize("name", eco_core.__all__)
+def test_every_public_name_can_be_imported_and_is_documented(name: str) -> None:
+    value = getattr(eco_core, name)
+    assert value is getattr(importlib.import_module(eco_core._HOME[name]), name)
+    if not isinstance(value, type(hookspecs.hookimpl)):
+        assert inspect.getdoc(value)
+
+
+def test_no_public_name_is_that_of_a_module_of_the_package() -> None:
+    # Importing eco_core.run would replace the function eco_core.run by the module.
+    modules = {module.name for module in pkgutil.iter_modules(eco_core.__path__)}
+    assert modules & set(eco_core.__all__) == set()
+
+
+def test_type_checkers_see_the_same_names_at_the_same_homes() -> None:
+    tree = ast.parse(inspect.getsource(eco_core))
+    block = next(node for node in tree.body if isinstance(node, ast.If))
+    imports = [node for node in block.body if isinstance(node, ast.ImportFrom)]
+    assert {alias.name: node.module for node in imports for alias in node.names} == eco_core._HOME
+
+
+def test_an_unknown_name_is_an_attribute_error() -> None:
+    with pytest.raises(AttributeError, match="no attribute 'compse'"):
+        _ = eco_core.compse
+    assert not hasattr(eco_core, "torch")
+
+
+def test_a_star_import_gives_the_public_names() -> None:
+    namespace: dict[str, object] = {}
+    exec("from eco_core import *", namespace)
+    assert set(eco_core.__all__) <= set(namespace)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("-c", "import eco_core"),
+        ("-c", "from eco_core import Component, hookimpl, Encoder, Stage, CompositionError"),
+        ("-c", "import eco_core.registry; eco_core.registry.Registry.discover()"),
+        ("-m", "eco_core.cli", "--help"),
+        ("-m", "eco_core.cli", "--version"),
+        ("-m", "eco_core.cli", "list"),
+        ("-m", "eco_core.cli", "list", "--json"),
+        ("-m", "eco_core.cli", "plugins"),
+    ],
+    ids=" ".join,
+)
+def test_what_needs_no_torch_imports_none(arguments: tuple[str, ...]) -> None:
+    modules = imported(*arguments)
+    assert "eco_core" in modules
+    assert modules & HEAVY == set()
+
+
+def test_imports_are_seen_by_this_test() -> None:
+    assert "torch" in imported("-c", "import eco_core; eco_core.LossOutput")
+
+
+def test_every_hook_is_documented_and_has_its_kind() -> None:
+    hooks = {name: value for name, value in vars(hookspecs).items() if hasattr(value, "eco_spec")}
+    assert set(hooks) == {hook for hook, _ in HOOKS.values()} | {"eco_api"}
+    for name, hook in hooks.items():
+        assert inspect.getdoc(hook), name
+        assert not inspect.signature(hook).parameters, name
+
+
+@pytest.mark.parametrize("record", {record for _, record in HOOKS.values()}, ids=lambda record: record.__name__)
+def test_every_field_of_the_records_is_documented(record: type) -> None:
+    documentation = inspect.getdoc(record) or ""
+    for field in dataclasses.fields(record):
+        assert f"{field.name}: " in documentation
+
+
+def test_the_package_says_that_it_is_typed() -> None:
+    assert (Path(eco_core.__file__).parent / "py.typed").is_file()
