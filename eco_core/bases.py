@@ -92,8 +92,8 @@ class LossOutput:
 
     def log_string(self, prefix: str = "") -> str:
         """Returns ``"<prefix>Loss: 1.5000, ALI: 0.8000"``."""
-        parts = [f"Loss: {float(self.total):.4f}"]
-        parts += [f"{name.upper()}: {float(value):.4f}" for name, value in self.components.items()]
+        parts = [f"Loss: {float(self):.4f}"]
+        parts += [f"{name.upper()}: {_figure(value):.4f}" for name, value in self.components.items()]
         return prefix + ", ".join(parts)
 
     def __getattr__(self, name: str) -> Any:
@@ -103,13 +103,18 @@ class LossOutput:
         raise AttributeError(f"This loss has no part {name!r}; it has: {', '.join(parts) or 'none'}.")
 
     def __float__(self) -> float:
-        return float(self.total)
+        return _figure(self.total)
 
     def __format__(self, spec: str) -> str:
-        return format(float(self.total), spec)
+        return format(float(self), spec)
 
     def __repr__(self) -> str:
         return f"LossOutput({self.log_string()})"
+
+
+def _figure(value: Tensor | float) -> float:
+    # Detached: torch warns where a tensor that is being differentiated becomes a number.
+    return float(value.detach() if isinstance(value, Tensor) else value)
 
 
 def _is_scalar(value: Any) -> bool:
