@@ -59,7 +59,7 @@ def train(
         device: ``auto``, ``cpu`` or ``cuda``, where no ``fabric`` is given.
         fabric: Places tensors, casts and averages gradients.
         callbacks: Told what happens.
-        checkpoint: Where the state is written every ``checkpoint_every`` epochs and between stages.
+        checkpoint: Where the state is written every ``checkpoint_every`` epochs of a stage.
         checkpoint_every: Epochs between checkpoints.
         resume: A checkpoint of the same model and stages to go on from.
 

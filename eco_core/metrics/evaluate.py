@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from eco_core.errors import DataError, EcoWarning
 from eco_core.inject import call, call_names
 from eco_core.metrics.arrays import labels_of
+from eco_core.metrics.catalogue import METRICS
 
 _BY_NODE = ("pred", "x", "z")
 
@@ -126,4 +127,7 @@ def evaluate_clustering(registry: Any, graph: Any, pred: Any, z: Any = None) -> 
         names["z"] = z
     if getattr(graph, "y", None) is not None:
         names["y"] = graph.y
-    return evaluate([(registry.short_name(entry), entry.load()) for entry in registry.entries("metric")], names)
+    # The core's in the order of its catalogue, those of plugins behind them.
+    rank = {metric.name: number for number, metric in enumerate(METRICS)}
+    entries = sorted(registry.entries("metric"), key=lambda entry: rank.get(entry.name, len(rank)))
+    return evaluate([(registry.short_name(entry), entry.load()) for entry in entries], names)

@@ -110,7 +110,10 @@ def test_every_hook_is_documented_and_has_its_kind() -> None:
         assert not inspect.signature(hook).parameters, name
 
 
-@pytest.mark.parametrize("record", {record for _, record in HOOKS.values()}, ids=lambda record: record.__name__)
+RECORDS = list(dict.fromkeys(record for _, record in HOOKS.values()))
+
+
+@pytest.mark.parametrize("record", RECORDS, ids=lambda record: record.__name__)
 def test_every_field_of_the_records_is_documented(record: type) -> None:
     documentation = inspect.getdoc(record) or ""
     for field in dataclasses.fields(record):

@@ -16,6 +16,7 @@ from torch_geometric.data import Data
 from torch_geometric.utils import to_undirected
 
 from eco_core import LossOutput
+from eco_core.errors import DataError
 
 NODES, WIDTH = 15, 4
 
@@ -159,7 +160,7 @@ def test_complete_graph_has_no_negative_part(z: Tensor) -> None:
 
 
 def test_graph_without_edges_is_refused_with_the_remedy(z: Tensor) -> None:
-    with pytest.raises(ValueError, match=r"no edge among these 15 nodes.*graph with edges"):
+    with pytest.raises(DataError, match=r"(?s)no edge among these 15 nodes.*graph with edges"):
         GAE().recon_loss(z, torch.empty(2, 0, dtype=torch.long))
 
 

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch_geometric.utils import negative_sampling, to_undirected
 
 from eco_core import LossOutput
+from eco_core.errors import DataError, Problem
 
 
 class GAE(nn.Module):
@@ -45,7 +46,7 @@ class GAE(nn.Module):
             The loss, with its parts ``positive`` (of the edges) and ``negative`` (of the sampled pairs).
 
         Raises:
-            ValueError: There is no edge to reconstruct.
+            DataError: ECO303, if there is no edge to reconstruct.
         """
         positive, negative = self._terms(encode(graph), edge_index, None)
         return LossOutput(total=positive + negative, positive=positive, negative=negative)
@@ -74,7 +75,7 @@ class GAE(nn.Module):
             neg_edge_index: Pairs that are not linked, of shape (2, num_pairs); None: they are sampled.
 
         Raises:
-            ValueError: There is no edge to reconstruct.
+            DataError: ECO303, if there is no edge to reconstruct.
         """
         positive, negative = self._terms(z, pos_edge_index, neg_edge_index)
         return positive + negative
@@ -98,10 +99,13 @@ class GAE(nn.Module):
 
     def _terms(self, z: Tensor, positives: Tensor, negatives: Tensor | None) -> tuple[Tensor, Tensor]:
         if positives.size(1) == 0:
-            raise ValueError(
-                f"The graph auto-encoder reconstructs edges, but there is no edge among these {z.size(0)} nodes. Give "
-                "a graph with edges (for a mini-batch: a larger batch), or use an objective that does not reconstruct "
-                "edges."
+            raise DataError(
+                Problem(
+                    "ECO303",
+                    f"The graph auto-encoder reconstructs edges, but there is no edge among these {z.size(0)} nodes.",
+                    "Give a graph with edges (for a mini-batch: a larger batch), or use an objective that does not "
+                    "reconstruct edges.",
+                )
             )
         if negatives is None:
             negatives = self.sample_negatives(positives, z.size(0))
