@@ -274,7 +274,7 @@ class Composition(ClusteringModel):
         """Returns the names that the parts' calls may ask for on a graph."""
         graph = self._readable(data)
         self._prepare(graph, data)
-        return Step(graph, epoch, self._encode, self._embedding_of)
+        return Step(graph, epoch, lambda other: self._encode(other, epoch), self._embedding_of)
 
     def _readable(self, graph: Any) -> Any:
         """The graph with dense features, where the encoder cannot read sparse ones."""
@@ -304,8 +304,8 @@ class Composition(ClusteringModel):
         extra = {**self._prepared.get(kind, {}), **replaced}
         return ExtendedNames(step, extra) if extra else step
 
-    def _encode(self, graph: Any) -> Tensor:
-        return call(self.encoder, self._names("encoder", Step(self._readable(graph))))
+    def _encode(self, graph: Any, epoch: int) -> Tensor:
+        return call(self.encoder, self._names("encoder", Step(self._readable(graph), epoch)))
 
     def _embedding_of(self, step: Step) -> Tensor:
         if callable(getattr(self.objective, "embed", None)):

@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
+import hypothesis
 import pytest
 import torch
+
+# How fast an example is drawn says something about the machine, which is shared, and nothing about the code.
+hypothesis.settings.register_profile(
+    "shared-machine", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
+hypothesis.settings.load_profile("shared-machine")
 
 
 @pytest.fixture(autouse=True, scope="session")

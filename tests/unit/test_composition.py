@@ -257,6 +257,19 @@ def test_names_that_prepare_does_not_return_are_a_coded_error():
     assert caught.value.problems[0].code == "ECO203"
 
 
+def test_an_encoder_that_asks_for_the_epoch_gets_that_of_the_step():
+    class Warming(SmallEncoder):
+        seen: list[int] = []  # noqa: RUF012 - shared on purpose: the instance is made by compose
+
+        def forward(self, x, edge_index, epoch):
+            if self.training:
+                self.seen.append(epoch)
+            return super().forward(x, edge_index)
+
+    eco.compose(encoder=Warming, objective=Smoothness, clusters=3, epochs=3).fit(blocks())
+    assert Warming.seen == [0, 1, 2]
+
+
 def test_the_encoder_runs_once_in_a_step_for_objective_head_and_on_epoch():
     class Counting(SmallEncoder):
         runs = 0
