@@ -1,4 +1,4 @@
-"""Fixtures that all tests share."""
+"""What all tests share, those of the plugins and examples included."""
 
 from __future__ import annotations
 
