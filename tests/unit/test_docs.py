@@ -213,7 +213,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture
-def example_plugin(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def example_plugin(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
     """Installs the example plugin for this process, as its pyproject.toml says."""
     text = (EXAMPLE / "pyproject.toml").read_text(encoding="utf-8")
     site = tmp_path_factory.mktemp("site")
@@ -223,11 +223,7 @@ def example_plugin(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest
     entry_points = re.search(r'^\[project\.entry-points\."(eco\.plugins)"\]\n(\S+) = "(\S+)"$', text, re.M)
     assert entry_points is not None
     (info / "entry_points.txt").write_text("[{}]\n{} = {}\n".format(*entry_points.groups()), encoding="utf-8")
-    monkeypatch.syspath_prepend(site)
-    monkeypatch.syspath_prepend(EXAMPLE / "src")
-    yield
-    for name in [name for name in sys.modules if name.partition(".")[0] == "eco_example_head"]:
-        del sys.modules[name]
+    monkeypatch.syspath_prepend(site)  # Its modules are on the path of every test (see pyproject.toml).
 
 
 @pytest.mark.usefixtures("folder")
