@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -12,6 +12,8 @@ from torch import Tensor, nn
 from eco_core.errors import CompositionError, Problem
 from eco_core.inject import call
 from eco_core.step import Step
+
+_T = TypeVar("_T")
 
 
 class LossOutput:
@@ -206,7 +208,7 @@ class BaseModel(nn.Module):
         return call(self.embed if _overrides(self, "embed", BaseModel) else self, step)
 
     @torch.no_grad()
-    def _infer(self, data: Any, function: Callable[[Step], Tensor]) -> Tensor:
+    def _infer(self, data: Any, function: Callable[[Step], _T]) -> _T:
         training = self.training
         self.eval()
         try:
@@ -221,6 +223,16 @@ class TrainableModel(BaseModel):
     def loss(self, *args: Any, **kwargs: Any) -> Any:
         """Returns the training loss: a scalar tensor, a tuple or mapping of them, or a `LossOutput`."""
         raise TypeError(f"{type(self).__name__} defines no loss; a trainable model needs loss(self, data).")
+
+    def steps(self, graph: Any, epoch: int, modules: Iterable[nn.Module]) -> Iterable[Step]:
+        """Yields the steps of an epoch: one, on the whole graph, unless a part brings batches of its own.
+
+        Args:
+            graph: The whole graph.
+            epoch: Number of the epoch within its stage, from 0.
+            modules: The modules that are being trained.
+        """
+        yield self.step_of(graph, epoch)
 
     def begin_epoch(self, step: Step, modules: Iterable[nn.Module]) -> None:
         """Called at the start of each epoch; compositions tell it to their parts.

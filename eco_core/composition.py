@@ -117,7 +117,8 @@ class Composition(ClusteringModel):
             self._build(graph if graph is not None else _example_graph(in_channels, num_nodes), graph is not None)
         return self
 
-    def _build(self, graph: Any, is_real: bool = True) -> None:
+    def _build(self, graph: Any, is_real: bool = True) -> Step:
+        """Makes the parts; returns the step on the graph that the width of the embedding was read from."""
         plan = self._plan
         facts: dict[str, int] = {"in_channels": int(graph.x.shape[1]), "num_nodes": int(graph.num_nodes)}
         clusters = self._number_of_clusters(graph if is_real else None)
@@ -132,17 +133,20 @@ class Composition(ClusteringModel):
         self._install("encoder", plan.part("encoder").build(names).to(device))
         if plan.objective_by_default and not any(p.requires_grad for p in self.encoder.parameters()):
             plan.parts["objective"] = None
-        width = self._width(graph, "the encoder")
+        probe = self._probe(graph, "the encoder")
         objective = plan.parts["objective"]
         if objective is not None:
+            width = int(probe.z.shape[1])
             self._install("objective", objective.build({**names, "n_features": width}).to(device))
             if callable(getattr(self.objective, "embed", None)):
-                width = self._width(graph, "the objective's embed")
+                probe = self._probe(graph, "the objective's embed")
+        width = int(probe.z.shape[1])
         head = plan.part("head")
         self._install("cluster_head", head.build({**names, "n_features": width}).to(device))
         _check_width(head, self.cluster_head, width)
         object.__setattr__(self, "strategy", plan.part("strategy").build({**names, "n_features": width}))
         self._check_trainable()
+        return probe
 
     def _install(self, attribute: str, module: nn.Module | None) -> None:
         """Sets a part without taking it for a user's swap."""
@@ -180,10 +184,10 @@ class Composition(ClusteringModel):
             )
         return int(clusters)
 
-    def _width(self, graph: Any, who: str) -> int:
-        """The width of the embedding, by running the encoder once without gradients."""
+    def _probe(self, graph: Any, who: str) -> Step:
+        """Embeds a graph without gradients, and checks what comes out."""
         try:
-            z = self._infer(graph, lambda step: step.z)
+            step = self._infer(graph, _embedded)
         except EcoError:
             raise
         except Exception as error:
@@ -195,6 +199,7 @@ class Composition(ClusteringModel):
                     "Its forward gets what it names: x (num_nodes, in_channels), edge_index (2, num_edges), ...",
                 )
             ) from error
+        z = step.z
         if not isinstance(z, Tensor) or z.dim() != 2 or z.shape[0] != graph.num_nodes or not z.is_floating_point():
             found = f"a tensor of shape {tuple(z.shape)}" if isinstance(z, Tensor) else type(z).__name__
             raise CompositionError(
@@ -205,7 +210,7 @@ class Composition(ClusteringModel):
                     "Return one row per node; wrap a module that returns more than that.",
                 )
             )
-        return int(z.shape[1])
+        return step
 
     def _check_trainable(self) -> None:
         trains_head = getattr(self.strategy, "trains_head", False)
@@ -276,6 +281,19 @@ class Composition(ClusteringModel):
         self._prepare(graph, data)
         return Step(graph, epoch, lambda other: self._encode(other, epoch), self._embedding_of)
 
+    def steps(self, graph: Any, epoch: int, modules: Iterable[nn.Module]) -> Iterator[Step]:
+        """Yields the steps of an epoch: one on the whole graph, or one for each batch of the objective's own."""
+        step = self.step_of(graph, epoch)
+        # A stage that trains the whole model lists the composition itself.
+        trained = any(module is self.objective or module is self for module in modules)
+        if not trained or not callable(getattr(self.objective, "batches", None)):
+            yield step
+            return
+        for names in call(self.objective.batches, self._names("objective", step)):
+            own = step.anew()
+            own.batch = names
+            yield own
+
     def _readable(self, graph: Any) -> Any:
         """The graph with dense features, where the encoder cannot read sparse ones."""
         x = getattr(graph, "x", None)
@@ -301,8 +319,8 @@ class Composition(ClusteringModel):
         return [(kind, m) for kind, attribute in modules if (m := self._modules.get(attribute)) is not None]
 
     def _names(self, kind: str, step: Step, **replaced: Any) -> Mapping[str, Any]:
-        extra = {**self._prepared.get(kind, {}), **replaced}
-        return ExtendedNames(step, extra) if extra else step
+        own = {**self._prepared.get(kind, {}), **(step.batch if kind == "objective" else {})}
+        return ExtendedNames(step, own, **replaced) if own or replaced else step
 
     def _encode(self, graph: Any, epoch: int) -> Tensor:
         return call(self.encoder, self._names("encoder", Step(self._readable(graph), epoch)))
@@ -501,14 +519,16 @@ class Composition(ClusteringModel):
         with seeded(self._plan.spec.seed):
             start = time.perf_counter()
             placed = copy.copy(graph).to(fabric.device)
-            self._build(placed)
-            placed = self._readable(placed)
+            probe = self._build(placed)
+            placed = probe.graph
+            self._prepared_for = weakref.ref(placed)
+            stages = self.stages()
             if callable(checkpoint):
                 checkpoint = checkpoint()
             self.history_ = train(
                 self,
                 placed,
-                self.stages(),
+                stages,
                 seed=self._plan.spec.seed,
                 fabric=fabric,
                 callbacks=callbacks,
@@ -516,7 +536,7 @@ class Composition(ClusteringModel):
                 resume=resume,
             )
             trained = time.perf_counter()
-            self._finish(placed)
+            self._finish(placed, None if stages else probe)
             self.seconds_ = {"train": trained - start, "cluster": time.perf_counter() - trained}
         self.node_ids_ = getattr(graph, "node_ids", None)
         self.metrics_ = evaluate_clustering(self._plan.registry, graph, self.labels_, self.embedding_)
@@ -563,10 +583,12 @@ class Composition(ClusteringModel):
         self._number_of_clusters(graph)
 
     @torch.no_grad()
-    def _finish(self, graph: Any) -> None:
-        """Clusters the final embeddings."""
+    def _finish(self, graph: Any, embedded: Step | None) -> None:
+        """Clusters the final embeddings: those of ``embedded``, where nothing was trained since."""
         self.eval()
-        step = self.step_of(graph)
+        step = self.step_of(graph)  # It also prepares the head, which did not exist when ``embedded`` was made.
+        if embedded is not None:
+            step = embedded
         names = self._names("head", step, z=self._head_view(step.z))
         if callable(getattr(self.cluster_head, "fit", None)):
             call(self.cluster_head.fit, names)
@@ -588,6 +610,11 @@ class Composition(ClusteringModel):
         path = claim_folder(Path(folder), force)
         write_run(path, self)
         return path
+
+
+def _embedded(step: Step) -> Step:
+    _ = step.z
+    return step
 
 
 def _not_built(name: str) -> Problem:

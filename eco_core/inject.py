@@ -76,8 +76,9 @@ def call(function: Callable[..., Any], names: Mapping[str, Any], **explicit: Any
     if missing:
         raise CompositionError(missing_names(describe(function), missing, names))
     arguments = {name: names[name] for name in wanted.required if name not in explicit}
+    own: Any = getattr(names, "own", ())
     for name in wanted.optional:
-        if name in FILLED_OPTIONAL and name in names and name not in explicit:
+        if (name in own or (name in FILLED_OPTIONAL and name in names)) and name not in explicit:
             arguments[name] = names[name]
     return function(**arguments, **explicit)
 

@@ -406,8 +406,8 @@ def _check_calls(kind: str, part: Part) -> list[Problem]:
         return [_invalid(kind, part.label, "has neither a loss nor fit(z)")]
     if kind == "head" and not _accepts_soft(target.cluster):
         return [_invalid(kind, part.label, "has a cluster(...) without the parameter 'soft'")]
-    if hasattr(target, "prepare"):
-        return []  # What prepare returns is known when it has run; calls are checked then.
+    if hasattr(target, "prepare") or (kind == "objective" and hasattr(target, "batches")):
+        return []  # What prepare and batches give is known when they have run; calls are checked then.
     problems = []
     for method, encoded in _CALLS[kind]:
         if not callable(getattr(target, method, None)):

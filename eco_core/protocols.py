@@ -48,7 +48,9 @@ class Objective(Protocol):
     """A self-supervised loss that trains an encoder.
 
     Optional: ``adversary`` (a module) with ``adversary_loss(...)``, trained in a second, alternating update;
-    ``embed(...)`` where the embedding is not what the encoder returns; ``prepare(graph)``.
+    ``embed(...)`` where the embedding is not what the encoder returns; ``prepare(graph)``; ``batches(...)`` where a
+    step is a batch of walks or pairs: called at every epoch, it yields mappings, each of them a step whose entries are
+    names that this objective's calls may ask for.
     """
 
     def forward(self, *args: Any, **kwargs: Any) -> Tensor | Mapping[str, Tensor] | LossOutput:

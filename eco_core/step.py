@@ -25,6 +25,7 @@ class Step(Mapping[str, Any]):
         epoch: Number of the epoch within its stage, from 0.
         encode: From a graph to embeddings; None for models without an encoder of their own.
         embed: From a step to the embedding ``z``; default ``encode(graph)``.
+        batch: Names that the objective's own batches gave to this step.
     """
 
     def __init__(
@@ -33,13 +34,19 @@ class Step(Mapping[str, Any]):
         epoch: int = 0,
         encode: Callable[[Any], Tensor] | None = None,
         embed: Callable[[Step], Tensor] | None = None,
+        batch: Mapping[str, Any] | None = None,
     ) -> None:
         self.graph = graph
         self.epoch = epoch
+        self.batch: Mapping[str, Any] = batch or {}
         self._encode = encode
         self._embed = embed
         self._encoded: Tensor | None = None
         self._z: Tensor | None = None
+
+    def anew(self) -> Step:
+        """Returns the same step with nothing computed: for use after the weights have moved."""
+        return Step(self.graph, self.epoch, self._encode, self._embed, self.batch)
 
     def encode(self, graph: Any) -> Tensor:
         """Returns the embeddings (num_nodes, width) of a graph; those of the step's own graph are computed once."""
@@ -90,14 +97,16 @@ class ExtendedNames(Mapping[str, Any]):
 
     Args:
         step: The names of the step.
-        extra: Names of one part: what its ``prepare`` returned, the embedding as its head sees it.
+        own: Names that one part made for itself, in ``prepare`` or ``batches``; they fill optional parameters, too.
+        **replaced: Names with another value for this part, such as the embedding as its head sees it.
     """
 
     # Not a ChainMap: that would take a KeyError raised while computing a value for an absent name.
 
-    def __init__(self, step: Mapping[str, Any], extra: Mapping[str, Any]) -> None:
+    def __init__(self, step: Mapping[str, Any], own: Mapping[str, Any], **replaced: Any) -> None:
         self._step = step
-        self._extra = extra
+        self._extra = {**own, **replaced}
+        self.own = own
 
     def __getitem__(self, name: str) -> Any:
         return self._extra[name] if name in self._extra else self._step[name]

@@ -16,10 +16,6 @@ if TYPE_CHECKING:
     from eco_core.composition import Composition
 
 
-def _has_parameters(*modules: nn.Module | None) -> tuple[nn.Module, ...]:
-    return tuple(m for m in modules if m is not None and any(p.requires_grad for p in m.parameters()))
-
-
 def _stage(
     name: str,
     options: StageOptions,
@@ -32,7 +28,7 @@ def _stage(
     adversary = getattr(model.objective, "adversary", None)
     settings: dict[str, Any] = {"optimizer": options.optimizer, "clip_norm": options.clip_norm}
     left_alone = () if adversary is None else (adversary,)
-    updates = [Update(loss, _has_parameters(*modules), without=left_alone, **settings)]
+    updates = [Update(loss, tuple(m for m in modules if m is not None), without=left_alone, **settings)]
     if adversary is not None:
         updates.append(Update(model.adversary_loss, (adversary,), name="adversary", **settings))
     return Stage(name, tuple(updates), options.epochs, before, options.early_stopping())

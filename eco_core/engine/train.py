@@ -52,7 +52,7 @@ def train(
     """Runs the stages in order.
 
     Args:
-        model: Has ``step_of(graph, epoch)`` and ``begin_epoch(step, modules)``, as `TrainableModel` does.
+        model: Has ``steps(graph, epoch, modules)`` and ``begin_epoch(step, modules)``, as `TrainableModel` does.
         graph: A ``torch_geometric.data.Data``; it is not changed.
         stages: The plan.
         seed: Seeds everything random, for the time of the call.
@@ -142,30 +142,40 @@ class _Loop:
         start = time.perf_counter()
         self.model.train()
         losses: list[LossOutput] = []
-        for batch in self._batches():
-            step = self.model.step_of(batch, epoch)
+        steps = iter(self.model.steps(self.graph, epoch, modules))
+        step = next(steps, None)
+        while step is not None:
+            following = next(steps, None)
             if not losses:
                 with self.fabric.autocast():
                     self.model.begin_epoch(step, modules)
             parts: list[tuple[str, LossOutput]] = []
             for position, (update, optimizer) in enumerate(zip(stage.updates, optimizers, strict=True)):
                 if position:
-                    step = self.model.step_of(batch, epoch)  # The update before moved the weights.
+                    step = step.anew()  # The update before moved the weights.
                 loss = self._backward(update, optimizer, step)
                 parts.append((update.name, loss.detach()))
-                if position == 0 and stage.stop is not None:
-                    self._judge(stage, epoch, loss, best)
+                if position == 0 and not losses and following is None:
+                    self._judge(stage, epoch, loss, best)  # The only step: these weights gave this loss.
                 optimizer.step()
             losses.append(_joined(parts))
+            step = following
+        if not losses:
+            raise TrainingError(
+                Problem(
+                    "ECO209",
+                    f"Stage '{stage.name}', epoch {epoch}: the objective's batches(...) yielded none.",
+                    "Yield at least one mapping of names an epoch.",
+                )
+            )
+        mean = mean_loss(losses)
+        if len(losses) > 1:
+            self._judge(stage, epoch, mean, best)
         row: dict[str, Any] = {"stage": stage.name, "epoch": epoch}
         row["seconds"] = time.perf_counter() - start
-        self._pending.append((row, mean_loss(losses)))
+        self._pending.append((row, mean))
         if stage.stop is not None or self.fabric.device.type == "cpu" or len(self._pending) >= _DRAIN_EVERY:
             self._drain(stage)
-
-    def _batches(self) -> Iterable[Any]:
-        """The batches of an epoch: the whole graph."""
-        yield self.graph
 
     def _backward(self, update: Update, optimizer: torch.optim.Optimizer, step: Any) -> LossOutput:
         optimizer.zero_grad(set_to_none=True)
@@ -182,8 +192,9 @@ class _Loop:
         return loss
 
     def _judge(self, stage: Stage, epoch: int, loss: LossOutput, best: _Best) -> None:
-        """Keeps the weights that gave the lowest loss so far; called before the optimiser moves them."""
-        assert stage.stop is not None
+        """Keeps the weights of the lowest loss so far: those that gave it, or those after an epoch of several steps."""
+        if stage.stop is None:
+            return
         value = float(loss.total.detach())
         if best.row is None or value < best.row["loss"] - stage.stop.min_delta:
             best.row, best.since = {"epoch": epoch, "loss": value}, 0
