@@ -17,7 +17,7 @@ from eco_core.registry import Entry, Registry
 from eco_core.yaml_io import dump_yaml, load_yaml
 from tests.json_schema import accepts
 
-for plugin in ("eco_gnn", "eco_autoencoder", "eco_prototype"):
+for plugin in ("eco_gnn", "eco_autoencoder", "eco_nonparametric", "eco_prototype"):
     pytest.importorskip(plugin)
 
 REGISTRY = Registry.discover()
