@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from eco_core.cli.output import discover, print_json, print_table
-from eco_core.registry import KINDS, kind_of, plural
+from eco_core.errors import EcoError
+from eco_core.registry import KINDS, Entry, Registry, kind_of, plural
 
 
 def list_names(
@@ -21,22 +22,48 @@ def list_names(
     kinds = [kind_of(kind)] if kind else list(KINDS)
     entries = [entry for kind in kinds for entry in registry.entries(kind)]
     if json:
-        print_json(
-            [
-                {
-                    "kind": entry.kind,
-                    "name": registry.short_name(entry),
-                    "id": entry.id,
-                    "version": entry.version,
-                    "summary": entry.item.summary,
-                    "paper": getattr(entry.item, "paper", ""),
-                }
-                for entry in entries
-            ]
-        )
+        print_json([_document(entry, registry) for entry in entries])
         return
     if not entries:
         print(f"No {plural(kinds[0])} are installed.")
         return
-    rows = [(entry.kind, registry.short_name(entry), entry.distribution, entry.item.summary) for entry in entries]
-    print_table(rows, ("kind", "name", "plugin", "summary"))
+    if kind is None:
+        rows = [(entry.kind, registry.short_name(entry), entry.distribution, entry.item.summary) for entry in entries]
+        print_table(rows, ("kind", "name", "plugin", "summary"))
+        return
+    columns = {"recipe": ("name", "parts", "paper", "plugin"), "dataset": ("name", "summary", "plugin")}
+    header = columns.get(kinds[0], ("name", "summary", "paper", "plugin"))
+    documents = [{**_document(entry, registry), "plugin": entry.distribution} for entry in entries]
+    print_table([[_cell(document[column]) for column in header] for document in documents], header)
+
+
+def _document(entry: Entry, registry: Registry) -> dict[str, Any]:
+    document: dict[str, Any] = {
+        "kind": entry.kind,
+        "name": registry.short_name(entry),
+        "id": entry.id,
+        "version": entry.version,
+        "summary": entry.item.summary,
+        "paper": getattr(entry.item, "paper", ""),
+    }
+    if entry.kind == "recipe":
+        document["parts"] = _parts(entry, registry)
+    return document
+
+
+def _parts(entry: Entry, registry: Registry) -> dict[str, str]:
+    """The names of a recipe's parts; none where its file cannot be read, which ``eco show`` tells."""
+    from eco_core.layers import DEFAULTS, read_recipe
+
+    try:
+        spec = {**DEFAULTS, "objective": "none", **read_recipe(entry.id, registry)[0]}
+    except EcoError:
+        return {}
+    named = {kind: spec[kind] for kind in ("encoder", "objective", "head", "strategy")}
+    return {kind: str(part["name"] if isinstance(part, dict) else part) for kind, part in named.items()}
+
+
+def _cell(value: Any) -> str:
+    if not isinstance(value, dict):
+        return str(value)
+    return " + ".join(name.rpartition(":")[2] for name in value.values() if name != "none")

@@ -51,6 +51,12 @@ def describe(entry: Entry, registry: Registry) -> dict[str, Any]:
         from eco_core.layers import read_recipe
 
         spec, overrides = read_recipe(entry.id, registry)
+        parts = {kind: spec[kind] for kind in _FLAGS[:4] if isinstance(spec.get(kind), dict)}
+        installed = {kind: _installed(kind, part["name"], registry) for kind, part in parts.items()}
+        document["missing"] = [parts[kind]["name"] for kind, found in installed.items() if found is None]
+        document["parameters"] = [
+            row for kind, found in installed.items() if found for row in _parameters_of_part(kind, found, parts[kind])
+        ]
         document.update(spec=spec, overrides=overrides)
     elif entry.kind == "dataset":
         document.update(size=entry.item.size, licence=entry.item.licence, classes=entry.item.classes)  # type: ignore[union-attr]
@@ -72,15 +78,58 @@ def _parameters(entry: Entry, provided: tuple[str, ...] | None = None) -> list[d
     schema = json_schema(model)
     fields = {field.alias or name: field for name, field in model.model_fields.items()}
     return [
+        row
+        for name, field in fields.items()
+        for row in _rows(
+            name,
+            schema["properties"][name],
+            schema.get("$defs", {}),
+            field.is_required(),
+            None if field.is_required() else plain(field.default),
+        )
+    ]
+
+
+def _rows(
+    name: str, schema: dict[str, Any], definitions: dict[str, Any], required: bool, default: Any
+) -> list[dict[str, Any]]:
+    """The row of a parameter; of a section with defaults the rows of its keys, as ``--set`` names them."""
+    section = definitions.get(schema.get("$ref", "").rpartition("/")[2], {}).get("properties")
+    if section and isinstance(default, dict):
+        rows = [_rows(f"{name}.{key}", of, definitions, False, default.get(key)) for key, of in section.items()]
+        return [row for group in rows for row in group]
+    return [
         {
             "name": name,
-            "type": _type_text(schema["properties"][name], schema.get("$defs", {})),
-            "required": field.is_required(),
-            "default": None if field.is_required() else plain(field.default),
-            "range": _range_text(schema["properties"][name]),
+            "type": _type_text(schema, definitions),
+            "required": required,
+            "default": default,
+            "range": _range_text(schema),
         }
-        for name, field in fields.items()
     ]
+
+
+def _installed(kind: str, name: str, registry: Registry) -> Entry | None:
+    try:
+        return registry.find(kind, name)
+    except EcoError:
+        return None
+
+
+def _parameters_of_part(kind: str, entry: Entry, section: dict[str, Any]) -> list[dict[str, Any]]:
+    """The parameters of a recipe's part as ``--set`` names them, with the recipe's values as defaults."""
+    rows = []
+    for parameter in _parameters(entry):
+        given = _at(section, parameter["name"].split("."))
+        default = {} if given is None else {"required": False, "default": given}
+        rows.append({**parameter, **default, "name": f"{kind}.{parameter['name']}"})
+    return rows
+
+
+def _at(section: Any, path: list[str]) -> Any:
+    for key in path:
+        section = section.get(key) if isinstance(section, dict) else None
+    return section
 
 
 def _type_text(schema: dict[str, Any], definitions: dict[str, Any]) -> str:
@@ -157,6 +206,8 @@ def _print(document: dict[str, Any]) -> None:
             for p in document["parameters"]
         ]
         print_table(rows, ("parameter", "type", "default", "range"))
+    if document.get("missing"):
+        print(f"\nnot installed: {', '.join(document['missing'])}")
     for key in ("spec", "overrides"):
         if document.get(key):
             print(f"\n{key}:\n{dump_yaml(document[key])}", end="")

@@ -46,7 +46,31 @@ def test_list_of_one_kind_lists_no_other(eco: Eco, kind: str) -> None:
     assert result.code == 0
     singular = {"strategies": "strategy"}.get(kind, kind.lower().rstrip("s"))
     assert {entry["kind"] for entry in result.document} <= {singular}
-    assert set().union(*result.document) <= {"kind", "name", "id", "version", "summary", "paper"}
+    own = {"parts"} if singular == "recipe" else set()
+    assert set().union(*result.document) <= {"kind", "name", "id", "version", "summary", "paper", *own}
+
+
+def test_list_of_recipes_shows_their_parts_and_papers(eco: Eco) -> None:
+    row = next(line for line in eco("list", "recipes").out.splitlines() if line.startswith("kmeans "))
+    assert "identity + kmeans + decoupled" in row
+    assert "SODA 2007" in row
+    recipe = next(entry for entry in eco("list", "recipes", "--json").document if entry["id"] == "eco-core:kmeans")
+    assert recipe["parts"] == {
+        "encoder": "eco-core:identity",
+        "objective": "none",
+        "head": "eco-core:kmeans",
+        "strategy": "eco-core:decoupled",
+    }
+
+
+def test_show_of_a_recipe_has_every_parameter_that_can_be_set_with_the_recipe_s_value(eco: Eco) -> None:
+    document = eco("show", "eco-core:kmeans", "--json").document
+    recipe = next(one for one in document if one["kind"] == "recipe") if isinstance(document, list) else document
+    rows = {row["name"]: row for row in recipe["parameters"]}
+    assert rows["head.n_init"]["default"] == recipe["spec"]["head"]["n_init"]
+    assert rows["head.n_init"]["range"] == ">= 1"
+    assert rows["strategy.train.optimizer.lr"]["range"] == "> 0"
+    assert recipe["missing"] == []
 
 
 def test_list_of_an_unknown_kind_is_refused(eco: Eco) -> None:
