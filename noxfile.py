@@ -11,6 +11,7 @@ import nox
 ROOT = Path(__file__).parent
 PLUGINS = sorted(path.parent for path in (ROOT / "plugins").glob("*/pyproject.toml"))
 CONSTRAINTS = ("-c", str(ROOT / "constraints.txt"))
+OPTIONAL = ("infomap", "leidenalg")  # What the plugins' extras add; their tests are left out without.
 
 nox.options.sessions = ["tests"]
 nox.options.error_on_missing_interpreters = True
@@ -26,7 +27,7 @@ def pytest(session: nox.Session, *arguments: str) -> None:
 @nox.session
 def tests(session: nox.Session) -> None:
     """Lint, types, and the whole suite with every plugin installed."""
-    session.install(*CONSTRAINTS, ".[dev]", *map(str, PLUGINS))
+    session.install(*CONSTRAINTS, ".[dev]", *OPTIONAL, *map(str, PLUGINS))
     session.run("ruff", "check", ".")
     session.run("ruff", "format", "--check", ".")
     sources = [str(plugin / "src") for plugin in PLUGINS]
@@ -59,7 +60,7 @@ def plugins(session: nox.Session) -> None:
 @nox.session
 def matrix(session: nox.Session) -> None:
     """Every combination of parts that passes the check trains two epochs."""
-    session.install(*CONSTRAINTS, ".[dev]", *map(str, PLUGINS))
+    session.install(*CONSTRAINTS, ".[dev]", *OPTIONAL, *map(str, PLUGINS))
     session.run(
         "python", "-m", "pytest", "-n", "2", "tests/matrix", env={"ECO_FULL_MATRIX": "1", "OMP_NUM_THREADS": "1"}
     )
