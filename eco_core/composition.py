@@ -14,12 +14,21 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from eco_core.bases import ClusteringModel, LossOutput, is_differentiable, place_centers
+from eco_core.building import (
+    NotBuiltError,
+    check_embedding,
+    check_trainable,
+    check_width,
+    example_graph,
+    not_built,
+    number_of_clusters,
+)
 from eco_core.engine.callbacks import Callback
 from eco_core.engine.history import History
 from eco_core.engine.seeding import seeded
 from eco_core.errors import CompositionError, EcoError, Problem
 from eco_core.inject import call
-from eco_core.plan import Part, Plan, check_parts, needs_clusters, plan_run
+from eco_core.plan import Part, Plan, check_parts, plan_run
 from eco_core.registry import Registry
 from eco_core.step import ExtendedNames, Step
 
@@ -27,10 +36,6 @@ if TYPE_CHECKING:
     from eco_core.protocols import Stage
 
 _ATTRIBUTES = {"encoder": "encoder", "objective": "objective", "cluster_head": "head", "strategy": "strategy"}
-
-
-class NotBuiltError(CompositionError, AttributeError):
-    """A composition was asked for something that exists only when the width of its graph is known."""
 
 
 class Composition(ClusteringModel):
@@ -114,14 +119,15 @@ class Composition(ClusteringModel):
             CompositionError: If parts turn out not to fit: too many clusters, widths that differ, wrong outputs.
         """
         with seeded(self._plan.spec.seed):
-            self._build(graph if graph is not None else _example_graph(in_channels, num_nodes), graph is not None)
+            self._build(graph if graph is not None else example_graph(in_channels, num_nodes), graph is not None)
         return self
 
     def _build(self, graph: Any, is_real: bool = True) -> Step:
         """Makes the parts; returns the step on the graph that the width of the embedding was read from."""
         plan = self._plan
         facts: dict[str, int] = {"in_channels": int(graph.x.shape[1]), "num_nodes": int(graph.num_nodes)}
-        clusters = self._number_of_clusters(graph if is_real else None)
+        clusters, note = number_of_clusters(plan, graph if is_real else None)
+        self.notes_ = list(dict.fromkeys([*self.notes_, *note]))
         if clusters is not None:
             facts["n_clusters"] = clusters
         names = {**facts, "seed": plan.spec.seed, "random_state": plan.spec.seed}
@@ -143,46 +149,15 @@ class Composition(ClusteringModel):
         width = int(probe.z.shape[1])
         head = plan.part("head")
         self._install("cluster_head", head.build({**names, "n_features": width}).to(device))
-        _check_width(head, self.cluster_head, width)
+        check_width(head, self.cluster_head, width)
         object.__setattr__(self, "strategy", plan.part("strategy").build({**names, "n_features": width}))
-        self._check_trainable()
+        check_trainable(plan, self.encoder, self.objective, self.strategy)
         return probe
 
     def _install(self, attribute: str, module: nn.Module | None) -> None:
         """Sets a part without taking it for a user's swap."""
         self.__dict__.pop(attribute, None)
         nn.Module.__setattr__(self, attribute, module)  # type: ignore[arg-type]
-
-    def _number_of_clusters(self, graph: Any) -> int | None:
-        wanted = needs_clusters(self._plan)
-        clusters: int | str | None = self._plan.spec.clusters
-        if clusters == "auto":
-            clusters = getattr(graph, "n_classes", None)
-            if clusters is not None and wanted:
-                note = (
-                    f"{clusters} clusters: the declared number of classes of data set '{getattr(graph, 'name', '')}'."
-                )
-                self.notes_ = list(dict.fromkeys([*self.notes_, note]))
-        if clusters is None:
-            if wanted:
-                raise CompositionError(
-                    Problem(
-                        "ECO207",
-                        f"{wanted[0]} needs the number of clusters, and the data declares none.",
-                        "Give --clusters K (clusters=K in Python). To choose K, compare the modularity of a few "
-                        "values, or ask how many groups you could act on.",
-                    )
-                )
-            return None
-        if graph is not None and wanted and clusters > graph.num_nodes:
-            raise CompositionError(
-                Problem(
-                    "ECO207",
-                    f"{clusters} clusters were asked for, but the graph has {graph.num_nodes} nodes.",
-                    f"Use --clusters with a number from 1 to {graph.num_nodes}.",
-                )
-            )
-        return int(clusters)
 
     def _probe(self, graph: Any, who: str) -> Step:
         """Embeds a graph without gradients, and checks what comes out."""
@@ -199,30 +174,12 @@ class Composition(ClusteringModel):
                     "Its forward gets what it names: x (num_nodes, in_channels), edge_index (2, num_edges), ...",
                 )
             ) from error
-        z = step.z
-        if not isinstance(z, Tensor) or z.dim() != 2 or z.shape[0] != graph.num_nodes or not z.is_floating_point():
-            found = f"a tensor of shape {tuple(z.shape)}" if isinstance(z, Tensor) else type(z).__name__
-            raise CompositionError(
-                Problem(
-                    "ECO209",
-                    f"{who} returned {found} for a graph of {graph.num_nodes} nodes; an embedding is a float tensor of "
-                    "shape (num_nodes, width).",
-                    "Return one row per node; wrap a module that returns more than that.",
-                )
-            )
+        check_embedding(step.z, graph.num_nodes, who)
         return step
-
-    def _check_trainable(self) -> None:
-        trains_head = getattr(self.strategy, "trains_head", False)
-        if self.objective is None and not trains_head and any(p.requires_grad for p in self.encoder.parameters()):
-            from eco_core.plan import untrained_encoder
-
-            plan = self._plan
-            raise CompositionError(untrained_encoder(plan, plan.part("strategy"), plan.part("encoder")))
 
     def __getattr__(self, name: str) -> Any:
         if name in _ATTRIBUTES and not self.__dict__.get("_graph_facts"):
-            raise NotBuiltError(_not_built(name))
+            raise NotBuiltError(not_built(name))
         if name in ("labels_", "confidence_", "embedding_", "metrics_", "history_"):
             raise NotBuiltError(
                 Problem("ECO208", f"{name} exists after fit; this composition is not fitted.", "Call fit(data) first.")
@@ -264,13 +221,13 @@ class Composition(ClusteringModel):
     def named_parameters(self, *args: Any, **kwargs: Any) -> Iterator[tuple[str, nn.Parameter]]:
         """As in `torch.nn.Module`; raises before the parts are built."""
         if not self.is_built:
-            raise NotBuiltError(_not_built("parameters"))
+            raise NotBuiltError(not_built("parameters"))
         return super().named_parameters(*args, **kwargs)
 
     def state_dict(self, *args: Any, **kwargs: Any) -> Any:
         """As in `torch.nn.Module`; raises before the parts are built."""
         if not self.is_built:
-            raise NotBuiltError(_not_built("state_dict"))
+            raise NotBuiltError(not_built("state_dict"))
         return super().state_dict(*args, **kwargs)
 
     # -------------------------------------------------------------------------------------------- names and losses
@@ -580,7 +537,7 @@ class Composition(ClusteringModel):
         Raises:
             CompositionError: ECO207, if the number of clusters is unknown or larger than that of nodes.
         """
-        self._number_of_clusters(graph)
+        number_of_clusters(self._plan, graph)
 
     @torch.no_grad()
     def _finish(self, graph: Any, embedded: Step | None) -> None:
@@ -617,44 +574,9 @@ def _embedded(step: Step) -> Step:
     return step
 
 
-def _not_built(name: str) -> Problem:
-    return Problem(
-        "ECO208",
-        f"{name} was asked for, but this composition is not built: the width of its graph is not known yet.",
-        "Call fit(data), or compose(..., data=...) or compose(..., in_channels=...).",
-    )
-
-
 def _column(part: Part) -> str:
     """The column of a part in the history: its short name."""
     return part.label.strip("<>").rpartition(".")[2].rpartition(":")[2]
-
-
-def _check_width(part: Part, head: Any, width: int) -> None:
-    """Finds a head instance that was made for another width, before its matrix product fails."""
-    declared = getattr(head, "n_features", None)
-    if part.is_instance and isinstance(declared, int) and declared != width:
-        raise CompositionError(
-            Problem(
-                "ECO209",
-                f"{part} was made for n_features={declared}, but the embedding has width {width}.",
-                f"Make it with n_features={width}, or give the class and let it be made.",
-            )
-        )
-
-
-def _example_graph(in_channels: int | None, num_nodes: int | None) -> Any:
-    """A ring with features, to learn the width of an encoder that is built without a graph."""
-    from torch_geometric.data import Data
-
-    if in_channels is None:
-        raise CompositionError(_not_built("build"))
-    nodes = max(num_nodes or 8, 2)
-    source = torch.arange(nodes)
-    ring = torch.stack([source, (source + 1) % nodes])
-    graph = Data(x=torch.rand(nodes, in_channels), edge_index=torch.cat([ring, ring.flip(0)], dim=1))
-    graph.num_nodes = nodes
-    return graph
 
 
 def compose(
