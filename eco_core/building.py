@@ -41,8 +41,8 @@ def number_of_clusters(plan: Plan, graph: Any) -> tuple[int | None, list[str]]:
     clusters: int | str | None = plan.spec.clusters
     notes = []
     if clusters == "auto":
-        clusters = getattr(graph, "n_classes", None)
-        if clusters is not None and wanted:
+        clusters = getattr(graph, "n_classes", None) if wanted else None
+        if clusters is not None:
             name = getattr(graph, "name", "")
             notes.append(f"{clusters} clusters: the declared number of classes of data set '{name}'.")
     if clusters is None:

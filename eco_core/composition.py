@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from eco_core.bases import ClusteringModel, LossOutput, is_differentiable, place_centers
+from eco_core.bases import ClusteringModel, LossOutput, is_differentiable
 from eco_core.building import (
     NotBuiltError,
     check_embedding,
@@ -23,6 +23,7 @@ from eco_core.building import (
     not_built,
     number_of_clusters,
 )
+from eco_core.centers import place_centers
 from eco_core.engine.callbacks import Callback
 from eco_core.engine.history import History
 from eco_core.engine.seeding import seeded

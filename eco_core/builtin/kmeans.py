@@ -7,6 +7,9 @@ from typing import Annotated, Any, Literal
 
 import torch
 from pydantic import Field
+from scipy.sparse import csr_matrix
+from sklearn.cluster import KMeans
+from threadpoolctl import threadpool_limits
 from torch import Tensor, nn
 
 from eco_core.bases import BaseClusterHead
@@ -89,9 +92,6 @@ class KMeansClusterHead(BaseClusterHead):
         return self
 
     def _fit_sklearn(self, points: Tensor) -> tuple[Tensor, float]:
-        from sklearn.cluster import KMeans
-        from threadpoolctl import threadpool_limits
-
         kmeans = KMeans(
             self.n_clusters, n_init=self.n_init, max_iter=self.max_iter, random_state=self.random_state, copy_x=True
         )
@@ -175,7 +175,5 @@ def _take_width_of_saved_centers(
 
 
 def _to_scipy(points: Tensor) -> Any:
-    from scipy.sparse import csr_matrix
-
     points = points.cpu()
     return csr_matrix((points.values().numpy(), points.indices().numpy()), shape=tuple(points.shape))

@@ -13,7 +13,7 @@ from typing import Annotated, Any
 import typer
 
 import eco_core
-from eco_core.cli import compose, data, evaluate, listing, plugins, schema, show
+from eco_core.cli import benchmark, compose, data, evaluate, listing, plugins, schema, show
 from eco_core.errors import EcoError, EcoWarning
 from eco_core.plugins import BLOCK_VARIABLE
 
@@ -33,6 +33,7 @@ app.command("show")(show.show)
 app.command("plugins")(plugins.plugins)
 app.command("schema")(schema.schema)
 app.command("evaluate")(evaluate.evaluate)
+app.command("benchmark")(benchmark.benchmark)
 app.add_typer(data.app, name="data")
 
 

@@ -52,7 +52,7 @@ PAGES = [ROOT / "README.md", *sorted(DOCS.glob("*.md"))]
 PLUGIN_PAGES = sorted([*ROOT.glob("plugins/*/README.md"), *ROOT.glob("examples/*/README.md")])
 FIRST_PARTY = ("eco_gnn", "eco_autoencoder", "eco_nonparametric", "eco_prototype")
 # These name no part of a plugin, so they are executed with the core alone as well.
-CORE_ALONE = {"api.md", "data.md", "errors.md", "index.md", "metrics.md"}
+CORE_ALONE = {"api.md", "benchmark.md", "data.md", "errors.md", "index.md", "metrics.md"}
 EXAMPLE_PAGES = {DOCS / "plugins.md", EXAMPLE / "README.md"}
 
 INSTALL_AND_RUN = (

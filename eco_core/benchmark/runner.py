@@ -1,0 +1,288 @@
+"""Running a suite: what is there is kept, the rest goes through joblib, and the tables follow every finished cell."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import IO, Any
+
+from eco_core.benchmark import table
+from eco_core.benchmark.cells import CellOptions, CellResult, read_cell, run_cell, was_asked_differently
+from eco_core.benchmark.suite import Cell, Suite, SuitePlan, file_name, plan_suite
+from eco_core.errors import EcoError, Problem, RunFolderError, TrainingError, did_you_mean
+from eco_core.plugins import BLOCK_VARIABLE
+from eco_core.registry import Registry
+from eco_core.yaml_io import dump_yaml
+
+BACKENDS = ("loky", "dask")
+SUITE_FILE, RESULTS = "suite.yaml", "results.csv"
+TABLES = ("table.csv", "table.md", "table.tex")
+
+Runner = Callable[[Cell, Path, CellOptions], CellResult]
+
+_THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
+
+
+def run_suite(
+    suite: Mapping[str, Any] | Suite | str | Path,
+    out: str | Path | None = None,
+    *,
+    seeds: int | Sequence[int] | None = None,
+    jobs: int = 1,
+    backend: str = "loky",
+    threads: int | None = None,
+    timeout: float | None = None,
+    device: str = "auto",
+    data_root: str | Path | None = None,
+    force: bool = False,
+    stream: IO[str] | None = None,
+    registry: Registry | None = None,
+    runner: Runner = run_cell,
+) -> dict[str, Any]:
+    """Runs recipes x data sets x training seeds and writes the tables.
+
+    Finished cells of an earlier start are kept; failed and unfinished ones are run again. A cell that fails does not
+    stop the others. An interruption (``KeyboardInterrupt``) ends the running cells, writes the tables of the finished
+    ones, and is raised again.
+
+    Args:
+        suite: A YAML file, its content as a mapping, or a `eco_core.benchmark.suite.Suite`.
+        out: The benchmark's folder; default ``runs/benchmark-<name>``. It gets ``cells/<run>/<data>/seed-<n>/``,
+            ``results.csv`` and ``table.csv``, ``.md``, ``.tex``.
+        seeds: Training seeds, or how many; default the suite's.
+        jobs: Cells that run at the same time.
+        backend: ``loky``: processes of this machine; ``dask``: the workers of the cluster that Dask's configuration
+            names (``DASK_SCHEDULER_ADDRESS``), which share the folder, else a local one.
+        threads: Threads of each cell; default the cores of this machine divided by ``jobs``.
+        timeout: Seconds after which a cell is stopped; default the suite's.
+        device: ``auto``, ``cpu`` or ``cuda``.
+        data_root: Folder of downloaded data sets.
+        force: Whether finished cells are run again.
+        stream: Where progress goes.
+        registry: Where names are looked up; default all installed plugins. Cells have all installed plugins.
+        runner: Runs one cell; it must not raise for what happens in the cell.
+
+    Returns:
+        ``{"suite", "out", "cells": [...], "table": [...]}`` as plain data: metrics are fractions, seconds are
+        wall-clock seconds of training and clustering, memory is the peak of a cell's process in MB.
+
+    Raises:
+        SpecError: A mistake in the suite; nothing is written then.
+        RunFolderError: ECO402 or ECO403, if the folder holds something else or cannot be written.
+        TrainingError: ECO406, if the workers themselves were ended from outside.
+    """
+    _check(jobs, threads, timeout, backend)
+    plan = plan_suite(suite, seeds=seeds, data_root=data_root, registry=registry)
+    if backend == "dask":
+        _import_dask()
+    folder = _claim(Path(out) if out is not None else Path("runs", f"benchmark-{file_name(plan.suite.name)}"), plan)
+    options = CellOptions(
+        threads=threads or _threads_per_cell(jobs),
+        device=device,
+        timeout=timeout if timeout is not None else plan.suite.timeout,
+        environment=_environment(threads or _threads_per_cell(jobs)),
+    )
+    board = _Board(plan, folder, stream)
+    board.say_all(plan.notes)
+    waiting = board.take_finished(force)
+    board.write()
+    try:
+        for result in _run_all(runner, waiting, folder, options, jobs, backend):
+            board.add(result)
+    finally:
+        board.write()
+    return board.document()
+
+
+def _check(jobs: int, threads: int | None, timeout: float | None, backend: str) -> None:
+    problems = [
+        Problem("ECO104", f"{name} is {value}; it must be {least}.", f"Use --{name} {good}.")
+        for name, value, wrong, least, good in (
+            ("jobs", jobs, jobs < 1, "1 or more", "2"),
+            ("threads", threads, threads is not None and threads < 1, "1 or more", "1"),
+            ("timeout", timeout, timeout is not None and timeout <= 0, "a positive number of seconds", "3600"),
+        )
+        if wrong
+    ]
+    if backend not in BACKENDS:
+        message = f"There is no backend {backend!r}; expected {' or '.join(BACKENDS)}."
+        problems.append(Problem("ECO104", message, did_you_mean(backend, BACKENDS)))
+    if problems:
+        raise EcoError(*problems)
+
+
+def _threads_per_cell(jobs: int) -> int:
+    from joblib import cpu_count
+
+    return max(1, cpu_count() // jobs)
+
+
+def _environment(threads: int) -> dict[str, str]:
+    """What each cell finds in its environment, wherever it runs."""
+    block = os.environ.get(BLOCK_VARIABLE)
+    return {
+        **dict.fromkeys(_THREAD_VARIABLES, str(threads)),
+        **({} if block is None else {BLOCK_VARIABLE: block}),
+    }
+
+
+def _claim(folder: Path, plan: SuitePlan) -> Path:
+    """Makes the benchmark's folder, or takes it up again.
+
+    Raises:
+        RunFolderError: ECO402, if there is something else in it; ECO403, if it cannot be written.
+    """
+    folder = folder.expanduser().absolute()
+    try:
+        if folder.is_dir() and any(folder.iterdir()) and not (folder / SUITE_FILE).is_file():
+            raise RunFolderError(
+                Problem(
+                    "ECO402",
+                    f"Folder {folder} is not empty and no benchmark's: it has no {SUITE_FILE}.",
+                    "Give another --out.",
+                )
+            )
+        folder.mkdir(parents=True, exist_ok=True)
+        content = plan.suite.model_dump(mode="json", by_alias=True, exclude_unset=True)
+        _write(folder / SUITE_FILE, dump_yaml({"schema": 1, **content}))
+    except OSError as error:
+        raise RunFolderError(
+            Problem("ECO403", f"Folder {folder} cannot be written: {error.strerror}.", "Give another --out.")
+        ) from error
+    return folder
+
+
+def _write(path: Path, text: str) -> None:
+    from eco_core.engine.checkpoints import write_atomically
+
+    def write(temporary: Path) -> None:
+        temporary.write_text(text, encoding="utf-8")
+
+    write_atomically(path, write)
+
+
+def _run_all(
+    runner: Runner, cells: Sequence[Cell], folder: Path, options: CellOptions, jobs: int, backend: str
+) -> Iterator[CellResult]:
+    """Yields results as cells finish. Closing the generator, or an exception in it, ends the running cells."""
+    if not cells:
+        return
+    import joblib
+    from joblib.externals.loky.process_executor import TerminatedWorkerError
+
+    tasks = (joblib.delayed(runner)(cell, folder / cell.place, options) for cell in cells)
+    with _cluster(backend, jobs), joblib.parallel_config(backend=backend):
+        # A batch is one cell, and no cell is handed out before a worker is free for it.
+        parallel = joblib.Parallel(
+            n_jobs=min(jobs, len(cells)), batch_size=1, pre_dispatch="n_jobs", return_as="generator_unordered"
+        )
+        results = parallel(tasks)
+        try:
+            yield from results
+        except TerminatedWorkerError as error:
+            raise TrainingError(
+                Problem("ECO406", f"A worker was ended from outside: {error}", "Start again: finished cells are kept.")
+            ) from error
+        finally:
+            results.close()
+
+
+def _import_dask() -> Any:
+    try:
+        return importlib.import_module("distributed")
+    except ImportError as error:
+        raise EcoError(
+            Problem(
+                "ECO104",
+                f"Backend 'dask' needs the package 'distributed', which cannot be imported: {error}.",
+                "pip install 'dask[distributed]', or use --backend loky.",
+            )
+        ) from error
+
+
+@contextlib.contextmanager
+def _cluster(backend: str, jobs: int) -> Iterator[None]:
+    """Connects to the cluster of Dask's configuration, or starts a local one, for as long as it is needed."""
+    if backend != "dask":
+        yield
+        return
+    distributed = _import_dask()
+    address = importlib.import_module("dask").config.get("scheduler-address", None)
+    local = {} if address else {"n_workers": jobs, "threads_per_worker": 1, "dashboard_address": None}
+    with distributed.Client(address, **local):
+        yield
+
+
+class _Board:
+    """What is known of every cell, and the tables of it.
+
+    Args:
+        plan: The suite.
+        folder: The benchmark's folder.
+        stream: Where progress goes.
+    """
+
+    def __init__(self, plan: SuitePlan, folder: Path, stream: IO[str] | None) -> None:
+        self._plan = plan
+        self._folder = folder
+        self._stream = stream
+        self._results = {cell.place: CellResult(cell, "pending") for cell in plan.cells}
+
+    def say_all(self, lines: Sequence[str]) -> None:
+        for line in lines:
+            if self._stream is not None:
+                self._stream.write(f"{line}\n")
+                self._stream.flush()
+
+    def take_finished(self, force: bool) -> list[Cell]:
+        """Takes over what an earlier start finished; returns the cells that are to be run."""
+        waiting = []
+        for cell in self._plan.cells:
+            folder = self._folder / cell.place
+            result = None if force else read_cell(cell, folder)
+            if result is None:
+                if not force and was_asked_differently(cell, folder):
+                    self.say_all([f"{cell}: was run with another spec, and is run again."])
+                waiting.append(cell)
+            else:
+                self._results[cell.place] = result
+        kept = len(self._plan.cells) - len(waiting)
+        self.say_all([f"{len(self._plan.cells)} cells" + (f", {kept} of them finished before" if kept else "")])
+        return waiting
+
+    def add(self, result: CellResult) -> None:
+        """Notes a result, says it, and writes the tables."""
+        self._results[result.cell.place] = result
+        done = sum(one.status != "pending" for one in self._results.values())
+        if result.status == "done":
+            metric = next((name for name in ("nmi", *self._plan.metrics) if name in result.metrics), None)
+            what = "" if metric is None else f"{metric} {result.metrics[metric]:.4f}, "
+            what += f"{result.seconds or 0:.1f} s"
+        else:
+            what = f"{result.status}: {next(iter(result.message.splitlines()), '')}"
+        self.say_all([f"[{done}/{len(self._results)}] {result.cell}: {what}"])
+        self.write()
+
+    def write(self) -> None:
+        """Writes all tables, each whole or not at all."""
+        metrics, results = self._plan.metrics, list(self._results.values())
+        rows = self._rows()
+        _write(self._folder / RESULTS, table.results_csv(results, metrics))
+        makers = table.table_csv, table.table_markdown, table.table_latex
+        for name, make in zip(TABLES, makers, strict=True):
+            _write(self._folder / name, make(rows, metrics))
+
+    def document(self) -> dict[str, Any]:
+        """What `run_suite` returns."""
+        return {
+            "suite": self._plan.suite.name,
+            "out": str(self._folder),
+            "cells": [result.document() for result in self._results.values()],
+            "table": [row.document() for row in self._rows()],
+        }
+
+    def _rows(self) -> list[table.Row]:
+        return table.aggregate(self._results.values(), self._plan.metrics, self._plan.reference)

@@ -1,0 +1,347 @@
+"""The declarative suite of a benchmark: its pydantic models, and how a file becomes a checked plan of cells."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import pydantic
+from pydantic import BaseModel, ConfigDict, Field
+
+from eco_core.benchmark.reference import Figure, Reference, read_reference
+from eco_core.data.source import is_path
+from eco_core.errors import EcoError, Problem, SpecError
+from eco_core.registry import Registry
+from eco_core.specs import PART_SECTIONS, DataSpec, problems_of
+from eco_core.yaml_io import load_yaml
+
+METRICS = ("nmi", "ari", "acc", "f1", "modularity", "conductance", "cut_fraction")
+"""The metrics of a table where the suite names none."""
+
+Seed = Annotated[int, Field(ge=0, lt=2**32)]
+_Part = str | dict[str, Any]
+
+
+class SuiteData(DataSpec):
+    """A data set of a suite: what a spec has in its section ``data``, and a label.
+
+    Attributes:
+        label: What tables and folders call it; default its name, for a path the file's name without the suffix.
+    """
+
+    label: str | None = None
+
+    def title(self) -> str:
+        """The label, or what stands for it."""
+        return self.label or (Path(self.name).stem if is_path(self.name) else self.name)
+
+
+class SuiteRun(BaseModel):
+    """A method of a suite: the layers of ``eco compose``, in the same order of precedence.
+
+    Attributes:
+        name: What tables and folders call it; default the recipe's name.
+        recipe: A recipe to start from.
+        spec: Keys of a ``spec.yaml`` on top of the recipe.
+        encoder: The encoder, on top of that; likewise ``objective``, ``head`` and ``strategy``.
+        objective: The objective, or ``none``.
+        head: The cluster head.
+        strategy: The strategy.
+        epochs: Of every stage.
+        set: ``KEY=VALUE`` strings above all.
+    """
+
+    model_config = ConfigDict(extra="forbid")
+
+    name: str | None = None
+    recipe: str | None = None
+    spec: dict[str, Any] = {}
+    encoder: _Part | None = None
+    objective: _Part | None = None
+    head: _Part | None = None
+    strategy: _Part | None = None
+    epochs: int | None = Field(default=None, ge=0)
+    set: list[str] = []
+
+    @pydantic.model_validator(mode="after")
+    def _has_a_name(self) -> SuiteRun:
+        if not (self.name or self.recipe):
+            raise ValueError("it needs a 'recipe' or, for a composition of your own, a 'name'")
+        return self
+
+    def title(self) -> str:
+        """The name, or what stands for it."""
+        return self.name or self.recipe or ""
+
+    def layers(self) -> dict[str, Any]:
+        """The keyword arguments of `eco_core.plan.plan_run`, without data."""
+        flags = {kind: getattr(self, kind) for kind in PART_SECTIONS if getattr(self, kind) is not None}
+        return {
+            "recipe": self.recipe,
+            "spec": self.spec,
+            "flags": flags,
+            "epochs": self.epochs,
+            "overrides": tuple(self.set),
+        }
+
+
+class Suite(BaseModel):
+    """Recipes x data sets x training seeds, and what is shown of them.
+
+    Attributes:
+        name: What the suite is called.
+        seeds: Training seeds, or how many: 5 are 0 to 4.
+        data: Data sets: names, paths (looked for beside the suite's file first), or mappings as in a spec.
+        runs: Methods: names of recipes, or mappings.
+        metrics: The columns of the table.
+        reference: Published figures to show beside the measured ones, as fractions: metric -> run -> data set ->
+            mean or [mean, standard deviation]; or a CSV file with the columns ``method,data,metric,mean`` and,
+            optionally, ``std``, beside the suite's file.
+        timeout: Seconds after which a cell is stopped.
+    """
+
+    model_config = ConfigDict(extra="forbid", populate_by_name=True)
+
+    version: Literal[1] = Field(default=1, alias="schema")
+    name: str = Field(min_length=1)
+    seeds: Annotated[int, Field(ge=1)] | Annotated[list[Seed], Field(min_length=1)] = 5
+    data: Annotated[list[str | SuiteData], Field(min_length=1)]
+    runs: Annotated[list[str | SuiteRun], Field(min_length=1)]
+    metrics: Annotated[list[str], Field(min_length=1)] = list(METRICS)
+    reference: dict[str, dict[str, dict[str, Figure]]] | str | None = None
+    timeout: float | None = Field(default=None, gt=0)
+
+    @pydantic.field_validator("seeds", mode="before")
+    @classmethod
+    def _not_a_truth_value(cls, value: Any) -> Any:
+        if isinstance(value, bool):
+            raise ValueError("it must be a number of seeds, such as 5, or a list of seeds, such as [0, 1]")
+        return value
+
+    @pydantic.field_validator("seeds", "metrics")
+    @classmethod
+    def _each_once(cls, value: Any) -> Any:
+        if isinstance(value, list) and (twice := [item for item in value if value.count(item) > 1]):
+            raise ValueError(f"{twice[0]!r} is listed twice; each is listed once")
+        return value
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One run of a suite.
+
+    Attributes:
+        run: Label of the method.
+        data: Label of the data set.
+        seed: Training seed.
+        spec: The whole spec, every default written out.
+    """
+
+    run: str
+    data: str
+    seed: int
+    spec: dict[str, Any]
+
+    @property
+    def place(self) -> Path:
+        """Its run folder, relative to the benchmark's."""
+        return Path("cells", file_name(self.run), file_name(self.data), f"seed-{self.seed}")
+
+    def __str__(self) -> str:
+        return f"{self.run} on {self.data}, seed {self.seed}"
+
+
+@dataclass(frozen=True)
+class SuitePlan:
+    """A checked suite.
+
+    Attributes:
+        suite: What was asked for.
+        cells: All cells, data set by data set, within it run by run, within it seed by seed.
+        metrics: The columns of the table.
+        reference: Published mean and, where known, standard deviation by (run, data set, metric).
+        notes: What a user should be told.
+    """
+
+    suite: Suite
+    cells: tuple[Cell, ...]
+    metrics: tuple[str, ...]
+    reference: Reference = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+
+def file_name(label: str) -> str:
+    """A label as the name of a folder."""
+    name = "".join(c if c.isalnum() or c in "-_.+" else "-" for c in label)
+    return f"-{name}" if name.startswith(".") else name
+
+
+def read_suite(source: Mapping[str, Any] | Suite | str | Path) -> tuple[Suite, Path]:
+    """Reads and validates a suite.
+
+    Args:
+        source: A YAML file, or its content as a mapping.
+
+    Returns:
+        The suite, and the folder that its paths are relative to.
+
+    Raises:
+        SpecError: ECO106, if the file cannot be read; ECO103 to ECO105 for what is wrong in it, all together.
+    """
+    if isinstance(source, Suite):
+        return source, Path()
+    if isinstance(source, Mapping):
+        content, folder = dict(source), Path()
+    else:
+        path = Path(source)
+        folder = path.parent
+        try:
+            content = load_yaml(path.read_text(encoding="utf-8"), str(path))
+        except (OSError, UnicodeDecodeError) as error:
+            reason = getattr(error, "strerror", None) or "it is not a text file"
+            raise SpecError(
+                Problem("ECO106", f"Suite {path} cannot be read: {reason}.", "Give the path of a YAML file.")
+            ) from error
+        if not isinstance(content, dict):
+            raise SpecError(
+                Problem(
+                    "ECO106",
+                    f"Suite {path} holds {type(content).__name__}; a suite is a mapping.",
+                    "Write at least 'name: mine', 'data: [digits]' and 'runs: [kmeans]'.",
+                )
+            )
+    try:
+        return Suite.model_validate(content), folder
+    except pydantic.ValidationError as error:
+        raise SpecError(*(_in_suite(problem) for problem in problems_of(error, Suite))) from error
+
+
+def _in_suite(problem: Problem) -> Problem:
+    """The same problem for a reader who has a suite and no flags before him."""
+    message = problem.message.replace("the spec has no parameter", "The suite has no key", 1)
+    fix = {"ECO104": "Change it in the suite.", "ECO105": "Give it in the suite."}.get(problem.code, problem.fix)
+    return Problem(problem.code, message, fix)
+
+
+def plan_suite(
+    source: Mapping[str, Any] | Suite | str | Path,
+    *,
+    seeds: int | Sequence[int] | None = None,
+    data_root: str | Path | None = None,
+    registry: Registry | None = None,
+) -> SuitePlan:
+    """Checks every composition of a suite and lists its cells. No tensor is made and no data set is read.
+
+    Args:
+        source: A YAML file, its content as a mapping, or a `Suite`.
+        seeds: Replaces the suite's.
+        data_root: Folder of downloaded data sets.
+        registry: Where names are looked up; default all installed plugins.
+
+    Raises:
+        SpecError: With every problem that was found: unknown names, wrong values, parts that do not fit.
+    """
+    suite, folder = read_suite(source)
+    if seeds is not None:
+        content = suite.model_dump(by_alias=True, exclude_unset=True)
+        suite, _ = read_suite({**content, "seeds": seeds if isinstance(seeds, int) else list(seeds)})
+    registry = registry or Registry.discover()
+    runs = [SuiteRun(recipe=run) if isinstance(run, str) else run for run in suite.runs]
+    data = [SuiteData(name=one) if isinstance(one, str) else one for one in suite.data]
+    problems = [*_labels_twice("runs", runs), *_labels_twice("data", data)]
+    for kind, names in (("metric", suite.metrics), ("recipe", [run.recipe for run in runs])):
+        problems += [problem for name in names if name is not None for problem in _unknown(kind, name, registry)]
+    sections, bad = _data_sections(data, folder, data_root, registry)
+    problems += bad
+    specs, notes, misfits = _plan_runs(runs, sections, registry)
+    problems += misfits
+    reference: Reference = {}
+    try:
+        labels = [run.title() for run in runs], [one.title() for one in data]
+        reference = read_reference(suite.reference, folder, *labels, suite.metrics)
+    except EcoError as error:
+        problems += error.problems
+    if problems:
+        raise SpecError(*dict.fromkeys(problems))
+    chosen = list(range(suite.seeds)) if isinstance(suite.seeds, int) else suite.seeds
+    cells = (Cell(run, one, seed, {**spec, "seed": seed}) for (run, one), spec in specs.items() for seed in chosen)
+    return SuitePlan(suite, tuple(cells), tuple(suite.metrics), reference, tuple(dict.fromkeys(notes)))
+
+
+def _labels_twice(key: str, entries: Sequence[SuiteRun | SuiteData]) -> list[Problem]:
+    """Labels that would share a folder, being the same or differing only in what a folder's name cannot hold."""
+    names = [file_name(entry.title()).lower() for entry in entries]
+    doubled = dict.fromkeys(entry.title() for entry, name in zip(entries, names, strict=True) if names.count(name) > 1)
+    fix = f"Give each a '{'name' if key == 'runs' else 'label'}' of its own."
+    return [Problem("ECO104", f"{key}: {' and '.join(map(repr, doubled))} is there twice.", fix)] if doubled else []
+
+
+def _unknown(kind: str, name: str, registry: Registry) -> Sequence[Problem]:
+    try:
+        registry.find(kind, name)
+    except SpecError as error:
+        return error.problems
+    return ()
+
+
+def _data_sections(
+    entries: Sequence[SuiteData], folder: Path, root: str | Path | None, registry: Registry
+) -> tuple[dict[str, dict[str, Any]], list[Problem]]:
+    """The sections ``data`` of specs by label, paths made absolute; those that name nothing are problems."""
+    sections: dict[str, dict[str, Any]] = {}
+    problems: list[Problem] = []
+    for entry in entries:
+        section = entry.model_dump(exclude_unset=True, exclude={"label"})
+        if root is not None:
+            section["root"] = str(Path(root).expanduser().absolute())
+        if is_path(entry.name) or (folder / entry.name).exists():
+            from eco_core.data.formats import reader_for
+
+            path = Path(entry.name).expanduser()
+            path = folder / path if (folder / path).exists() else path
+            section["name"] = str(path.absolute())
+            try:
+                reader_for(path.absolute())  # Raises if there is nothing that can be read.
+            except EcoError as error:
+                problems += error.problems
+                continue
+        elif found := _unknown("dataset", entry.name, registry):
+            problems += found
+            continue
+        sections[entry.title()] = section
+    return sections, problems
+
+
+def _plan_runs(
+    runs: Sequence[SuiteRun], sections: Mapping[str, dict[str, Any]], registry: Registry
+) -> tuple[dict[tuple[str, str], dict[str, Any]], list[str], list[Problem]]:
+    """The resolved specs by (run, data set), with the notes on them and the problems in them."""
+    from eco_core.plan import plan_run
+
+    specs: dict[tuple[str, str], dict[str, Any]] = {}
+    notes: list[str] = []
+    found: dict[Problem, dict[str, None]] = {}
+    for label, section in sections.items():
+        for run in runs:
+            if run.recipe is not None and _unknown("recipe", run.recipe, registry):
+                continue  # Said once, without a data set.
+            layers = run.layers()
+            layers["flags"] = {**layers["flags"], "data": section}
+            try:
+                plan = plan_run(registry, **layers)
+            except EcoError as error:
+                for problem in error.problems:
+                    found.setdefault(problem, {})[run.title()] = None
+                continue
+            notes += [f"{run.title()}: {note}" for note in plan.notes]
+            spec = plan.resolved()
+            if plan.objective_by_default:
+                spec["objective"] = "auto"  # Whether it is kept is known when the encoder is built.
+            specs[run.title(), label] = spec
+    problems = [
+        Problem(problem.code, f"In {' and '.join(map(repr, labels))}: {problem.message}", problem.fix)
+        for problem, labels in found.items()
+    ]
+    return specs, notes, problems

@@ -1,0 +1,40 @@
+"""Initialising the centres of a cluster head by k-means."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from eco_core.builtin.kmeans import KMeansClusterHead
+from eco_core.errors import CompositionError, Problem
+
+
+def place_centers(
+    head: nn.Module, z: Tensor, seed: int | None, n_clusters: int | None = None, compared: Tensor | None = None
+) -> None:
+    """Initialises a head's centres by k-means.
+
+    Args:
+        head: Has ``reset_cluster_centers(centers)``.
+        z: Embeddings (num_nodes, n_features); the centres are means of these.
+        seed: Seed of k-means.
+        n_clusters: How many; default the head's own ``n_clusters``.
+        compared: What k-means clusters, one row for each of ``z``; default ``z`` itself.
+    """
+    centers = getattr(head, "cluster_centers", None)
+    count = n_clusters or getattr(head, "n_clusters", None) or (centers.shape[0] if centers is not None else None)
+    reset: Any = getattr(head, "reset_cluster_centers", None)
+    if count is None or not callable(reset):
+        raise CompositionError(
+            Problem(
+                "ECO206",
+                f"{type(head).__name__} cannot be initialised by k-means: it has no reset_cluster_centers(centers) or "
+                "no n_clusters.",
+                "Define reset_cluster_centers(self, centers) and n_clusters, or use a strategy without initialisation.",
+            )
+        )
+    labels = KMeansClusterHead(count, random_state=seed).fit_predict(z if compared is None else compared)
+    sums = z.new_zeros(count, z.shape[1]).index_add_(0, labels, z)
+    reset(sums / torch.bincount(labels, minlength=count).clamp(min=1).unsqueeze(1))

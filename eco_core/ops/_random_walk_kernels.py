@@ -1,0 +1,150 @@
+"""The compiled part of `eco_core.ops.random_walks`. Imported on its first use: numba comes with it.
+
+The kernels release the GIL and are run by ordinary threads, each on walks of its own. numba's own parallel loops are
+not used: they take twice as long to compile, abort the process when two threads enter them at a time (with numba's
+portable threading layer) or when it was forked after using them (with GNU OpenMP's), and have a number of threads of
+their own beside torch's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numba import njit
+
+_GAMMA = np.uint64(0x9E3779B97F4A7C15)
+_MIX_1 = np.uint64(0xBF58476D1CE4E5B9)
+_MIX_2 = np.uint64(0x94D049BB133111EB)
+_S27, _S30, _S31, _S11 = np.uint64(27), np.uint64(30), np.uint64(31), np.uint64(11)
+_ONE = np.uint64(1)
+_TO_UNIT = 2.0**-53
+
+
+def _compiled(function: Callable[..., Any]) -> Any:
+    """Compiles for the argument types of the first call, and keeps the machine code on disk where that is possible."""
+    try:
+        return njit(nogil=True, cache=True)(function)
+    except RuntimeError:  # Neither the package's folder nor the user's cache can be written: compiled in each process.
+        return njit(nogil=True)(function)
+
+
+@njit(inline="always")
+def _mix(value):  # type: ignore[no-untyped-def]
+    """The output function of splitmix64 (Steele et al., OOPSLA 2014)."""
+    value = (value ^ (value >> _S30)) * _MIX_1
+    value = (value ^ (value >> _S27)) * _MIX_2
+    return value ^ (value >> _S31)
+
+
+@njit(inline="always")
+def _unit(state):  # type: ignore[no-untyped-def]
+    """A double in [0, 1) from a state."""
+    return (_mix(state) >> _S11) * _TO_UNIT
+
+
+@njit(inline="always")
+def _first_above(cumulative, low, high, target):  # type: ignore[no-untyped-def]
+    """The first position in [low, high) whose running sum is above the target; edges of weight 0 are never it."""
+    last = high - 1
+    while low < last:
+        middle = (low + last) // 2
+        if cumulative[middle] > target:
+            last = middle
+        else:
+            low = middle + 1
+    return low
+
+
+@njit(inline="always")
+def _contains(col, low, high, node):  # type: ignore[no-untyped-def]
+    """Whether a node is among the sorted entries [low, high)."""
+    end = high
+    while low < high:
+        middle = (low + high) // 2
+        if col[middle] < node:
+            low = middle + 1
+        else:
+            high = middle
+    return low < end and col[low] == node
+
+
+@njit(inline="always")
+def _bias(rowptr, col, previous, candidate, to_return, to_far):  # type: ignore[no-untyped-def]
+    """The unnormalised second-order bias of node2vec: 1/p, 1 or 1/q by the distance from the previous node."""
+    if candidate == previous:
+        return to_return
+    if _contains(col, rowptr[previous], rowptr[previous + 1], candidate):
+        return 1.0
+    return to_far
+
+
+@_compiled
+def fill_walks(rowptr, col, cumulative, walks, first, last, seed, to_return, to_far):  # type: ignore[no-untyped-def]
+    """Fills rows [first, last) of ``walks``, whose first column holds the start nodes.
+
+    ``cumulative`` is empty for graphs without weights. ``seed`` is a uint64.
+    """
+    weighted = cumulative.shape[0] > 0
+    second_order = to_return != 1.0 or to_far != 1.0
+    largest = max(to_return, 1.0, to_far)
+    key = _mix(seed + _GAMMA)
+    for walk in range(first, last):
+        # A stream for each walk, from the seed and its number: no matter which thread runs it.
+        state = _mix(key ^ _mix((np.uint64(walk) + _ONE) * _GAMMA))
+        previous = np.int64(-1)
+        node = walks[walk, 0]
+        for step in range(1, walks.shape[1]):
+            low, high = rowptr[node], rowptr[node + 1]
+            total = cumulative[high - 1] if weighted and high > low else float(high - low)
+            if total <= 0.0:
+                walks[walk, step:] = node
+                break
+            biased = second_order and previous >= 0 and high - low > 1
+            chosen = low
+            accepted = False
+            # Rejection needs a few proposals on average, whatever the degree. A row whose every edge has a small bias
+            # is left after as many proposals as it has edges: listing it costs no more than they did.
+            for _ in range(high - low if biased else 1):
+                state += _GAMMA
+                target = _unit(state) * total
+                chosen = _first_above(cumulative, low, high, target) if weighted else low + np.int64(target)
+                if not biased:
+                    accepted = True
+                    break
+                state += _GAMMA
+                if _unit(state) * largest < _bias(rowptr, col, previous, col[chosen], to_return, to_far):
+                    accepted = True
+                    break
+            if not accepted:
+                mass = 0.0
+                for position in range(low, high):
+                    weight = 1.0
+                    if weighted:
+                        weight = cumulative[position] - (cumulative[position - 1] if position > low else 0.0)
+                    mass += weight * _bias(rowptr, col, previous, col[position], to_return, to_far)
+                state += _GAMMA
+                target = _unit(state) * mass
+                mass = 0.0
+                for position in range(low, high):
+                    weight = 1.0
+                    if weighted:
+                        weight = cumulative[position] - (cumulative[position - 1] if position > low else 0.0)
+                    mass += weight * _bias(rowptr, col, previous, col[position], to_return, to_far)
+                    if mass > target:
+                        chosen = position
+                        break
+            previous = node
+            node = col[chosen]
+            walks[walk, step] = node
+
+
+@_compiled
+def row_sums(rowptr, weight, out):  # type: ignore[no-untyped-def]
+    """Writes the running sum of the weights of each row, started anew in each: exact whatever the other rows hold."""
+    for row in range(rowptr.shape[0] - 1):
+        total = 0.0
+        for position in range(rowptr[row], rowptr[row + 1]):
+            total += weight[position]
+            out[position] = total

@@ -1,0 +1,94 @@
+"""Smoothing of node features over a graph: sparse products, no message of each edge."""
+
+from __future__ import annotations
+
+import warnings
+
+import torch
+from torch import Tensor
+
+
+def normalized_adjacency(
+    edge_index: Tensor,
+    edge_weight: Tensor | None = None,
+    *,
+    num_nodes: int,
+    add_self_loops: bool = True,
+    r: float = 0.5,
+    dtype: torch.dtype | None = None,
+) -> Tensor:
+    r"""Makes the propagation matrix :math:`D^{r-1} A D^{-r}` of a graph.
+
+    Row *i* of :math:`A` holds the weights of the edges that point to node *i*, so that the product with features moves
+    them from sources to targets; :math:`D_{ii} = \sum_j A_{ij}`. With ``r=0.5`` it is the matrix of GCN (Kipf &
+    Welling, ICLR 2017), with ``r=0`` each row is a mean over neighbours. Parallel edges add up.
+
+    Args:
+        edge_index: Edges of shape (2, num_edges), dtype int64, from sources to targets.
+        edge_weight: Weights of shape (num_edges,), not negative; None: all 1.
+        num_nodes: Number of nodes.
+        add_self_loops: Whether a self-loop of weight 1 is added to each node that has none.
+        r: Exponent of the degrees.
+        dtype: Of the values; default that of the weights, in single precision at least.
+
+    Returns:
+        Sparse CSR tensor of shape (num_nodes, num_nodes), on the device of the edges. Rows of nodes without an edge
+        are zero where no self-loops are added.
+    """
+    device = edge_index.device
+    if edge_weight is None:
+        edge_weight = torch.ones(edge_index.size(1), device=device)
+    dtype = dtype or torch.promote_types(edge_weight.dtype, torch.float32)
+    weight = edge_weight.reshape(-1).to(dtype)
+    source, target = edge_index
+    if add_self_loops:
+        has_loop = torch.zeros(num_nodes, dtype=torch.bool, device=device)
+        has_loop[source[source == target]] = True
+        alone = (~has_loop).nonzero().squeeze(1)
+        source, target = torch.cat([source, alone]), torch.cat([target, alone])
+        weight = torch.cat([weight, weight.new_ones(alone.numel())])
+    size = (num_nodes, num_nodes)
+    adjacency = torch.sparse_coo_tensor(torch.stack([target, source]), weight, size, check_invariants=False).coalesce()
+    (target, source), weight = adjacency.indices(), adjacency.values()
+    degree = weight.new_zeros(num_nodes).index_add_(0, target, weight)
+    values = _power(degree, r - 1)[target] * weight * _power(degree, -r)[source]
+    # Coalesced entries are sorted by row: what is left to do is to count them.
+    rows = torch.zeros(num_nodes + 1, dtype=torch.int64, device=device)
+    rows[1:] = torch.bincount(target, minlength=num_nodes).cumsum(0)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Sparse CSR tensor support is in beta", UserWarning)
+        return torch.sparse_csr_tensor(rows, source, values, size, check_invariants=False)
+
+
+def _power(degree: Tensor, exponent: float) -> Tensor:
+    power = degree.pow(exponent)
+    return power.masked_fill(power == torch.inf, 0.0)
+
+
+def propagate(adjacency: Tensor, x: Tensor, steps: int = 1) -> Tensor:
+    """Multiplies features by a propagation matrix, several times.
+
+    Args:
+        adjacency: Sparse matrix of shape (num_nodes, num_nodes); see `normalized_adjacency`.
+        x: Features of shape (num_nodes, ...), dense or sparse COO.
+        steps: How many times; 0 returns the features.
+
+    Returns:
+        Dense tensor of the shape of ``x``, in the wider of both dtypes and in single precision at least, under autocast
+        too.
+    """
+    dtype = torch.promote_types(torch.promote_types(adjacency.dtype, x.dtype), torch.float32)
+    out = x.to(dtype)
+    if out.layout is not torch.strided:
+        out = out.to_dense()
+    adjacency = adjacency.to(dtype)
+    shape = out.shape
+    out = out.reshape(shape[0], -1)
+    # Torch has no sparse kernels in half precision on the CPU, and autocast would choose them.
+    with torch.autocast(device_type=out.device.type, enabled=False):
+        for _ in range(steps):
+            out = adjacency @ out
+    return out.reshape(shape)
+
+
+__all__ = ["normalized_adjacency", "propagate"]

@@ -1,0 +1,182 @@
+"""Random walks on a graph, compiled: uniform, weighted, or biased as node2vec's.
+
+Nothing beside numba is needed (no pyg-lib, no torch-cluster). The first call of a process compiles for about two
+seconds, or loads in half a second what an earlier process left in numba's cache: beside the package where that folder
+can be written, else in the user's cache (``NUMBA_CACHE_DIR`` names another place), else nowhere.
+"""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from eco_core.errors import DataError, Problem
+
+_STEPS_A_THREAD = 2**16
+"""Steps below which another thread costs more than it saves: about a millisecond of work."""
+
+
+class Neighbors(NamedTuple):
+    """The out-neighbours of every node, for random walks; made by `neighbors_of`, once for each graph.
+
+    Attributes:
+        rowptr: Where each node's entries begin in ``col``, shape (num_nodes + 1,), int64, on the CPU.
+        col: The neighbours, sorted within each node's entries, shape (num_edges,), int64, on the CPU.
+        cumulative: Running sum of the edge weights within each node's entries, shape (num_edges,), float64; None: every
+            edge weighs the same.
+    """
+
+    rowptr: Tensor
+    col: Tensor
+    cumulative: Tensor | None = None
+
+    @property
+    def num_nodes(self) -> int:
+        """Number of nodes."""
+        return self.rowptr.numel() - 1
+
+
+def neighbors_of(edge_index: Tensor, num_nodes: int, edge_weight: Tensor | None = None) -> Neighbors:
+    """Sorts edges by their nodes.
+
+    Args:
+        edge_index: Edges of shape (2, num_edges), from row 0 to row 1; an undirected graph has both directions.
+            Parallel edges count each.
+        num_nodes: Number of nodes.
+        edge_weight: Weights of shape (num_edges,) (or (num_edges, 1)), finite and not negative; None: all the same.
+
+    Raises:
+        DataError: ECO303, if an edge names a node that does not exist, or weights are missing, negative or not finite.
+    """
+    edge_index = edge_index.detach().cpu().long()
+    if edge_index.dim() != 2 or edge_index.size(0) != 2:
+        raise _invalid(
+            f"edge_index has shape {tuple(edge_index.shape)}; expected (2, num_edges).",
+            "Give sources in the first row and targets in the second.",
+        )
+    _check_nodes(edge_index, num_nodes, "edge_index")
+    order = torch.argsort(edge_index[0] * num_nodes + edge_index[1])
+    rowptr = torch.zeros(num_nodes + 1, dtype=torch.int64)
+    torch.cumsum(torch.bincount(edge_index[0], minlength=num_nodes), dim=0, out=rowptr[1:])
+    col = edge_index[1][order].contiguous()
+    if edge_weight is None:
+        return Neighbors(rowptr, col)
+    weight = edge_weight.detach().cpu().double().reshape(-1)
+    if weight.numel() != col.numel():
+        raise _invalid(
+            f"There are {weight.numel()} edge weights for {col.numel()} edges; expected one each.",
+            "Give edge_weight in the order of edge_index.",
+        )
+    if not bool((weight.isfinite() & (weight >= 0)).all()):
+        wrong = weight[~(weight.isfinite() & (weight >= 0))][0].item()
+        raise _invalid(
+            f"An edge weighs {wrong}; a walk takes an edge with a probability proportional to its weight, which must "
+            "be finite and not negative.",
+            "Remove or correct these edges, or leave edge_weight out.",
+        )
+    from eco_core.ops import _random_walk_kernels as kernels
+
+    cumulative = torch.empty_like(weight)
+    kernels.row_sums(rowptr.numpy(), weight[order].numpy(), cumulative.numpy())
+    return Neighbors(rowptr, col, cumulative)
+
+
+def random_walks(
+    edges: Tensor | Neighbors,
+    start: Tensor,
+    walk_length: int,
+    *,
+    p: float = 1.0,
+    q: float = 1.0,
+    edge_weight: Tensor | None = None,
+    num_nodes: int | None = None,
+    seed: int = 0,
+) -> Tensor:
+    r"""Samples walks along edges (Grover & Leskovec, node2vec, KDD 2016, arXiv 1607.00653).
+
+    A walk that came from t to v goes on to a neighbour x of v with a probability proportional to
+    :math:`\alpha(t, x) \cdot w_{vx}`, where :math:`\alpha` is :math:`1/p` if x is t, 1 if there is an edge from t to x,
+    and :math:`1/q` otherwise. With p = q = 1, and in the first step, only the weights count. The bias is exact, by
+    rejection sampling: time per step does not grow with the degree, and nothing is stored for pairs of edges.
+
+    A walk at a node without outgoing edges (or with weights of 0 only) stays there until its end.
+
+    The n-th walk depends on the seed, on n and on its start alone: neither on the number of threads nor on how many
+    walks are asked for. Many walks run on as many threads as torch has.
+
+    Args:
+        edges: What `neighbors_of` returned, or edges of shape (2, num_edges), which are sorted anew at each call.
+        start: First node of each walk, shape (num_walks,), int64.
+        walk_length: Number of steps, at least 0.
+        p: Return parameter, above 0: large values make a walk less likely to go back where it came from.
+        q: In-out parameter, above 0: large values keep a walk near where it came from.
+        edge_weight: Weights of the edges, shape (num_edges,), where ``edges`` is a tensor.
+        num_nodes: Number of nodes, where ``edges`` is a tensor; default: the largest node in it and ``start``, plus
+            one.
+        seed: Any integer.
+
+    Returns:
+        The nodes of the walks, shape (num_walks, walk_length + 1), int64, on the device of ``start``; the first column
+        is ``start``.
+
+    Raises:
+        ValueError: If ``walk_length``, ``p`` or ``q`` is out of range, or ``edge_weight`` comes with a `Neighbors`.
+        DataError: ECO303, for edges, weights or start nodes that are invalid.
+    """
+    if walk_length < 0:
+        raise ValueError(f"walk_length is {walk_length}; expected at least 0 steps.")
+    for name, value in (("p", p), ("q", q)):
+        if not value > 0:
+            raise ValueError(f"{name} is {value}; expected a number above 0.")
+    nodes = start.detach().cpu().long().reshape(-1)
+    if isinstance(edges, Neighbors):
+        if edge_weight is not None or num_nodes not in (None, edges.num_nodes):
+            raise ValueError("edge_weight and num_nodes are those of the Neighbors; give them to neighbors_of instead.")
+        neighbors = edges
+    else:
+        ends = [int(tensor.max()) + 1 for tensor in (edges, nodes) if tensor.numel()]
+        neighbors = neighbors_of(edges, max(ends, default=0) if num_nodes is None else num_nodes, edge_weight)
+    _check_nodes(nodes, neighbors.num_nodes, "start")
+    walks = torch.empty(nodes.numel(), walk_length + 1, dtype=torch.int64)
+    walks[:, 0] = nodes
+    if walk_length and nodes.numel():
+        _fill(neighbors, walks, p, q, seed)
+    return walks.to(start.device)
+
+
+def _fill(neighbors: Neighbors, walks: Tensor, p: float, q: float, seed: int) -> None:
+    from eco_core.ops import _random_walk_kernels as kernels
+
+    cumulative = np.empty(0) if neighbors.cumulative is None else neighbors.cumulative.numpy()
+    graph: tuple[Any, ...] = (neighbors.rowptr.numpy(), neighbors.col.numpy(), cumulative, walks.numpy())
+    settings: tuple[Any, ...] = (np.uint64(seed % 2**64), 1.0 / p, 1.0 / q)
+    steps = walks.size(0) * (walks.size(1) - 1)
+    threads = max(1, min(torch.get_num_threads(), steps // _STEPS_A_THREAD))
+    bounds = [walks.size(0) * part // threads for part in range(threads + 1)]
+    if threads == 1:
+        kernels.fill_walks(*graph, 0, walks.size(0), *settings)
+        return
+    with ThreadPoolExecutor(threads) as pool:
+        for done in [pool.submit(kernels.fill_walks, *graph, *part, *settings) for part in pairwise(bounds)]:
+            done.result()
+
+
+def _check_nodes(nodes: Tensor, num_nodes: int, what: str) -> None:
+    """The compiled code reads memory at these positions without looking."""
+    if nodes.numel() == 0:
+        return
+    low, high = int(nodes.min()), int(nodes.max())
+    if low < 0 or high >= num_nodes:
+        raise _invalid(
+            f"{what} names node {low if low < 0 else high}, but the graph has {num_nodes} nodes, numbered from 0.",
+            f"Use nodes from 0 to {num_nodes - 1}." if num_nodes else "Give the number of nodes.",
+        )
+
+
+def _invalid(message: str, fix: str) -> DataError:
+    return DataError(Problem("ECO303", message, fix))

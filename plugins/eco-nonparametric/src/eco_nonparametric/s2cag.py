@@ -1,0 +1,208 @@
+"""Spectral subspace clustering for attributed graphs: the embeddings before rounding."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Annotated
+
+import torch
+from pydantic import Field
+from torch import Tensor
+
+from eco_core.bases import BaseModel
+from eco_core.ops.propagation import normalized_adjacency, propagate
+from eco_nonparametric.features import affinity_normalized, column_blocks, inverse_root, unit_rows
+from eco_nonparametric.svd import Operator, left_singular_vectors
+
+Steps = Annotated[int, Field(ge=0)]
+Decay = Annotated[float, Field(gt=0)]
+Iterations = Annotated[int, Field(ge=1)]
+
+
+class S2CAG(BaseModel):
+    r"""S²CAG (Lin et al., KDD 2025, arXiv 2411.11074): subspace clustering that minimises conductance.
+
+    The normalised smoothed representation is
+
+    .. math:: Z = \sum_{t=0}^{T} \frac{(1 - \alpha) \alpha^t}{1 - \alpha^{T+1}} \hat P^t \hat X, \qquad
+              \hat X_i = \frac{X_i}{\sqrt{\sum_j X_i X_j^\top}}, \qquad \hat P = \hat D^{-1} (A + I),
+
+    of features *X* whose rows are brought to unit length first, as in the authors' experiments. The embedding is its
+    left singular vectors 2 to *k* + 1. (The first one is close to the square roots of the degrees of the affinity
+    :math:`Z Z^\top`, and tells nothing about clusters.) It was published with the rounding that is ECO's head ``snem``.
+
+    It has no parameters to train. Singular vectors are found in double precision, with a basis that is kept
+    orthonormal; features may be sparse, and *Z* is never stored.
+
+    Args:
+        n_clusters: Number of clusters *k*.
+        T: Steps of smoothing.
+        alpha: Weight of each further step.
+        tau: Iterations of the search for singular vectors at most; it ends earlier once they no longer move.
+        oversampling: Additional vectors that are iterated.
+        seed: Of the random vectors that the search starts from.
+    """
+
+    learns = False
+    supports_sparse_x = True
+
+    def __init__(
+        self,
+        n_clusters: int,
+        T: Steps = 10,
+        alpha: Decay = 0.9,
+        tau: Iterations = 7,
+        oversampling: Annotated[int, Field(ge=0)] = 10,
+        seed: int = 0,
+    ) -> None:
+        super().__init__()
+        self.n_clusters = n_clusters
+        self.T = T
+        self.alpha = alpha
+        self.tau = tau
+        self.oversampling = oversampling
+        self.seed = seed
+
+    @torch.no_grad()
+    def forward(self, x: Tensor, edge_index: Tensor, edge_weight: Tensor | None = None) -> Tensor:
+        """Embeds nodes.
+
+        Args:
+            x: Features of shape (num_nodes, in_channels), not negative, dense or sparse COO.
+            edge_index: Edges of shape (2, num_edges), dtype int64.
+            edge_weight: Weights of shape (num_edges,), not negative; None: all 1.
+
+        Returns:
+            Embeddings of shape (num_nodes, n_clusters), in the dtype of the features and single precision at least.
+            Columns beyond the rank of *Z* are zero.
+        """
+        dtype = torch.promote_types(x.dtype, torch.float32)
+        with torch.autocast(device_type=x.device.type, enabled=False):
+            x = affinity_normalized(unit_rows(x.double()))
+            smooth, adjoint = _filters(edge_index, edge_weight, x, self.T, self.alpha)
+            z = Operator(_shape(x), x.device, lambda v: smooth(x @ v), lambda u: x.t() @ adjoint(u))
+            vectors = left_singular_vectors(
+                z, self.n_clusters + 1, iterations=self.tau, oversampling=self.oversampling, seed=self.seed
+            )
+        return vectors[:, 1:].to(dtype)
+
+    def extra_repr(self) -> str:
+        """The parameters, for ``repr``."""
+        return (
+            f"n_clusters={self.n_clusters}, T={self.T}, alpha={self.alpha}, tau={self.tau}, "
+            f"oversampling={self.oversampling}, seed={self.seed}"
+        )
+
+
+class MS2CAG(BaseModel):
+    r"""M-S²CAG (Lin et al., KDD 2025, arXiv 2411.11074): subspace clustering that maximises modularity.
+
+    With :math:`\hat Z` the rows of the representation *Z* of `S2CAG` at unit length and
+    :math:`\omega = \hat Z \hat Z^\top 1`, the embedding is the *k* leading eigenvectors of the modularity matrix
+
+    .. math:: \hat Z \hat Z^\top - \gamma \frac{\omega \omega^\top}{\omega^\top 1}.
+
+    It equals :math:`\hat Z (I - \gamma v v^\top) \hat Z^\top` with the unit vector *v* along :math:`\hat Z^\top 1`. For
+    :math:`\gamma \le 1` its eigenvectors are therefore the left singular vectors of
+    :math:`\hat Z (I - (1 - \sqrt{1 - \gamma}) v v^\top)`, which is how they are found.
+
+    It has no parameters to train. Singular vectors are found in double precision, with a basis that is kept
+    orthonormal; features may be sparse, and *Z* is never stored.
+
+    Args:
+        n_clusters: Number of clusters *k*.
+        T: Steps of smoothing.
+        alpha: Weight of each further step.
+        gamma: Weight of the affinity that is expected by chance, from 0 to 1.
+        tau: Iterations of the search for eigenvectors at most; it ends earlier once they no longer move.
+        seed: Of the random vectors that the search starts from.
+    """
+
+    learns = False
+    supports_sparse_x = True
+
+    def __init__(
+        self,
+        n_clusters: int,
+        T: Steps = 10,
+        alpha: Decay = 0.9,
+        gamma: Annotated[float, Field(ge=0, le=1)] = 0.9,
+        tau: Iterations = 50,
+        seed: int = 0,
+    ) -> None:
+        super().__init__()
+        self.n_clusters = n_clusters
+        self.T = T
+        self.alpha = alpha
+        self.gamma = gamma
+        self.tau = tau
+        self.seed = seed
+
+    @torch.no_grad()
+    def forward(self, x: Tensor, edge_index: Tensor, edge_weight: Tensor | None = None) -> Tensor:
+        """Embeds nodes.
+
+        Args:
+            x: Features of shape (num_nodes, in_channels), not negative, dense or sparse COO.
+            edge_index: Edges of shape (2, num_edges), dtype int64.
+            edge_weight: Weights of shape (num_edges,), not negative; None: all 1.
+
+        Returns:
+            Embeddings of shape (num_nodes, n_clusters), in the dtype of the features and single precision at least.
+            Columns beyond the rank of the modularity matrix are zero.
+        """
+        dtype = torch.promote_types(x.dtype, torch.float32)
+        with torch.autocast(device_type=x.device.type, enabled=False):
+            x = affinity_normalized(unit_rows(x.double()))
+            smooth, adjoint = _filters(edge_index, edge_weight, x, self.T, self.alpha)
+            squares = sum(smooth(part).square().sum(dim=1, keepdim=True) for part in column_blocks(x))
+            inverse = inverse_root(torch.as_tensor(squares))
+            mean = torch.nn.functional.normalize(x.t() @ adjoint(inverse), dim=0)
+            removed = 1 - (1 - self.gamma) ** 0.5
+            z = Operator(
+                _shape(x),
+                x.device,
+                lambda v: inverse * smooth(x @ _without(v, mean, removed)),
+                lambda u: _without(x.t() @ adjoint(inverse * u), mean, removed),
+                magnitude=x.size(0) ** 0.5,  # The length of all rows together: what they have in common may be all.
+            )
+            vectors = left_singular_vectors(z, self.n_clusters, iterations=self.tau, seed=self.seed)
+        return vectors.to(dtype)
+
+    def extra_repr(self) -> str:
+        """The parameters, for ``repr``."""
+        return (
+            f"n_clusters={self.n_clusters}, T={self.T}, alpha={self.alpha}, gamma={self.gamma}, tau={self.tau}, "
+            f"seed={self.seed}"
+        )
+
+
+def _filters(
+    edge_index: Tensor, edge_weight: Tensor | None, x: Tensor, T: int, alpha: float
+) -> tuple[Callable[[Tensor], Tensor], Callable[[Tensor], Tensor]]:
+    """The weighted sum of powers of the transition matrix, and its transpose, as maps of (num_nodes, width)."""
+    forward = normalized_adjacency(edge_index, edge_weight, num_nodes=x.size(0), r=0.0, dtype=x.dtype)
+    backward = forward.t().to_sparse_csr()
+    weights = torch.tensor(alpha, dtype=torch.float64) ** torch.arange(T + 1)
+    decay = (weights / weights.sum()).tolist()
+
+    def smooth(matrix: Tensor, h: Tensor) -> Tensor:
+        total = decay[0] * h
+        for weight in decay[1:]:
+            h = propagate(matrix, h)
+            total = total + weight * h
+        return total
+
+    return (lambda h: smooth(forward, h)), (lambda h: smooth(backward, h))
+
+
+def _without(v: Tensor, direction: Tensor, share: float) -> Tensor:
+    """Takes a share of what points along a unit vector out of columns (in_channels, width)."""
+    return v - share * direction @ (direction.t() @ v)
+
+
+def _shape(x: Tensor) -> tuple[int, int]:
+    return x.size(0), x.size(1)
+
+
+__all__ = ["MS2CAG", "S2CAG"]

@@ -1,0 +1,63 @@
+"""Simple spectral graph convolution: the mean of features smoothed over several distances."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field
+from torch import Tensor
+
+from eco_core.bases import BaseModel
+from eco_core.ops.propagation import normalized_adjacency, propagate
+
+
+class SSGC(BaseModel):
+    r"""Simple spectral graph convolution (Zhu & Koniusz, ICLR 2021), without its classifier.
+
+    :math:`Z = \frac{1}{K} \sum_{k=1}^{K} \left((1-\alpha) S^k X + \alpha X\right)` with
+    :math:`S = \hat D^{-1/2} \hat A \hat D^{-1/2}`, :math:`\hat A = A + I` and :math:`\hat D` its degrees. It has no
+    parameters to train, and keeps no cache: the result is a function of the graph that is given.
+
+    Args:
+        alpha: Share of the features themselves, from 0 to 1.
+        K: Number of hops.
+        add_self_loops: Whether self-loops are added where there are none.
+    """
+
+    learns = False
+
+    def __init__(
+        self,
+        alpha: Annotated[float, Field(ge=0, le=1)] = 0.05,
+        K: Annotated[int, Field(ge=1)] = 1,
+        add_self_loops: bool = True,
+    ) -> None:
+        super().__init__()
+        self.alpha = alpha
+        self.K = K
+        self.add_self_loops = add_self_loops
+
+    def forward(self, x: Tensor, edge_index: Tensor, edge_weight: Tensor | None = None) -> Tensor:
+        """Smooths features.
+
+        Args:
+            x: Features of shape (num_nodes, in_channels), dense or sparse COO.
+            edge_index: Edges of shape (2, num_edges), dtype int64.
+            edge_weight: Weights of shape (num_edges,), not negative; None: all 1.
+
+        Returns:
+            Embeddings of shape (num_nodes, in_channels), dense.
+        """
+        adjacency = normalized_adjacency(
+            edge_index, edge_weight, num_nodes=x.size(0), add_self_loops=self.add_self_loops, dtype=x.dtype
+        )
+        smoothed = propagate(adjacency, x, 0)
+        z = self.alpha * smoothed
+        for _ in range(self.K):
+            smoothed = propagate(adjacency, smoothed)
+            z = z + (1 - self.alpha) / self.K * smoothed
+        return z
+
+    def extra_repr(self) -> str:
+        """The parameters, for ``repr``."""
+        return f"alpha={self.alpha}, K={self.K}, add_self_loops={self.add_self_loops}"

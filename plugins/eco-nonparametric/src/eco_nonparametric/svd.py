@@ -1,0 +1,88 @@
+"""Leading singular vectors of large matrices that are known by their products."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Operator:
+    """A real matrix by its products, in double precision.
+
+    Attributes:
+        shape: Rows and columns.
+        device: Where the products take place.
+        times: From (columns, width) to (rows, width): the product with the matrix.
+        transposed_times: From (rows, width) to (columns, width): the product with its transpose.
+        magnitude: Of the terms that the products add up, where they may cancel: singular values that are but rounding
+            errors of it count as zero.
+    """
+
+    shape: tuple[int, int]
+    device: torch.device
+    times: Callable[[Tensor], Tensor]
+    transposed_times: Callable[[Tensor], Tensor]
+    magnitude: float = 0.0
+
+    @classmethod
+    def of(cls, matrix: Tensor) -> Operator:
+        """Takes a dense matrix (rows, columns), float64."""
+        rows, columns = matrix.shape
+        return cls((rows, columns), matrix.device, lambda v: matrix @ v, lambda u: matrix.t() @ u)
+
+
+@torch.no_grad()
+def left_singular_vectors(
+    matrix: Operator, k: int, *, iterations: int = 300, oversampling: int = 10, seed: int = 0
+) -> Tensor:
+    """Finds the left singular vectors of the largest singular values.
+
+    Randomised subspace iteration (Halko, Martinsson & Tropp, SIAM Review 2011) whose basis is made orthonormal after
+    each product: without that, powers of a matrix keep nothing but its first singular vector. It ends as soon as the
+    wanted subspace no longer moves. Memory is that of (rows + columns) x (k + oversampling).
+
+    Args:
+        matrix: Of shape (rows, columns).
+        k: How many.
+        iterations: Products with the matrix and its transpose at most.
+        oversampling: Additional vectors that are iterated; more of them converge faster.
+        seed: Of the first, random vectors.
+
+    Returns:
+        Vectors of shape (rows, k), float64, by falling singular value. Signs are such that each one's entry of the
+        largest magnitude is positive. Beyond the rank of the matrix, where any vector would do, columns are zero.
+    """
+    rows, columns = matrix.shape
+    width = min(k + oversampling, rows, columns)
+    kept = min(k, width)
+    # Drawn on the CPU: the same vectors on every device.
+    start = torch.randn(columns, width, dtype=torch.float64, generator=torch.Generator().manual_seed(seed))
+    right = torch.linalg.qr(start.to(matrix.device)).Q
+    left, values = _rayleigh_ritz(matrix, right)
+    for _ in range(iterations):
+        right = torch.linalg.qr(matrix.transposed_times(left)).Q
+        previous = left[:, :kept]
+        left, values = _rayleigh_ritz(matrix, right)
+        wanted = left[:, :kept]
+        if torch.linalg.norm(previous - wanted @ (wanted.t() @ previous)) < 1e-10:
+            break
+    left, values = left[:, :kept], values[:kept]
+    tolerance = max(rows, columns) * torch.finfo(torch.float64).eps
+    left = left * (values > tolerance * values.amax().clamp(min=matrix.magnitude))
+    heaviest = left.gather(0, left.abs().argmax(dim=0, keepdim=True))
+    left = torch.where(heaviest < 0, -left, left)
+    return torch.nn.functional.pad(left, (0, k - kept))
+
+
+def _rayleigh_ritz(matrix: Operator, right: Tensor) -> tuple[Tensor, Tensor]:
+    """The best left singular vectors (rows, width) and values (width,) for right ones in the span of ``right``."""
+    basis, triangle = torch.linalg.qr(matrix.times(right))
+    rotation, values, _ = torch.linalg.svd(triangle)
+    return basis @ rotation, values
+
+
+__all__ = ["Operator", "left_singular_vectors"]
