@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor
 from torch_geometric.nn import GCNConv
 from torch_geometric.nn.conv.gcn_conv import gcn_norm
 from torch_geometric.utils import add_remaining_self_loops
 
-from eco_gnn.sparse import sparse_product
-from eco_gnn.stack import Activation, ConvolutionStack, Count, Norm, Probability, layer_widths
+from eco_gnn.sparse import adjacency_matrix, edge_weights, sparse_product
+from eco_gnn.stack import Activation, ConvolutionStack, Count, Jumping, Norm, Probability, layer_widths
 
 
-class _SparseGCNConv(GCNConv):
+class SparseGCNConv(GCNConv):
     """PyG's GCN layer on an adjacency that is already normalised, with the product in a safe precision."""
 
+    def __init__(self, in_channels: int, out_channels: int, bias: bool = True) -> None:
+        super().__init__(in_channels, out_channels, normalize=False, bias=bias)
+
     def message_and_aggregate(self, adj_t: Tensor, x: Tensor) -> Tensor:
+        """Multiplies the adjacency, sparse COO of shape (num_nodes, num_nodes), by (num_nodes, out_channels)."""
         return sparse_product(adj_t, x)
 
 
@@ -34,9 +37,13 @@ class GCN(ConvolutionStack):
             ``out_channels`` says otherwise.
         dropout: Probability that an entry is dropped between two layers.
         act: Activation.
+        act_first: Whether the activation comes before the normalisation.
         act_last: Whether the last layer is normalised and activated too.
         norm: Normalisation of a layer's output: ``none``, ``batch``, ``layer``, ``graph`` or ``pair``.
         residual: Whether a layer's input is added to its output, through a linear map where their widths differ.
+        pre_linear: Whether a linear layer of width ``hidden_channels`` comes before the first convolution.
+        jk: Jumping knowledge: how the outputs of all layers are joined before a last linear layer: ``last``, ``cat``,
+            ``max`` or ``lstm``. None: the last layer's output is the embedding.
         bias: Whether the layers have a bias.
         improved: Whether self-loops have weight 2 (:math:`\hat A = A + 2I`).
         add_self_loops: Whether self-loops are added where there are none.
@@ -51,24 +58,32 @@ class GCN(ConvolutionStack):
         num_layers: Count = 2,
         dropout: Probability = 0.0,
         act: Activation = "relu",
+        act_first: bool = False,
         act_last: bool = False,
         norm: Norm = "none",
         residual: bool = False,
+        pre_linear: bool = False,
+        jk: Jumping | None = None,
         bias: bool = True,
         improved: bool = False,
         add_self_loops: bool = True,
         normalize: bool = True,
     ) -> None:
         out = hidden_channels if out_channels is None else out_channels
-        widths = layer_widths(in_channels, hidden_channels, out, num_layers)
+        widths = layer_widths(in_channels, hidden_channels, out, num_layers, pre_linear=pre_linear, jk=jk)
         super().__init__(
-            [_SparseGCNConv(*pair, normalize=False, bias=bias) for pair in widths],
+            [SparseGCNConv(*pair, bias=bias) for pair in widths],
             widths,
+            in_channels=in_channels,
+            out_channels=out,
             dropout=dropout,
             act=act,
+            act_first=act_first,
             act_last=act_last,
             norm=norm,
             residual=residual,
+            pre_linear=pre_linear,
+            jk=jk,
         )
         self.improved = improved
         self.add_self_loops = add_self_loops
@@ -85,22 +100,33 @@ class GCN(ConvolutionStack):
         Returns:
             Embeddings of shape (num_nodes, out_channels).
         """
-        adjacency = self._adjacency(x.size(0), edge_index, edge_weight)
+        weight = edge_weights(edge_index, edge_weight, next(self.parameters()).dtype)
+        if self.normalize:
+            adjacency = gcn_matrix(edge_index, weight, x.size(0), self.improved, self.add_self_loops)
+        else:
+            if self.add_self_loops:
+                loop = 2.0 if self.improved else 1.0
+                edge_index, weight = add_remaining_self_loops(edge_index, weight, loop, x.size(0))
+            adjacency = adjacency_matrix(edge_index, weight, x.size(0))
         return self.run(x, lambda convolution, h: convolution(h, adjacency))
 
-    def _adjacency(self, num_nodes: int, edge_index: Tensor, edge_weight: Tensor | None) -> Tensor:
-        """The propagation matrix, targets by sources: sparse COO of shape (num_nodes, num_nodes)."""
-        dtype = next(self.parameters()).dtype
-        # Given explicitly because PyG's gcn_norm overlooks `improved` for a graph without weights.
-        if edge_weight is None:
-            edge_weight = torch.ones(edge_index.size(1), device=edge_index.device)
-        weight = edge_weight.to(dtype)
-        if self.normalize:
-            edge_index, weight = gcn_norm(
-                edge_index, weight, num_nodes, self.improved, self.add_self_loops, dtype=dtype
-            )
-        elif self.add_self_loops:
-            loop = 2.0 if self.improved else 1.0
-            edge_index, weight = add_remaining_self_loops(edge_index, weight, loop, num_nodes)
-        size = (num_nodes, num_nodes)
-        return torch.sparse_coo_tensor(edge_index.flip(0), weight, size, check_invariants=False).coalesce()
+
+def gcn_matrix(
+    edge_index: Tensor, weight: Tensor, num_nodes: int, improved: bool = False, add_self_loops: bool = True
+) -> Tensor:
+    r"""Returns the propagation matrix :math:`\hat D^{-1/2} \hat A \hat D^{-1/2}`, targets by sources.
+
+    Args:
+        edge_index: Edges of shape (2, num_edges), dtype int64.
+        weight: Weights of shape (num_edges,), not negative. Gradients flow to them. (Always given, because PyG's
+            `gcn_norm` overlooks ``improved`` for a graph without weights.)
+        num_nodes: Number of nodes.
+        improved: Whether self-loops have weight 2.
+        add_self_loops: Whether self-loops are added where there are none; without, a node without edges has a row of
+            zeros.
+
+    Returns:
+        Sparse COO tensor of shape (num_nodes, num_nodes), coalesced, with the dtype of ``weight``.
+    """
+    edge_index, weight = gcn_norm(edge_index, weight, num_nodes, improved, add_self_loops, dtype=weight.dtype)
+    return adjacency_matrix(edge_index, weight, num_nodes)

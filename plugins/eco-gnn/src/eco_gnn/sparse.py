@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
+import copy
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 from torch_geometric.nn import Linear
+from torch_geometric.utils import scatter
 
 
 def sparse_product(matrix: Tensor, dense: Tensor) -> Tensor:
@@ -23,12 +31,91 @@ def sparse_product(matrix: Tensor, dense: Tensor) -> Tensor:
         return torch.sparse.mm(matrix.to(dtype), dense.to(dtype)).to(dense.dtype)
 
 
+def sparse_max(matrix: Tensor, dense: Tensor) -> Tensor:
+    r"""Takes, for each row of a sparse matrix, maxima over its entries: :math:`Y_{ik} = \max_{j: A_{ij}} X_{jk}`.
+
+    Args:
+        matrix: Sparse COO tensor of shape (rows, inner). Its values do not matter.
+        dense: Tensor of shape (inner, columns).
+
+    Returns:
+        Dense tensor of shape (rows, columns), with the dtype of ``dense``; 0 in rows without entries. Where several
+        entries have the maximum, gradients flow to one or more of them.
+    """
+    if dense.is_cuda:  # Torch has no such kernel there.
+        return max_by_scatter(matrix, dense)
+    dtype = torch.promote_types(dense.dtype, torch.float32)
+    ones = torch.ones(matrix._nnz(), dtype=dtype)
+    same = torch.sparse_coo_tensor(matrix.indices(), ones, matrix.shape, is_coalesced=True, check_invariants=False)
+    with no_beta_warning(), torch.autocast(device_type="cpu", enabled=False):
+        return torch.sparse.mm(same.to_sparse_csr(), dense.to(dtype), "amax").to(dense.dtype)
+
+
+def max_by_scatter(matrix: Tensor, dense: Tensor) -> Tensor:
+    """Does what `sparse_max` does, on any device, but stores a vector for each entry of the matrix."""
+    row, column = matrix.indices()
+    return scatter(dense[column], row, dim_size=matrix.size(0), reduce="max")
+
+
+@contextmanager
+def no_beta_warning() -> Iterator[None]:
+    """Keeps torch from saying, once in every process, that its CSR tensors are in beta."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Sparse CSR tensor support is in beta", category=UserWarning)
+        yield
+
+
+def adjacency_matrix(edge_index: Tensor, weight: Tensor, num_nodes: int) -> Tensor:
+    """Returns the matrix that sends features along edges: targets by sources, so parallel edges add up.
+
+    Args:
+        edge_index: Edges of shape (2, num_edges), dtype int64, from source to target.
+        weight: Weights of shape (num_edges,). Gradients flow to them.
+        num_nodes: Number of nodes.
+
+    Returns:
+        Sparse COO tensor of shape (num_nodes, num_nodes), coalesced.
+    """
+    size = (num_nodes, num_nodes)
+    return torch.sparse_coo_tensor(edge_index.flip(0), weight, size, check_invariants=False).coalesce()
+
+
+def edge_weights(edge_index: Tensor, edge_weight: Tensor | None, dtype: torch.dtype) -> Tensor:
+    """Returns the weights of the edges, (num_edges,) of the given dtype: those given, or 1."""
+    if edge_weight is None:
+        return torch.ones(edge_index.size(1), dtype=dtype, device=edge_index.device)
+    return edge_weight.to(dtype)
+
+
 class SparseInputLinear(Linear):
     """PyG's linear layer, whose input may also be a sparse COO tensor."""
 
+    @classmethod
+    def like(cls, linear: Linear) -> SparseInputLinear:
+        """Returns a new layer with the shape, the bias and the initialisation of another."""
+        return cls(
+            linear.in_channels,
+            linear.out_channels,
+            bias=linear.bias is not None,
+            weight_initializer=linear.weight_initializer,
+            bias_initializer=linear.bias_initializer,
+        )
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> SparseInputLinear:
+        # That of PyG 2.6 makes its own class of any other, and all of them draw random numbers.
+        twin = type(self).__new__(type(self))
+        memo[id(self)] = twin
+        twin.__dict__.update(copy.deepcopy(self.__dict__, memo))
+        return twin
+
+    def product(self, x: Tensor) -> Tensor:
+        """Returns ``x W^T``, without the bias: (rows, in_channels) to (rows, out_channels)."""
+        return F.linear(x, self.weight) if x.layout is torch.strided else sparse_product(x, self.weight.t())
+
     def forward(self, x: Tensor) -> Tensor:
         """Returns ``x W^T + b``: (rows, in_channels) to (rows, out_channels)."""
-        if x.layout is torch.strided:
-            return super().forward(x)
-        out = sparse_product(x, self.weight.t())
-        return out if self.bias is None else out + self.bias
+        return super().forward(x) if x.layout is torch.strided else self.shifted(self.product(x))
+
+    def shifted(self, product: Tensor) -> Tensor:
+        """Adds the bias, if there is one."""
+        return product if self.bias is None else product + self.bias

@@ -1,4 +1,4 @@
-"""The stack of graph convolutions that all encoders of this package are: what happens around the convolutions."""
+"""The stack of layers that most encoders of this package are: what happens around the convolutions."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 from torch import Tensor, nn
-from torch_geometric.nn import BatchNorm, GraphNorm, LayerNorm, PairNorm
+from torch_geometric.nn import BatchNorm, GraphNorm, JumpingKnowledge, LayerNorm, Linear, PairNorm
 
+from eco_gnn.encoder import GraphEncoder
 from eco_gnn.sparse import SparseInputLinear
 
 Count = Annotated[int, Field(ge=1)]
@@ -20,6 +21,7 @@ Probability = Annotated[float, Field(ge=0, lt=1)]
 
 Activation = Literal["relu", "elu", "prelu", "leaky_relu", "tanh", "gelu", "selu", "none"]
 Norm = Literal["none", "batch", "layer", "graph", "pair"]
+Jumping = Literal["last", "cat", "max", "lstm"]
 
 _ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
     "relu": nn.ReLU,
@@ -41,71 +43,88 @@ _NORMS: dict[str, Callable[[int], nn.Module]] = {
     "none": lambda width: nn.Identity(),  # noqa: ARG005
 }
 
+_JUMPS: dict[str, Callable[[int, int], nn.Module]] = {
+    "last": lambda width, layers: _Last(),  # noqa: ARG005
+    "cat": lambda width, layers: JumpingKnowledge("cat"),  # noqa: ARG005
+    "max": lambda width, layers: JumpingKnowledge("max"),  # noqa: ARG005
+    "lstm": lambda width, layers: JumpingKnowledge("lstm", width, layers),
+}
 
-class ConvolutionStack(nn.Module):
-    """Graph convolutions, one after the other.
+
+class ConvolutionStack(GraphEncoder):
+    """Layers, one after the other.
 
     Every layer computes, for its input H::
 
-        convolution(H)  ->  + H (residual)  ->  normalisation  ->  activation  ->  dropout
+        convolution(H)  ->  + H (residual)  ->  normalisation  ->  activation
 
-    The last layer ends after the residual, unless ``act_last``: then it is normalised and activated too. Dropout is
-    applied between layers only, so it changes nothing in a stack of one layer; the features themselves are never
-    dropped (dropping features is an augmentation, which objectives own).
+    and ``act_first`` swaps the last two. ``pre_linear`` puts a linear layer, with nothing after it, before the first
+    convolution. ``jk`` (jumping knowledge, Xu et al., ICML 2018, arXiv 1806.03536) joins the outputs of all
+    convolutions and puts a linear layer after them. Whatever is last, a convolution or that linear layer, is
+    normalised and activated only with ``act_last``.
+
+    Dropout is applied between layers, these linear ones included: to the input of every layer but the first. So it
+    changes nothing in a stack of one layer; the features themselves are never dropped (dropping features is an
+    augmentation, which objectives own).
 
     Args:
-        convolutions: The layers, PyG convolutions with a ``lin``.
-        widths: For each layer the widths of its input and its output.
+        convolutions: The layers. Those linear maps of the first that are its direct children read sparse features.
+        widths: For each convolution the widths of its input and its output, from `layer_widths`.
+        in_channels: Width of the features.
+        out_channels: Width of the embeddings.
         dropout: Probability that an entry is dropped between two layers.
         act: Activation.
+        act_first: Whether the activation comes before the normalisation.
         act_last: Whether the last layer is normalised and activated.
         norm: Normalisation: ``batch`` (over the nodes), ``layer`` (within each node), ``graph`` (GraphNorm), ``pair``
             (PairNorm) or ``none``.
-        residual: Whether a layer's input is added to its output, through a linear map where their widths differ.
+        residual: Whether a convolution's input is added to its output, through a linear map where their widths differ.
+        pre_linear: Whether a linear layer comes before the first convolution.
+        jk: How the outputs of the convolutions are joined before a last linear layer: ``last`` (the last of them),
+            ``cat`` (side by side), ``max`` (entry by entry) or ``lstm`` (their sum, weighted for each node by a
+            bidirectional LSTM). None: the last convolution's output is the embedding.
     """
-
-    learns = True
-    supports_sparse_x = True
 
     def __init__(
         self,
         convolutions: Sequence[nn.Module],
         widths: Sequence[tuple[int, int]],
         *,
+        in_channels: int,
+        out_channels: int,
         dropout: float,
         act: Activation,
+        act_first: bool,
         act_last: bool,
         norm: Norm,
         residual: bool,
+        pre_linear: bool,
+        jk: Jumping | None,
     ) -> None:
-        super().__init__()
-        _check("act", act, _ACTIVATIONS)
-        _check("norm", norm, _NORMS)
+        super().__init__(out_channels)
+        for parameter, value, known in (("act", act, _ACTIVATIONS), ("norm", norm, _NORMS), ("jk", jk, _JUMPS)):
+            if value is not None:
+                _known(parameter, value, known)
+
+        def finish(width: int, wanted: bool) -> nn.Sequential:
+            steps = [make_norm(norm, width), make_act(act)] if wanted else []
+            return nn.Sequential(*reversed(steps) if act_first else steps)
+
         last = len(widths) - 1
-        finished = [number < last or act_last for number in range(len(widths))]
         self.convolutions = nn.ModuleList(convolutions)
         self.skips = nn.ModuleList(_skip(*pair) for pair in widths) if residual else None
-        self.norms = nn.ModuleList(
-            _NORMS[norm if finish else "none"](width) for (_, width), finish in zip(widths, finished, strict=True)
+        self.finishes = nn.ModuleList(
+            finish(width, number < last or act_last or jk is not None) for number, (_, width) in enumerate(widths)
         )
-        self.acts = nn.ModuleList(_ACTIVATIONS[act if finish else "none"]() for finish in finished)
+        self.pre_linear = SparseInputLinear(in_channels, widths[0][0]) if pre_linear else None
+        self.jump = None
+        if jk is not None:
+            width = widths[last][1]
+            self.jump = _JUMPS[jk](width, len(widths))
+            self.lin = Linear(width * len(widths) if jk == "cat" else width, out_channels)
+            self.finish = finish(out_channels, act_last)
         self.dropout = nn.Dropout(dropout)
-        self._out_channels = widths[-1][1]
-        first: Any = self.convolutions[0]
-        first.lin = _reading_sparse_input(first.lin)
-
-    @property
-    def out_channels(self) -> int:
-        """The width of the embeddings."""
-        return self._out_channels
-
-    def reset_parameters(self) -> None:
-        """Draws all parameters anew and forgets running statistics."""
-        for modules in (self.convolutions, self.skips or (), self.norms, self.acts):
-            for module in modules:
-                reset = getattr(module, "reset_parameters", None)
-                if reset is not None:
-                    reset()
+        _read_sparse_input(self.convolutions[0])
 
     def run(self, x: Tensor, convolve: Callable[[Any, Tensor], Tensor]) -> Tensor:
         """Sends features through the layers.
@@ -117,27 +136,52 @@ class ConvolutionStack(nn.Module):
         Returns:
             Embeddings of shape (num_nodes, out_channels).
         """
-        h = x
+        h = x if self.pre_linear is None else self.dropout(self.pre_linear(x))
+        outputs: list[Tensor] = []
         for number, convolution in enumerate(self.convolutions):
             if number > 0:
                 h = self.dropout(h)
             out = convolve(convolution, h)
             if self.skips is not None:
                 out = out + self.skips[number](h)
-            h = self.acts[number](self.norms[number](out))
-        return h
+            h = self.finishes[number](out)
+            outputs.append(h)
+        return h if self.jump is None else self.finish(self.lin(self.dropout(self.jump(outputs))))
 
 
-def layer_widths(in_channels: int, hidden: int, out: int, num_layers: int) -> list[tuple[int, int]]:
-    """Returns the widths of the input and output of every layer, given those of the hidden and the last layer."""
-    widths = [in_channels, *[hidden] * (num_layers - 1), out]
-    return list(pairwise(widths))
+def layer_widths(
+    in_channels: int, hidden: int, out: int, num_layers: int, *, pre_linear: bool, jk: Jumping | None
+) -> list[tuple[int, int]]:
+    """Returns the widths of the input and output of every convolution.
+
+    Args:
+        in_channels: Width of the features.
+        hidden: Width of the hidden layers. With ``pre_linear`` that of the first convolution's input as well, and with
+            ``jk`` that of the last one's output.
+        out: Width of the embeddings.
+        num_layers: Number of convolutions.
+        pre_linear: Whether a linear layer comes before the convolutions.
+        jk: How a linear layer after the convolutions joins them; None: there is none.
+    """
+    first, last = hidden if pre_linear else in_channels, out if jk is None else hidden
+    return list(pairwise([first, *[hidden] * (num_layers - 1), last]))
 
 
-def _reading_sparse_input(linear: Any) -> SparseInputLinear:
-    return SparseInputLinear(
-        linear.in_channels, linear.out_channels, bias=linear.bias is not None, weight_initializer="glorot"
-    )
+def make_act(act: Activation) -> nn.Module:
+    """Returns an activation by its name. Raises ValueError, with the known names, for any other."""
+    return _known("act", act, _ACTIVATIONS)()
+
+
+def make_norm(norm: Norm, width: int) -> nn.Module:
+    """Returns a normalisation by its name. Raises ValueError, with the known names, for any other."""
+    return _known("norm", norm, _NORMS)(width)
+
+
+class _Last(nn.Module):
+    """The last of several outputs."""
+
+    def forward(self, outputs: list[Tensor]) -> Tensor:
+        return outputs[-1]
 
 
 class _Dense(nn.Identity):
@@ -154,6 +198,18 @@ def _skip(width_in: int, width_out: int) -> nn.Module:
     return SparseInputLinear(width_in, width_out, bias=False, weight_initializer="glorot")
 
 
-def _check(parameter: str, value: str, known: dict[str, Any]) -> None:
+def _read_sparse_input(convolution: nn.Module) -> None:
+    """Replaces the linear maps of a PyG convolution by ones that also take sparse input."""
+    made: dict[nn.Module, SparseInputLinear] = {}
+    # With duplicates: GATv2 may use one map under two names, and must do so afterwards.
+    for name, module in list(convolution.named_modules(remove_duplicate=False)):
+        if type(module) is Linear and "." not in name:
+            if module not in made:
+                made[module] = SparseInputLinear.like(module)
+            setattr(convolution, name, made[module])
+
+
+def _known(parameter: str, value: str, known: dict[str, Any]) -> Any:
     if value not in known:
         raise ValueError(f"{parameter} is {value!r}; it must be one of {', '.join(known)}.")
+    return known[value]

@@ -1,0 +1,131 @@
+"""H2GCN: neighbours at one and two steps, kept apart."""
+
+from __future__ import annotations
+
+import weakref
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+import torch
+from pydantic import Field
+from torch import Tensor, nn
+from torch_geometric.nn import Linear
+from torch_geometric.utils import remove_self_loops
+
+from eco_gnn.encoder import GraphEncoder
+from eco_gnn.gcn import gcn_matrix
+from eco_gnn.sparse import SparseInputLinear, adjacency_matrix, edge_weights, no_beta_warning, sparse_product
+from eco_gnn.stack import Activation, Count, Probability, make_act
+
+
+class H2GCN(GraphEncoder):
+    r"""H2GCN, for graphs whose linked nodes may be unlike (Zhu et al., NeurIPS 2020, arXiv 2006.11468).
+
+    :math:`R^{(0)} = \sigma(X W_e)` and :math:`R^{(k)} = [\bar A_1 R^{(k-1)} \,\|\, \bar A_2 R^{(k-1)}]`. Here
+    :math:`\bar A_1` is the normalised adjacency without self-loops, and :math:`\bar A_2` that of the pairs at distance
+    two exactly: those linked by a path of two edges that are neither linked nor the same. The embedding is a linear map
+    of :math:`[R^{(0)} \| R^{(1)} \| \dots \| R^{(K)}]`, which is ``hidden_channels`` times :math:`2^{K+1} - 1` wide; it
+    takes the place of the paper's linear classifier.
+
+    Both matrices are sparse, the second a sparse product without its known pairs, so memory grows with the number of
+    pairs at distance two, which hubs make many. The second is kept until another graph is seen, or this one is changed.
+
+    Args:
+        in_channels: Width of the features.
+        hidden_channels: Width of :math:`R^{(0)}`.
+        out_channels: Width of the embeddings; None: ``hidden_channels``.
+        num_layers: The number of rounds K, each of which doubles the width. 0: an MLP layer.
+        dropout: Probability that an entry is dropped before the last linear map.
+        act: The activation :math:`\sigma`.
+        bias: Whether the linear maps have a bias.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        hidden_channels: Count = 64,
+        out_channels: Count | None = None,
+        num_layers: Annotated[int, Field(ge=0)] = 2,
+        dropout: Probability = 0.0,
+        act: Activation = "relu",
+        bias: bool = True,
+    ) -> None:
+        width = hidden_channels * (2 ** (num_layers + 1) - 1)
+        super().__init__(hidden_channels if out_channels is None else out_channels)
+        self.num_layers = num_layers
+        self.lin_in = SparseInputLinear(in_channels, hidden_channels, bias=bias)
+        self.act = make_act(act)
+        self.dropout = nn.Dropout(dropout)
+        self.lin = Linear(width, self.out_channels, bias=bias)
+        self._seen: _Seen | None = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        # Weak references cannot be pickled, and a copy has to see its own graphs.
+        return {**self.__dict__, "_seen": None}
+
+    def forward(self, x: Tensor, edge_index: Tensor, edge_weight: Tensor | None = None) -> Tensor:
+        """Encodes a graph.
+
+        Args:
+            x: Features of shape (num_nodes, in_channels), dense or sparse COO.
+            edge_index: Edges of shape (2, num_edges), dtype int64.
+            edge_weight: Weights of shape (num_edges,), not negative, of the pairs at distance one; None: all 1. Pairs
+                at distance two all have the same weight before normalisation.
+
+        Returns:
+            Embeddings of shape (num_nodes, out_channels).
+        """
+        rounds = [self.act(self.lin_in(x))]
+        if self.num_layers > 0:
+            weight = edge_weights(edge_index, edge_weight, self.lin_in.weight.dtype)
+            links, weight = remove_self_loops(edge_index, weight)
+            linked = gcn_matrix(links, weight, x.size(0), add_self_loops=False)
+            matrices = linked, self._distant(edge_index, x.size(0), weight.dtype)
+            for _ in range(self.num_layers):
+                rounds.append(torch.cat([sparse_product(matrix, rounds[-1]) for matrix in matrices], dim=1))
+        z = torch.cat(rounds, dim=1)
+        return self.lin(self.dropout(z))
+
+    def _distant(self, edge_index: Tensor, num_nodes: int, dtype: torch.dtype) -> Tensor:
+        """The normalised adjacency of the pairs at distance two, kept while it is about this very tensor, unchanged."""
+        if edge_index.is_inference():  # Such tensors do not count their changes.
+            return distance_two_matrix(edge_index, num_nodes, dtype)
+        key = edge_index._version, num_nodes, dtype
+        if self._seen is None or self._seen.edge_index() is not edge_index or self._seen.key != key:
+            matrix = distance_two_matrix(edge_index, num_nodes, dtype)
+            self._seen = _Seen(weakref.ref(edge_index), key, matrix)
+        return self._seen.matrix
+
+
+@dataclass(frozen=True)
+class _Seen:
+    """The graph seen last. A weak reference, unlike an id, is never taken for that of a later tensor."""
+
+    edge_index: weakref.ref[Tensor]
+    key: tuple[int, int, torch.dtype]
+    matrix: Tensor
+
+
+def distance_two_matrix(edge_index: Tensor, num_nodes: int, dtype: torch.dtype = torch.float32) -> Tensor:
+    r"""Returns the normalised adjacency :math:`D_2^{-1/2} A_2 D_2^{-1/2}` of the pairs at distance two.
+
+    :math:`A_2` is 1 for pairs linked by a path of two edges that are neither linked themselves nor the same node.
+
+    Args:
+        edge_index: Edges of shape (2, num_edges), dtype int64. Weights do not matter.
+        num_nodes: Number of nodes.
+        dtype: Of the result.
+
+    Returns:
+        Sparse COO tensor of shape (num_nodes, num_nodes), targets by sources, coalesced.
+    """
+    loops = torch.arange(num_nodes, device=edge_index.device).expand(2, -1)
+    adjacency = adjacency_matrix(edge_index, edge_weights(edge_index, None, torch.float32), num_nodes)
+    with no_beta_warning():
+        paths = torch.sparse.mm(adjacency, adjacency).coalesce().indices().flip(0)
+    known = torch.cat([edge_index, loops], dim=1)
+    # Pairs on a path count 1, pairs already known at least -2: what is left above 0 is at distance two.
+    found = torch.cat([torch.ones(paths.size(1)), torch.full((known.size(1),), -2.0)]).to(edge_index.device)
+    counts = adjacency_matrix(torch.cat([paths, known], dim=1), found, num_nodes)
+    pairs = counts.indices()[:, counts.values() > 0].flip(0)
+    return gcn_matrix(pairs, edge_weights(pairs, None, dtype), num_nodes, add_self_loops=False)
