@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import inspect
-import random
+from collections import Counter
 
 import pytest
 import torch
-from eco_autoencoder import GAE
+from eco_autoencoder import GAE, pairs
+from eco_autoencoder.pairs import pair_products, sample_non_edges
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
@@ -30,11 +31,6 @@ def z() -> Tensor:
 def edge_index() -> Tensor:
     source = torch.arange(NODES)
     return to_undirected(torch.stack([source, (source + 1) % NODES]))
-
-
-def seed_everything(seed: int) -> None:
-    random.seed(seed)
-    torch.manual_seed(seed)
 
 
 def pairs_of(edges: Tensor) -> set[tuple[int, int]]:
@@ -63,11 +59,11 @@ def test_gradients_are_correct(z: Tensor, edge_index: Tensor) -> None:
 
 def test_forward_encodes_the_graph_and_names_its_parts(z: Tensor, edge_index: Tensor) -> None:
     graph = Data(x=z, edge_index=edge_index)
-    seed_everything(3)
+    torch.manual_seed(3)
     loss = GAE().forward(lambda given: 0.5 * given.x, graph, edge_index)
     assert isinstance(loss, LossOutput)
     torch.testing.assert_close(loss.total, loss.positive + loss.negative)
-    seed_everything(3)
+    torch.manual_seed(3)
     torch.testing.assert_close(loss.total, GAE().recon_loss(0.5 * z, edge_index))
 
 
@@ -97,7 +93,6 @@ def test_perfect_reconstruction_has_almost_no_loss() -> None:
 
 def test_training_on_the_loss_recovers_the_edges(edge_index: Tensor) -> None:
     torch.manual_seed(0)
-    random.seed(0)
     z = torch.nn.Parameter(torch.randn(NODES, 8))
     objective, optimizer = GAE(), torch.optim.Adam([z], lr=0.1)
     first = objective.recon_loss(z, edge_index).item()
@@ -112,7 +107,7 @@ def test_training_on_the_loss_recovers_the_edges(edge_index: Tensor) -> None:
 
 def test_same_seed_same_negatives_and_another_seed_others(edge_index: Tensor) -> None:
     def sample(seed: int) -> Tensor:
-        seed_everything(seed)
+        torch.manual_seed(seed)
         return GAE().sample_negatives(edge_index, NODES)
 
     assert torch.equal(sample(1), sample(1))
@@ -131,14 +126,71 @@ def test_negatives_are_neither_edges_nor_reversed_edges_nor_loops(
 ) -> None:
     edge_index = torch.tensor(edges).t() % nodes
     before = edge_index.clone()
-    seed_everything(seed)
+    torch.manual_seed(seed)
     negatives = GAE(neg_ratio=ratio).sample_negatives(edge_index, nodes)
     assert torch.equal(edge_index, before)
     assert not pairs_of(negatives) & pairs_of(edge_index)
     assert (negatives[0] != negatives[1]).all()
-    assert negatives.size(1) <= max(1, round(ratio * edge_index.size(1)))
-    assert len(set(map(tuple, negatives.t().tolist()))) == negatives.size(1)
+    complete = len({pair for pair in pairs_of(edge_index) if pair[0] != pair[1]}) == nodes * (nodes - 1) // 2
+    assert negatives.size(1) == (0 if complete else max(1, round(ratio * edge_index.size(1))))
     assert ((negatives >= 0) & (negatives < nodes)).all()
+
+
+def test_every_pair_that_is_not_linked_is_as_likely() -> None:
+    edge_index = torch.tensor([[0, 2, 4, 4, 3], [1, 1, 0, 4, 5]])
+    wanted = {(i, j) for j in range(6) for i in range(j)} - pairs_of(edge_index)
+    torch.manual_seed(0)
+    negatives = sample_non_edges(edge_index, 6, 11_000)
+    counts = Counter(map(tuple, negatives.t().tolist()))
+    assert set(counts) == wanted
+    assert len(wanted) == 11
+    # 1000 each are expected, with a standard deviation of 30.
+    assert all(abs(count - 1000) < 150 for count in counts.values())
+
+
+def test_pairs_of_a_graph_with_many_nodes_are_numbered_exactly() -> None:
+    """There are more pairs than integers that double precision, in which the root is taken, can tell apart."""
+    nodes = 200_000_000
+    edge_index = torch.tensor([[0], [nodes - 1]])
+    torch.manual_seed(0)
+    low, high = sample_non_edges(edge_index, nodes, 10_000)
+    assert ((low >= 0) & (low < high) & (high < nodes)).all()
+    # The larger of two uniform numbers is 2/3 of the range on average, the smaller 1/3.
+    assert abs(high.double().mean() / nodes - 2 / 3) < 0.01
+    assert abs(low.double().mean() / nodes - 1 / 3) < 0.01
+
+
+@given(seed=st.integers(0, 1000), nodes=st.integers(1, 9), width=st.integers(1, 5), count=st.integers(0, 30))
+@settings(max_examples=40, deadline=None)
+def test_pair_products_and_their_gradient_are_those_of_the_plain_formula(
+    seed: int, nodes: int, width: int, count: int
+) -> None:
+    generator = torch.Generator().manual_seed(seed)
+    index = torch.randint(nodes, (2, count), generator=generator)
+    weights = torch.randn(count, generator=generator, dtype=torch.double)
+    leaf = torch.randn(nodes, width, generator=generator, dtype=torch.double).requires_grad_()
+    plain = (leaf[index[0]] * leaf[index[1]]).sum(dim=-1)
+    products = pair_products(leaf, index)
+    torch.testing.assert_close(products, plain)
+    (expected,) = torch.autograd.grad((weights * plain).sum(), leaf)
+    (found,) = torch.autograd.grad((weights * products).sum(), leaf)
+    torch.testing.assert_close(found, expected)
+
+
+def test_pair_products_of_many_pairs_are_made_block_by_block(monkeypatch: pytest.MonkeyPatch, z: Tensor) -> None:
+    index = torch.randint(NODES, (2, 101), generator=torch.Generator().manual_seed(0))
+    whole = pair_products(z, index)
+    monkeypatch.setattr(pairs, "_BLOCK_ENTRIES", 7 * WIDTH)
+    torch.testing.assert_close(pair_products(z, index), whole)
+
+
+def test_pair_products_work_in_half_precision(z: Tensor, edge_index: Tensor) -> None:
+    leaf = z.bfloat16().requires_grad_()
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        GAE().recon_loss(leaf, edge_index).backward()
+    assert leaf.grad is not None
+    assert leaf.grad.dtype == torch.bfloat16
+    assert leaf.grad.isfinite().all()
 
 
 def test_negatives_are_found_although_parallel_edges_make_the_graph_look_dense() -> None:
@@ -148,7 +200,7 @@ def test_negatives_are_found_although_parallel_edges_make_the_graph_look_dense()
 
 @pytest.mark.parametrize(("ratio", "count"), [(0.5, 15), (1.0, 30), (2.0, 60)])
 def test_neg_ratio_is_the_number_of_negatives_for_each_edge(ratio: float, count: int, edge_index: Tensor) -> None:
-    seed_everything(0)
+    torch.manual_seed(0)
     assert GAE(neg_ratio=ratio).sample_negatives(edge_index, NODES).size(1) == count
 
 

@@ -6,10 +6,13 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from eco_autoencoder.arga import ARGA
+    from eco_autoencoder.argva import ARGVA
     from eco_autoencoder.gae import GAE
+    from eco_autoencoder.vgae import VGAE
 
 __version__ = "0.1.0"
-__all__ = ["GAE"]
+__all__ = ["ARGA", "ARGVA", "GAE", "VGAE"]
 
 
 def __getattr__(name: str) -> Any:

@@ -6,6 +6,9 @@ from collections.abc import Iterable
 
 from eco_core import Component, Recipe, hookimpl
 
+_KIPF_WELLING = "Kipf & Welling, NIPS Workshop on Bayesian Deep Learning 2016, arXiv 1611.07308"
+_PAN = "Pan et al., IJCAI 2018, arXiv 1802.04407"
+
 
 @hookimpl
 def eco_objectives() -> Iterable[Component]:
@@ -14,7 +17,25 @@ def eco_objectives() -> Iterable[Component]:
         "gae",
         "eco_autoencoder.gae:GAE",
         summary="Graph auto-encoder: tell edges from sampled non-edges by inner products",
-        paper="Kipf & Welling, NIPS Workshop on Bayesian Deep Learning 2016, arXiv 1611.07308",
+        paper=_KIPF_WELLING,
+    )
+    yield Component(
+        "vgae",
+        "eco_autoencoder.vgae:VGAE",
+        summary="Variational graph auto-encoder: edges from normal embeddings near a prior",
+        paper=_KIPF_WELLING,
+    )
+    yield Component(
+        "arga",
+        "eco_autoencoder.arga:ARGA",
+        summary="Graph auto-encoder whose embeddings must pass for draws of a normal prior",
+        paper=_PAN,
+    )
+    yield Component(
+        "argva",
+        "eco_autoencoder.argva:ARGVA",
+        summary="Variational graph auto-encoder whose draws must pass for those of the prior",
+        paper=_PAN,
     )
 
 
@@ -25,7 +46,25 @@ def eco_recipes() -> Iterable[Recipe]:
         "gae",
         "eco_autoencoder:recipes/gae.yaml",
         summary="Graph auto-encoder: GCN trained to reconstruct the edges, then k-means",
-        paper="Kipf & Welling, NIPS Workshop on Bayesian Deep Learning 2016, arXiv 1611.07308",
+        paper=_KIPF_WELLING,
+    )
+    yield Recipe(
+        "vgae",
+        "eco_autoencoder:recipes/vgae.yaml",
+        summary="Variational graph auto-encoder on a GCN, then k-means on the means",
+        paper=_KIPF_WELLING,
+    )
+    yield Recipe(
+        "arga",
+        "eco_autoencoder:recipes/arga.yaml",
+        summary="Adversarially regularised graph auto-encoder on a GCN, then k-means",
+        paper=_PAN,
+    )
+    yield Recipe(
+        "argva",
+        "eco_autoencoder:recipes/argva.yaml",
+        summary="Adversarially regularised variational graph auto-encoder on a GCN, then k-means on the means",
+        paper=_PAN,
     )
 
 

@@ -10,6 +10,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from eco_core import BaseClusterHead
+from eco_prototype.centers import check_centers, squared_distances
 
 
 class DECClusterHead(BaseClusterHead):
@@ -70,12 +71,7 @@ class DECClusterHead(BaseClusterHead):
         if centers is None:
             nn.init.xavier_uniform_(self.cluster_centers)
         else:
-            wanted = (self.n_clusters, self.n_features)
-            if tuple(centers.shape) != wanted:
-                raise ValueError(
-                    f"The cluster centres have the shape {tuple(centers.shape)}, but this head has {self.n_clusters} "
-                    f"clusters of width {self.n_features}. Give centres of shape {wanted}."
-                )
+            check_centers(centers, self.n_clusters, self.n_features)
             self.cluster_centers.copy_(centers)
         self.target = self.cluster_centers.new_empty(0, self.n_clusters)
 
@@ -171,21 +167,6 @@ class DECClusterHead(BaseClusterHead):
                 f"n_id names nodes from {int(n_id.min())} to {int(n_id.max())}, but the stored target has {stored} "
                 "rows. Call on_epoch(z, epoch) or use update_target=True with the embeddings of the whole graph first."
             ) from None
-
-
-def squared_distances(z: Tensor, centers: Tensor) -> Tensor:
-    """Returns squared Euclidean distances (num_nodes, n_clusters); gradients are finite also where z is a centre.
-
-    Args:
-        z: Points of shape (num_nodes, n_features).
-        centers: Centres of shape (n_clusters, n_features).
-    """
-    # |z - c|^2 = |z|^2 - 2 z.c + |c|^2 needs no (nodes, clusters, features) tensor, but cancels far from the origin;
-    # distances do not change when everything is moved towards it.
-    origin = centers.detach().mean(dim=0)
-    z, centers = z - origin, centers - origin
-    products = torch.addmm(centers.square().sum(dim=-1), z, centers.t(), alpha=-2)
-    return (z.square().sum(dim=-1, keepdim=True) + products).clamp(min=0)
 
 
 def target_distribution(log_q: Tensor) -> Tensor:

@@ -16,6 +16,29 @@ def eco_heads() -> Iterable[Component]:
         summary="Deep embedded clustering: Student-t assignments sharpened by self-training",
         paper="Xie et al., ICML 2016, arXiv 1511.06335",
     )
+    yield Component(
+        "dink",
+        "eco_prototype.dink:DinkClusterHead",
+        summary="Dink-Net's centres: dilation pushes them apart, shrink pulls the nodes towards them",
+        paper="Liu et al., ICML 2023, arXiv 2305.18405",
+    )
+    yield Component(
+        "inc",
+        "eco_prototype.inc:INCClusterHead",
+        summary="Interpretable neural clustering: k-means on the unit sphere as a differentiable layer",
+        paper="Peng et al., JMLR 23(6), 2022, https://jmlr.org/papers/v23/19-497.html",
+    )
+
+
+@hookimpl
+def eco_objectives() -> Iterable[Component]:
+    """The objectives."""
+    yield Component(
+        "dink",
+        "eco_prototype.discrimination:NodeDiscrimination",
+        summary="Node discrimination: tell the nodes of the graph from those of a corrupted copy",
+        paper="Liu et al., ICML 2023, arXiv 2305.18405",
+    )
 
 
 @hookimpl
@@ -26,6 +49,12 @@ def eco_recipes() -> Iterable[Recipe]:
         "eco_prototype:recipes/daegc.yaml",
         summary="Deep attentional embedded graph clustering: GAT, edge reconstruction and DEC, trained jointly",
         paper="Wang et al., IJCAI 2019, arXiv 1906.06532",
+    )
+    yield Recipe(
+        "dinknet",
+        "eco_prototype:recipes/dinknet.yaml",
+        summary="Dink-Net: GCN and node discrimination, then centres that dilate and shrink, trained jointly",
+        paper="Liu et al., ICML 2023, arXiv 2305.18405",
     )
 
 
