@@ -47,7 +47,7 @@ def test_vgae_recipe_has_the_published_values() -> None:
         True,
     )
     assert spec["objective"] == {"name": "eco-autoencoder:vgae", "latent_channels": 16}
-    assert (train["epochs"], train["optimizer"]["lr"]) == (200, 0.01)
+    assert (train["epochs"], train["optimizer"]["lr"]) == (200, 0.001)
 
 
 @pytest.mark.parametrize("name", ["arga", "argva"])
@@ -56,7 +56,8 @@ def test_adversarial_recipes_have_the_published_values(name: str) -> None:
     assert spec["encoder"]["hidden_channels"] == 32
     assert spec["encoder"].get("out_channels", spec["objective"].get("latent_channels")) == 16
     assert spec["objective"]["discriminator_channels"] == [16, 64]
-    assert spec["strategy"]["train"]["optimizer"]["lr"] == 0.001
+    train = spec["strategy"]["train"]
+    assert (train["epochs"], train["optimizer"]["lr"]) == (200, 0.001)
 
 
 @pytest.mark.parametrize("name", ["vgae", "arga", "argva"])

@@ -1,0 +1,78 @@
+"""The adversarially regularised graph auto-encoder."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Annotated, Any
+
+from pydantic import Field
+from torch import Tensor, nn
+
+from eco_autoencoder.adversary import Discriminator, HiddenWidths, discriminator_loss, generator_loss
+from eco_autoencoder.reconstruction import NegativeRatio, reconstruction_terms
+from eco_core import LossOutput
+
+
+class ARGA(nn.Module):
+    r"""Adversarially regularised graph auto-encoder (Pan et al., IJCAI 2018, arXiv 1802.04407).
+
+    A discriminator D learns to tell the embeddings from draws of N(0, I); the encoder reconstructs the edges (see
+    `eco_autoencoder.GAE`) and learns to mislead it:
+
+    .. math::
+        L_{encoder} = L_{rec}(z) - \frac{w}{N} \sum_i \log D(z_i), \qquad
+        L_D = - \frac{1}{N} \sum_i \log D(a_i) - \frac{1}{N} \sum_i \log (1 - D(z_i)), \quad a_i \sim N(0, I)
+
+    The two are updated in turn, each leaving the other's parameters alone.
+
+    Args:
+        n_features: Width of the embeddings.
+        discriminator_channels: Widths of the discriminator's hidden layers.
+        neg_ratio: How many pairs that are not linked are sampled for each edge.
+        adversarial_weight: The weight w of misleading the discriminator.
+
+    Attributes:
+        adversary: The discriminator.
+    """
+
+    def __init__(
+        self,
+        n_features: int,
+        discriminator_channels: HiddenWidths = (16, 64),
+        neg_ratio: NegativeRatio = 1.0,
+        adversarial_weight: Annotated[float, Field(ge=0)] = 1.0,
+    ) -> None:
+        super().__init__()
+        self.neg_ratio = neg_ratio
+        self.adversarial_weight = adversarial_weight
+        self.adversary = Discriminator(n_features, discriminator_channels)
+
+    def forward(self, encode: Callable[[Any], Tensor], graph: Any, edge_index: Tensor) -> LossOutput:
+        """Returns the encoder's loss on a graph.
+
+        Args:
+            encode: From a graph to its embeddings, of shape (num_nodes, n_features).
+            graph: The graph, or a sampled batch of one.
+            edge_index: Edges between the rows of the embeddings, of shape (2, num_edges).
+
+        Returns:
+            The loss, with its parts ``positive`` and ``negative`` (of the reconstruction) and ``generator``.
+
+        Raises:
+            DataError: ECO303, if there is no edge to reconstruct.
+        """
+        z = encode(graph)
+        positive, negative = reconstruction_terms(z, edge_index, None, self.neg_ratio)
+        generator = generator_loss(self.adversary, z)
+        return LossOutput.weighted(
+            positive=(1.0, positive), negative=(1.0, negative), generator=(self.adversarial_weight, generator)
+        )
+
+    def adversary_loss(self, encode: Callable[[Any], Tensor], graph: Any) -> LossOutput:
+        """Returns the discriminator's loss, with its parts ``real`` and ``fake``; no gradient reaches the encoder.
+
+        Args:
+            encode: From a graph to its embeddings, of shape (num_nodes, n_features).
+            graph: The graph, or a sampled batch of one.
+        """
+        return discriminator_loss(self.adversary, encode(graph))

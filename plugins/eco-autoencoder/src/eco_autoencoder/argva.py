@@ -1,0 +1,103 @@
+"""The adversarially regularised variational graph auto-encoder."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Annotated, Any
+
+from pydantic import Field
+from torch import Tensor, nn
+
+from eco_autoencoder.adversary import Discriminator, HiddenWidths, discriminator_loss, generator_loss
+from eco_autoencoder.latent import GaussianLatent, draw, kl_from_standard_normal
+from eco_autoencoder.reconstruction import NegativeRatio, reconstruction_terms
+from eco_core import LossOutput
+
+
+class ARGVA(nn.Module):
+    r"""Adversarially regularised variational graph auto-encoder (Pan et al., IJCAI 2018, arXiv 1802.04407).
+
+    The loss of `eco_autoencoder.VGAE`, whose draws z also have to mislead the discriminator D of
+    `eco_autoencoder.ARGA`:
+
+    .. math::
+        L_{encoder} = L_{rec}(z) + \frac{w_{KL}}{N} \cdot \frac{1}{N} \sum_i
+            \mathrm{KL}\big(N(\mu_i, \sigma_i^2) \,\Vert\, N(0, I)\big) - \frac{w}{N} \sum_i \log D(z_i)
+
+    The discriminator is updated in turn with the encoder, each leaving the other's parameters alone. The embedding is
+    the mean.
+
+    Args:
+        n_features: Width of the encoder's output.
+        latent_channels: Width of the embedding.
+        discriminator_channels: Widths of the discriminator's hidden layers.
+        neg_ratio: How many pairs that are not linked are sampled for each edge.
+        kl_weight: The weight of the divergence; 0 leaves it out.
+        adversarial_weight: The weight w of misleading the discriminator.
+
+    Attributes:
+        adversary: The discriminator.
+    """
+
+    def __init__(
+        self,
+        n_features: int,
+        latent_channels: Annotated[int, Field(ge=1)] = 16,
+        discriminator_channels: HiddenWidths = (16, 64),
+        neg_ratio: NegativeRatio = 1.0,
+        kl_weight: Annotated[float, Field(ge=0)] = 1.0,
+        adversarial_weight: Annotated[float, Field(ge=0)] = 1.0,
+    ) -> None:
+        super().__init__()
+        self.neg_ratio = neg_ratio
+        self.kl_weight = kl_weight
+        self.adversarial_weight = adversarial_weight
+        self.latent = GaussianLatent(n_features, latent_channels)
+        self.adversary = Discriminator(latent_channels, discriminator_channels)
+
+    def forward(
+        self, encode: Callable[[Any], Tensor], graph: Any, edge_index: Tensor, edge_weight: Tensor | None = None
+    ) -> LossOutput:
+        """Returns the encoder's loss on a graph; it is random, also in evaluation mode.
+
+        Args:
+            encode: From a graph to the trunk's output, of shape (num_nodes, n_features).
+            graph: The graph, or a sampled batch of one.
+            edge_index: Edges between the rows of that output, of shape (2, num_edges).
+            edge_weight: Weights of shape (num_edges,) for the convolutions; the reconstruction ignores them.
+
+        Returns:
+            The loss, with its parts ``positive`` and ``negative`` (of the reconstruction), ``kl`` (per node, neither
+            divided by N once more nor weighted) and ``generator``.
+
+        Raises:
+            DataError: ECO303, if there is no edge to reconstruct.
+        """
+        mean, log_std = self.latent(encode(graph), edge_index, edge_weight)
+        z = draw(mean, log_std)
+        positive, negative = reconstruction_terms(z, edge_index, None, self.neg_ratio)
+        kl = kl_from_standard_normal(mean, log_std)
+        generator = generator_loss(self.adversary, z)
+        return LossOutput.weighted(
+            positive=(1.0, positive),
+            negative=(1.0, negative),
+            kl=(self.kl_weight / mean.size(0), kl),
+            generator=(self.adversarial_weight, generator),
+        )
+
+    def embed(
+        self, encode: Callable[[Any], Tensor], graph: Any, edge_index: Tensor, edge_weight: Tensor | None = None
+    ) -> Tensor:
+        """Returns the means, of shape (num_nodes, latent_channels); arguments as in `forward`."""
+        mean, _ = self.latent(encode(graph), edge_index, edge_weight)
+        return mean
+
+    def adversary_loss(
+        self, encode: Callable[[Any], Tensor], graph: Any, edge_index: Tensor, edge_weight: Tensor | None = None
+    ) -> LossOutput:
+        """Returns the discriminator's loss on a draw, with its parts ``real`` and ``fake``.
+
+        No gradient reaches the encoder or the means; arguments as in `forward`.
+        """
+        mean, log_std = self.latent(encode(graph), edge_index, edge_weight)
+        return discriminator_loss(self.adversary, draw(mean, log_std))

@@ -1,0 +1,74 @@
+"""The variational encoder's last layer: a normal distribution of each node's embedding."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch_geometric.nn import Linear
+from torch_geometric.nn.conv.gcn_conv import gcn_norm
+
+_LARGEST_LOG_STD = 10.0  # Its exponential is squared; without a bound one bad step overflows.
+
+
+class GaussianLatent(nn.Module):
+    r"""Mean and standard deviation of each node's embedding, by a graph convolution each (Kipf & Welling, 2016).
+
+    .. math::
+        \mu = \hat A H W_\mu + b_\mu, \qquad \log \sigma = \hat A H W_\sigma + b_\sigma, \qquad
+        \hat A = D^{-1/2} (A + I) D^{-1/2}
+
+    The product of the sparse :math:`\hat A` and H is computed once for both.
+
+    Args:
+        in_channels: Width of the encoder's output H.
+        out_channels: Width of the embedding.
+    """
+
+    def __init__(self, in_channels: int, out_channels: int) -> None:
+        super().__init__()
+        options = {"weight_initializer": "glorot", "bias_initializer": "zeros"}
+        self.mean = Linear(in_channels, out_channels, **options)
+        self.log_std = Linear(in_channels, out_channels, **options)
+
+    def forward(self, h: Tensor, edge_index: Tensor, edge_weight: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """Returns mean and log standard deviation, each of shape (num_nodes, out_channels).
+
+        Args:
+            h: Output of the encoder, of shape (num_nodes, in_channels).
+            edge_index: Edges between its rows, of shape (2, num_edges).
+            edge_weight: Weights of shape (num_edges,); None: all 1.
+        """
+        propagated = _propagate(h, edge_index, edge_weight)
+        return self.mean(propagated), self.log_std(propagated).clamp(max=_LARGEST_LOG_STD)
+
+
+def _propagate(h: Tensor, edge_index: Tensor, edge_weight: Tensor | None) -> Tensor:
+    # Torch has no sparse kernels in half precision, and autocast would choose them.
+    dtype = torch.promote_types(h.dtype, torch.float32)
+    edge_index, weight = gcn_norm(edge_index, edge_weight, h.size(0), dtype=dtype)
+    size = (h.size(0), h.size(0))
+    matrix = torch.sparse_coo_tensor(edge_index.flip(0), weight.to(dtype), size, check_invariants=False)
+    with torch.autocast(device_type=h.device.type, enabled=False):
+        return torch.sparse.mm(matrix, h.to(dtype)).to(h.dtype)
+
+
+def draw(mean: Tensor, log_std: Tensor) -> Tensor:
+    """Draws embeddings by the reparametrisation trick, so that gradients reach mean and standard deviation.
+
+    Args:
+        mean: Means of shape (num_nodes, width).
+        log_std: Logarithms of the standard deviations, of the same shape.
+    """
+    return mean + torch.randn_like(log_std) * log_std.exp()
+
+
+def kl_from_standard_normal(mean: Tensor, log_std: Tensor) -> Tensor:
+    r"""Returns the Kullback-Leibler divergence of N(mean, std^2) from N(0, I), averaged over the nodes: a scalar.
+
+    .. math:: \frac{1}{N} \sum_i \frac{1}{2} \sum_d (\mu_{id}^2 + \sigma_{id}^2 - 1 - 2 \log \sigma_{id})
+
+    Args:
+        mean: Means of shape (num_nodes, width).
+        log_std: Logarithms of the standard deviations, of the same shape.
+    """
+    return 0.5 * (mean.square() + (2 * log_std).exp() - 1 - 2 * log_std).sum(dim=-1).mean()

@@ -1,0 +1,79 @@
+"""The variational graph auto-encoder."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Annotated, Any
+
+from pydantic import Field
+from torch import Tensor, nn
+
+from eco_autoencoder.latent import GaussianLatent, draw, kl_from_standard_normal
+from eco_autoencoder.reconstruction import NegativeRatio, reconstruction_terms
+from eco_core import LossOutput
+
+
+class VGAE(nn.Module):
+    r"""Variational graph auto-encoder (Kipf & Welling, 2016, arXiv 1611.07308).
+
+    The encoder is the trunk; a graph convolution each on top of it, part of this objective, gives mean and standard
+    deviation of every node's embedding. The loss reconstructs the edges (see `eco_autoencoder.GAE`) from a draw
+    :math:`z_i \sim N(\mu_i, \sigma_i^2)` and keeps the distributions near the prior:
+
+    .. math::
+        L = L_{rec}(z) + \frac{w}{N} \cdot \frac{1}{N} \sum_i
+            \mathrm{KL}\big(N(\mu_i, \sigma_i^2) \,\Vert\, N(0, I)\big)
+
+    Both terms are thus a mean over the :math:`N^2` pairs of nodes, as in the evidence lower bound. The embedding is
+    the mean.
+
+    Args:
+        n_features: Width of the encoder's output.
+        latent_channels: Width of the embedding.
+        neg_ratio: How many pairs that are not linked are sampled for each edge.
+        kl_weight: The weight w of the divergence; 0 leaves it out.
+    """
+
+    def __init__(
+        self,
+        n_features: int,
+        latent_channels: Annotated[int, Field(ge=1)] = 16,
+        neg_ratio: NegativeRatio = 1.0,
+        kl_weight: Annotated[float, Field(ge=0)] = 1.0,
+    ) -> None:
+        super().__init__()
+        self.neg_ratio = neg_ratio
+        self.kl_weight = kl_weight
+        self.latent = GaussianLatent(n_features, latent_channels)
+
+    def forward(
+        self, encode: Callable[[Any], Tensor], graph: Any, edge_index: Tensor, edge_weight: Tensor | None = None
+    ) -> LossOutput:
+        """Returns the loss of a graph; it is random, also in evaluation mode.
+
+        Args:
+            encode: From a graph to the trunk's output, of shape (num_nodes, n_features).
+            graph: The graph, or a sampled batch of one.
+            edge_index: Edges between the rows of that output, of shape (2, num_edges).
+            edge_weight: Weights of shape (num_edges,) for the convolutions; the reconstruction ignores them.
+
+        Returns:
+            The loss, with its parts ``positive`` and ``negative`` (of the reconstruction) and ``kl`` (per node,
+            neither divided by N once more nor weighted).
+
+        Raises:
+            DataError: ECO303, if there is no edge to reconstruct.
+        """
+        mean, log_std = self.latent(encode(graph), edge_index, edge_weight)
+        z = draw(mean, log_std)
+        positive, negative = reconstruction_terms(z, edge_index, None, self.neg_ratio)
+        kl = kl_from_standard_normal(mean, log_std)
+        weight = self.kl_weight / mean.size(0)
+        return LossOutput.weighted(positive=(1.0, positive), negative=(1.0, negative), kl=(weight, kl))
+
+    def embed(
+        self, encode: Callable[[Any], Tensor], graph: Any, edge_index: Tensor, edge_weight: Tensor | None = None
+    ) -> Tensor:
+        """Returns the means, of shape (num_nodes, latent_channels); arguments as in `forward`."""
+        mean, _ = self.latent(encode(graph), edge_index, edge_weight)
+        return mean
