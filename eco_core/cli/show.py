@@ -168,7 +168,7 @@ def _command(entry: Entry, registry: Registry) -> str:
 
         return f"eco compose --head {name}" + (" --strategy joint" if is_differentiable(entry.load()) else "")
     if entry.kind == "objective":
-        learning = _first(registry, "encoder", lambda cls: getattr(cls, "learns", False))
+        learning = _published_with(entry, registry) or _first(registry, "encoder", _learns)
         encoder = f" --encoder {learning}" if learning else ""
         return f"eco compose --objective {name}{encoder}"
     if entry.kind == "strategy" and getattr(entry.load(), "trains_head", False):
@@ -177,6 +177,24 @@ def _command(entry: Entry, registry: Registry) -> str:
         head = _first(registry, "head", is_differentiable)
         return f"eco compose --strategy {name}" + (f" --head {head}" if head else "")
     return f"eco compose --{entry.kind} {name}"
+
+
+def _learns(cls: Any) -> bool:
+    return bool(getattr(cls, "learns", False))
+
+
+def _published_with(objective: Entry, registry: Registry) -> str | None:
+    """The encoder that a recipe has this objective train, if it is installed."""
+    from eco_core.layers import read_recipe
+
+    for recipe in registry.entries("recipe"):
+        try:
+            spec, _ = read_recipe(recipe.id, registry)
+            if registry.find("objective", spec["objective"]["name"]) is objective:
+                return registry.short_name(registry.find("encoder", spec["encoder"]["name"]))
+        except (EcoError, KeyError, TypeError):
+            continue  # Recipes without an objective, broken ones, and ones whose parts are not installed.
+    return None
 
 
 def _first(registry: Registry, kind: str, accepts: Callable[[Any], Any]) -> str | None:

@@ -219,9 +219,10 @@ def test_the_range_of_an_optional_number_is_shown() -> None:
 def test_choices_and_defaults_of_stages_are_shown() -> None:
     backend = parameter(find("head", "eco-core:kmeans"), "backend")
     assert (backend["type"], backend["default"]) == ("auto | sklearn | torch", "auto")
-    train = parameter(find("strategy", "decoupled"), "train")
-    assert train["type"] == "StageOptions"
-    assert (train["default"]["patience"], train["default"]["optimizer"]["lr"]) == (50, 0.01)
+    decoupled = find("strategy", "decoupled")
+    assert parameter(decoupled, "train.patience")["default"] == 50
+    rate = parameter(decoupled, "train.optimizer.lr")
+    assert (rate["type"], rate["default"], rate["range"]) == ("number", 0.01, "> 0")
 
 
 def test_an_ambiguous_name_is_shown_in_full() -> None:

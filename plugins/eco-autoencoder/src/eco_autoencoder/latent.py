@@ -5,7 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 from torch_geometric.nn import Linear
-from torch_geometric.nn.conv.gcn_conv import gcn_norm
+
+from eco_core.ops.propagation import normalized_adjacency, propagate
 
 _LARGEST_LOG_STD = 10.0  # Its exponential is squared; without a bound one bad step overflows.
 
@@ -38,18 +39,10 @@ class GaussianLatent(nn.Module):
             edge_index: Edges between its rows, of shape (2, num_edges).
             edge_weight: Weights of shape (num_edges,); None: all 1.
         """
-        propagated = _propagate(h, edge_index, edge_weight)
+        dtype = torch.promote_types(h.dtype, torch.float32)
+        adjacency = normalized_adjacency(edge_index, edge_weight, num_nodes=h.size(0), dtype=dtype)
+        propagated = propagate(adjacency, h).to(h.dtype)
         return self.mean(propagated), self.log_std(propagated).clamp(max=_LARGEST_LOG_STD)
-
-
-def _propagate(h: Tensor, edge_index: Tensor, edge_weight: Tensor | None) -> Tensor:
-    # Torch has no sparse kernels in half precision, and autocast would choose them.
-    dtype = torch.promote_types(h.dtype, torch.float32)
-    edge_index, weight = gcn_norm(edge_index, edge_weight, h.size(0), dtype=dtype)
-    size = (h.size(0), h.size(0))
-    matrix = torch.sparse_coo_tensor(edge_index.flip(0), weight.to(dtype), size, check_invariants=False)
-    with torch.autocast(device_type=h.device.type, enabled=False):
-        return torch.sparse.mm(matrix, h.to(dtype)).to(h.dtype)
 
 
 def draw(mean: Tensor, log_std: Tensor) -> Tensor:
