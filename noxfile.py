@@ -98,4 +98,4 @@ def docs(session: nox.Session) -> None:
 def quality(session: nox.Session) -> None:
     """Slow runs on real graphs: the figures that a release promises."""
     session.install(*CONSTRAINTS, ".[dev]", *map(str, PLUGINS))
-    session.run("python", "-m", "pytest", "-m", "quality", "tests", "-s", *session.posargs)
+    session.run("python", "-m", "pytest", "-m", "quality", "tests", "plugins", "-s", *session.posargs)
