@@ -1,0 +1,40 @@
+"""What heads with learned centres share: distances to the centres, and the check of centres that are given."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+
+def squared_distances(z: Tensor, centers: Tensor) -> Tensor:
+    """Returns squared Euclidean distances (num_nodes, n_clusters); gradients are finite also where z is a centre.
+
+    Args:
+        z: Points of shape (num_nodes, n_features).
+        centers: Centres of shape (n_clusters, n_features).
+    """
+    # |z - c|^2 = |z|^2 - 2 z.c + |c|^2 needs no (nodes, clusters, features) tensor, but cancels far from the origin;
+    # distances do not change when everything is moved towards it.
+    origin = centers.detach().mean(dim=0)
+    z, centers = z - origin, centers - origin
+    products = torch.addmm(centers.square().sum(dim=-1), z, centers.t(), alpha=-2)
+    return (z.square().sum(dim=-1, keepdim=True) + products).clamp(min=0)
+
+
+def check_centers(centers: Tensor, n_clusters: int, n_features: int) -> None:
+    """Refuses centres that do not fit a head.
+
+    Args:
+        centers: What was given.
+        n_clusters: Number of clusters of the head.
+        n_features: Width of its embeddings.
+
+    Raises:
+        ValueError: The shape is not (n_clusters, n_features).
+    """
+    wanted = (n_clusters, n_features)
+    if tuple(centers.shape) != wanted:
+        raise ValueError(
+            f"The cluster centres have the shape {tuple(centers.shape)}, but this head has {n_clusters} clusters of "
+            f"width {n_features}. Give centres of shape {wanted}."
+        )
