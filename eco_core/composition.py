@@ -308,7 +308,7 @@ class Composition(ClusteringModel):
         part = self._plan.parts["objective"]
         assert part is not None
         value = call(self.objective, self._names("objective", step))
-        return LossOutput.of(value, str(part)).named(_column(part))
+        return LossOutput.of(value, str(part)).named(self._column("objective"))
 
     def head_loss(self, step: Any) -> LossOutput:
         """The loss of the cluster head, named after it in the history.
@@ -319,7 +319,13 @@ class Composition(ClusteringModel):
         step = self._as_step(step)
         part = self._plan.part("head")
         names = self._names("head", step, z=self._head_view(step.z))
-        return LossOutput.of(call(self.cluster_head, names), str(part)).named(_column(part))
+        return LossOutput.of(call(self.cluster_head, names), str(part)).named(self._column("head"))
+
+    def _column(self, kind: str) -> str:
+        """The column of a part in the history: its short name, with its kind where objective and head share one."""
+        parts = {k: part for k in ("objective", "head") if (part := self._plan.parts[k]) is not None}
+        names = {k: part.label.strip("<>").rpartition(".")[2].rpartition(":")[2] for k, part in parts.items()}
+        return names[kind] if len(set(names.values())) == len(names) else f"{names[kind]}_{kind}"
 
     def adversary_loss(self, step: Any) -> LossOutput:
         """The loss of the objective's adversary.
@@ -573,11 +579,6 @@ class Composition(ClusteringModel):
 def _embedded(step: Step) -> Step:
     _ = step.z
     return step
-
-
-def _column(part: Part) -> str:
-    """The column of a part in the history: its short name."""
-    return part.label.strip("<>").rpartition(".")[2].rpartition(":")[2]
 
 
 def compose(

@@ -573,3 +573,13 @@ def test_what_draws_between_stages_changes_nothing_after_it():
     first = model.fit(blocks()).embedding_
     Resettable.draws = 3
     assert torch.equal(first, model.fit(blocks()).embedding_)
+
+
+def test_losses_of_an_objective_and_a_head_with_one_name_have_columns_of_their_own() -> None:
+    objective = type("Twin", (Smoothness,), {})
+    head = type("Twin", (SimpleClusterHead,), {})
+    model = eco.compose(encoder=SmallEncoder, objective=objective, head=head, strategy="joint", clusters=3, epochs=2)
+    row = model.fit(blocks()).history_[-1]
+    assert row["stage"] == "joint"
+    assert row["loss"] == pytest.approx(row["Twin_objective"] + 10 * row["Twin_head"], rel=1e-5)
+    assert {"Twin_objective.smooth", "Twin_objective.spread"} <= set(row)
