@@ -32,7 +32,7 @@ def number_of_clusters(plan: Plan, graph: Any) -> tuple[int | None, list[str]]:
         graph: The graph; None where there is none yet.
 
     Returns:
-        The number, None where no part needs it; and a note to the user where it is the graph's.
+        The number, None where no part needs one; and notes to the user: where it is the graph's, or is not used.
 
     Raises:
         CompositionError: ECO207, if it is unknown but needed, or larger than the number of nodes.
@@ -45,6 +45,8 @@ def number_of_clusters(plan: Plan, graph: Any) -> tuple[int | None, list[str]]:
         if clusters is not None:
             name = getattr(graph, "name", "")
             notes.append(f"{clusters} clusters: the declared number of classes of data set '{name}'.")
+    elif not wanted and not plan.part("head").is_instance:
+        notes.append(f"clusters: {clusters} is not used: {plan.part('head')} finds the number of clusters.")
     if clusters is None:
         if wanted:
             raise CompositionError(

@@ -583,3 +583,17 @@ def test_losses_of_an_objective_and_a_head_with_one_name_have_columns_of_their_o
     assert row["stage"] == "joint"
     assert row["loss"] == pytest.approx(row["Twin_objective"] + 10 * row["Twin_head"], rel=1e-5)
     assert {"Twin_objective.smooth", "Twin_objective.spread"} <= set(row)
+
+
+def test_a_number_of_clusters_that_no_part_asks_for_is_said_to_be_unused() -> None:
+    class Sides(BaseClusterHead):
+        def fit(self, z):
+            self.mean = z.mean()
+
+        def cluster(self, z, soft=False):
+            labels = (z.mean(1) > self.mean).long()
+            return nn.functional.one_hot(labels, 2).float() if soft else labels
+
+    model = eco.compose(head=Sides, clusters=5).fit(blocks())
+    assert any("clusters: 5 is not used" in note for note in model.notes_)
+    assert not any("is not used" in note for note in eco.compose(head=Sides).fit(blocks()).notes_)
