@@ -71,7 +71,12 @@ def test_an_interruption_ends_the_cells_and_keeps_the_finished_ones(
 ) -> None:
     endless = "{name: endless, encoder: identity, head: fixture-head, strategy: joint, epochs: 100000000}"
     Path("s.yaml").write_text(f"name: s\nseeds: 1\ndata: [{SMALL}]\nruns: [kmeans, {endless}]\nmetrics: [nmi]\n")
-    process = popen("benchmark", "s.yaml", "--jobs", "2", "--threads", "1", "--out", "b", start_new_session=True)
+    process = popen(
+        *("benchmark", "s.yaml", "--jobs", "2", "--threads", "1", "--out", "b"),
+        start_new_session=True,
+        # A shell's background job ignores the signal, and hands that down.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
     deadline = time.monotonic() + 100
     started = Path("b/cells/endless/sbm/seed-0/log.txt")
     while time.monotonic() < deadline and process.poll() is None:
