@@ -124,4 +124,4 @@ def test_the_best_epoch_is_that_of_the_lowest_mean_loss(losses: list[list[float]
             yield Stage("train", (update,), 3, stop=EarlyStopping())
 
     model = composed(Parabola(losses), strategy=Plan(), epochs=None).fit(blocks(), device="cpu")
-    assert float(model.objective.weight) == -steps_of_the_best
+    assert float(model.objective.weight.detach()) == -steps_of_the_best
