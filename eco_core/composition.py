@@ -248,9 +248,7 @@ class Composition(ClusteringModel):
             yield step
             return
         for names in call(self.objective.batches, self._names("objective", step)):
-            own = step.anew()
-            own.batch = names
-            yield own
+            yield step.anew(names)
 
     def _readable(self, graph: Any) -> Any:
         """The graph with dense features, where the encoder cannot read sparse ones."""
@@ -487,6 +485,8 @@ class Composition(ClusteringModel):
             placed = probe.graph
             self._prepared_for = weakref.ref(placed)
             stages = self.stages()
+            embedded = None if stages else probe
+            del probe  # Its embeddings are not needed while others are trained.
             if callable(checkpoint):
                 checkpoint = checkpoint()
             self.history_ = train(
@@ -500,7 +500,7 @@ class Composition(ClusteringModel):
                 resume=resume,
             )
             trained = time.perf_counter()
-            self._finish(placed, None if stages else probe)
+            self._finish(placed, embedded)
             self.seconds_ = {"train": trained - start, "cluster": time.perf_counter() - trained}
         self.node_ids_ = getattr(graph, "node_ids", None)
         self.metrics_ = evaluate_clustering(self._plan.registry, graph, self.labels_, self.embedding_)

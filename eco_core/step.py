@@ -44,9 +44,9 @@ class Step(Mapping[str, Any]):
         self._encoded: Tensor | None = None
         self._z: Tensor | None = None
 
-    def anew(self) -> Step:
-        """Returns the same step with nothing computed: for use after the weights have moved."""
-        return Step(self.graph, self.epoch, self._encode, self._embed, self.batch)
+    def anew(self, batch: Mapping[str, Any] | None = None) -> Step:
+        """Returns the same step with nothing computed: for after the weights have moved, or with another batch."""
+        return Step(self.graph, self.epoch, self._encode, self._embed, self.batch if batch is None else batch)
 
     def encode(self, graph: Any) -> Tensor:
         """Returns the embeddings (num_nodes, width) of a graph; those of the step's own graph are computed once."""

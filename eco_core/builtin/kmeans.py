@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import MutableMapping
 from typing import Annotated, Any, Literal
 
 import torch
@@ -12,7 +11,7 @@ from sklearn.cluster import KMeans
 from threadpoolctl import threadpool_limits
 from torch import Tensor, nn
 
-from eco_core.bases import BaseClusterHead
+from eco_core.bases import BaseClusterHead, take_saved_shapes
 from eco_core.ops.kmeans import TorchKMeans, as_points, nearest_centers
 
 
@@ -62,7 +61,7 @@ class KMeansClusterHead(BaseClusterHead):
         self.labels_: Tensor | None = None
         self.inertia_: float | None = None
         self.register_buffer("cluster_centers_", torch.empty(n_clusters, 0))
-        self.register_load_state_dict_pre_hook(_take_width_of_saved_centers)
+        take_saved_shapes(self, "cluster_centers_")
 
     @torch.no_grad()
     def fit(self, z: Any) -> KMeansClusterHead:
@@ -163,15 +162,6 @@ class KMeansClusterHead(BaseClusterHead):
         if self.cluster_centers_.shape[1] == 0:
             raise RuntimeError("This KMeansClusterHead has no centres yet; call fit(z) first, or load fitted ones.")
         return nearest_centers(z, self.cluster_centers_)
-
-
-def _take_width_of_saved_centers(
-    head: nn.Module, state_dict: MutableMapping[str, Any], prefix: str, *_unused: Any
-) -> None:
-    """Lets a fresh head, which does not know the width of the embeddings, load fitted centres."""
-    saved = state_dict.get(f"{prefix}cluster_centers_")
-    if isinstance(head, KMeansClusterHead) and saved is not None and len(saved) == head.n_clusters:
-        head.cluster_centers_ = head.cluster_centers_.new_empty(saved.shape)
 
 
 def _to_scipy(points: Tensor) -> Any:

@@ -164,12 +164,13 @@ class TorchKMeans:
         return self.fit(z).labels_
 
 
-def as_points(z: Any, n_clusters: int = 1) -> Tensor:
+def as_points(z: Any, n_clusters: int = 1, who: str = "k-means") -> Tensor:
     """Checks points to be clustered.
 
     Args:
         z: Points of shape (num_nodes, n_features): a tensor, dense or sparse, or an array.
         n_clusters: How many rows there must be at least.
+        who: What got them, for messages.
 
     Returns:
         A detached tensor, dense or coalesced COO, float64 if it was and float32 otherwise.
@@ -180,12 +181,12 @@ def as_points(z: Any, n_clusters: int = 1) -> Tensor:
     points = torch.as_tensor(z).detach()
     if points.ndim != 2 or points.shape[1] == 0:
         raise ValueError(
-            f"k-means got points of shape {tuple(points.shape)}; expected (num_nodes, n_features). Reshape them, or "
+            f"{who} got points of shape {tuple(points.shape)}; expected (num_nodes, n_features). Reshape them, or "
             "check what the encoder returns."
         )
     if len(points) < n_clusters:
         raise ValueError(
-            f"k-means got {len(points)} points for {n_clusters} clusters; expected at least one point a cluster. Ask "
+            f"{who} got {len(points)} points for {n_clusters} clusters; expected at least one point a cluster. Ask "
             "for fewer clusters."
         )
     if points.dtype != torch.float64:
@@ -195,7 +196,7 @@ def as_points(z: Any, n_clusters: int = 1) -> Tensor:
     finite = torch.isfinite(points.values() if points.is_sparse else points)
     if not finite.all():
         raise ValueError(
-            f"k-means got {int((~finite).sum())} values that are NaN or infinite in points of shape "
+            f"{who} got {int((~finite).sum())} values that are NaN or infinite in points of shape "
             f"{tuple(points.shape)}; expected finite ones. Check the features, or lower the learning rate."
         )
     return points

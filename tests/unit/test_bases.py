@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pickle
+
 import pytest
 import torch
 import torch.nn.functional as F
@@ -9,6 +11,7 @@ from torch import nn
 
 import eco_core as eco
 from eco_core import BaseClusterHead, BaseModel, ClusteringModel, CompositionError, LossOutput, TrainableModel
+from eco_core.bases import take_saved_shapes
 from tests.graphs import blocks, ring
 from tests.parts import GraphAwareClusterHead, SmallEncoder
 
@@ -246,3 +249,20 @@ def test_train_batch_averages_its_batches_and_refuses_an_empty_loader():
     assert float(loss.mean) == pytest.approx(float(loss))
     with pytest.raises(ValueError, match="no batch"):
         model.train_batch([], optimizer, 0)
+
+
+class Fitted(nn.Module):
+    def __init__(self, n_clusters: int) -> None:
+        super().__init__()
+        self.register_buffer("centers", torch.empty(n_clusters, 0))
+        take_saved_shapes(self, "centers")
+
+
+def test_a_fresh_module_takes_the_unknown_sizes_of_saved_buffers_and_only_those() -> None:
+    saved = Fitted(2)
+    saved.centers = torch.ones(2, 5)
+    whole = nn.ModuleDict({"head": pickle.loads(pickle.dumps(Fitted(2)))})
+    whole.load_state_dict({f"head.{name}": value for name, value in saved.state_dict().items()})
+    assert torch.equal(whole["head"].centers, saved.centers)
+    with pytest.raises(RuntimeError, match="size mismatch"):
+        Fitted(3).load_state_dict(saved.state_dict())

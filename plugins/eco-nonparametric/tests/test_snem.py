@@ -146,7 +146,7 @@ def test_wide_embeddings_give_the_singular_vectors_of_narrow_ones(monkeypatch: p
     ("z", "message"),
     [
         (torch.full((5, 2), torch.nan), "NaN"),
-        (torch.rand(2, 2), "2 nodes for 3 clusters"),
+        (torch.rand(2, 2), "2 points for 3 clusters"),
         (torch.rand(5), "expected \\(num_nodes, n_features\\)"),
     ],
 )

@@ -10,8 +10,9 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from eco_core import BaseClusterHead
+from eco_core.bases import take_saved_shapes
 from eco_core.errors import EcoWarning
-from eco_nonparametric.fitted import checked_embeddings, take_saved_shapes
+from eco_nonparametric.checks import checked_embeddings
 
 _RANK_TOLERANCE = 1e-6
 """Directions whose singular value is below this share of the largest are rounding of float32 embeddings."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
 import torch
 import torch.nn.functional as F
@@ -10,6 +10,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from eco_core import BaseClusterHead
+from eco_core.bases import take_saved_shapes
 from eco_prototype.centers import check_centers, squared_distances
 
 
@@ -56,6 +57,7 @@ class DECClusterHead(BaseClusterHead):
         self.update_interval = update_interval
         self.cluster_centers = nn.Parameter(torch.empty(n_clusters, n_features))
         self.register_buffer("target", torch.empty(0, n_clusters))
+        take_saved_shapes(self, "target")
         self.reset_cluster_centers()
 
     @torch.no_grad()
@@ -127,14 +129,6 @@ class DECClusterHead(BaseClusterHead):
         with torch.autocast(device_type=z.device.type, enabled=False):
             distances = squared_distances(z.to(dtype), self.cluster_centers.to(dtype))
             return F.log_softmax(-(self.alpha + 1) / 2 * torch.log1p(distances / self.alpha), dim=-1)
-
-    def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *args: Any, **kwargs: Any) -> None:
-        # The shape of the target depends on the graph, so the buffer takes that of what is loaded. Overridden because
-        # torch has a public hook for this only since 2.5.
-        saved = state_dict.get(f"{prefix}target")
-        if saved is not None and saved.dim() == 2 and saved.size(1) == self.n_clusters:
-            self.target = self.target.new_empty(saved.shape)
-        super()._load_from_state_dict(state_dict, prefix, *args, **kwargs)
 
     def _store(self, target: Tensor, n_id: Tensor | None) -> None:
         if n_id is not None:
