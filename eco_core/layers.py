@@ -151,6 +151,16 @@ def read_recipe(name: str, registry: Registry) -> tuple[dict[str, Any], dict[str
     return spec, overrides
 
 
+def part_names(recipe: Mapping[str, Any]) -> dict[str, str]:
+    """The names of a recipe's parts by kind: those that it gives, and the defaults; an objective may be ``none``."""
+    names = {}
+    for kind in PART_SECTIONS:
+        section, default = recipe.get(kind), DEFAULTS[kind]
+        name = section.get("name") if isinstance(section, Mapping) else section
+        names[kind] = str(name or ("none" if kind == "objective" else default["name"]))
+    return names
+
+
 def _overrides_for(
     data: Mapping[str, Any], by_dataset: Mapping[str, dict[str, Any]], registry: Registry
 ) -> dict[str, Any]:

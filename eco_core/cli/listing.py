@@ -53,14 +53,12 @@ def _document(entry: Entry, registry: Registry) -> dict[str, Any]:
 
 def _parts(entry: Entry, registry: Registry) -> dict[str, str]:
     """The names of a recipe's parts; none where its file cannot be read, which ``eco show`` tells."""
-    from eco_core.layers import DEFAULTS, read_recipe
+    from eco_core.layers import part_names, read_recipe
 
     try:
-        spec = {**DEFAULTS, "objective": "none", **read_recipe(entry.id, registry)[0]}
+        return part_names(read_recipe(entry.id, registry)[0])
     except EcoError:
         return {}
-    named = {kind: spec[kind] for kind in ("encoder", "objective", "head", "strategy")}
-    return {kind: str(part["name"] if isinstance(part, dict) else part) for kind, part in named.items()}
 
 
 def _cell(value: Any) -> str:

@@ -48,14 +48,17 @@ def describe(entry: Entry, registry: Registry) -> dict[str, Any]:
         "paper": getattr(entry.item, "paper", ""),
     }
     if entry.kind == "recipe":
-        from eco_core.layers import read_recipe
+        from eco_core.layers import part_names, read_recipe
 
         spec, overrides = read_recipe(entry.id, registry)
-        parts = {kind: spec[kind] for kind in _FLAGS[:4] if isinstance(spec.get(kind), dict)}
-        installed = {kind: _installed(kind, part["name"], registry) for kind, part in parts.items()}
-        document["missing"] = [parts[kind]["name"] for kind, found in installed.items() if found is None]
+        names = {kind: name for kind, name in part_names(spec).items() if name not in ("none", "auto")}
+        installed = {kind: _installed(kind, name, registry) for kind, name in names.items()}
+        document["missing"] = [names[kind] for kind, found in installed.items() if found is None]
         document["parameters"] = [
-            row for kind, found in installed.items() if found for row in _parameters_of_part(kind, found, parts[kind])
+            row
+            for kind, found in installed.items()
+            if found
+            for row in _parameters_of_part(kind, found, spec.get(kind))
         ]
         document.update(spec=spec, overrides=overrides)
     elif entry.kind == "dataset":
@@ -116,7 +119,7 @@ def _installed(kind: str, name: str, registry: Registry) -> Entry | None:
         return None
 
 
-def _parameters_of_part(kind: str, entry: Entry, section: dict[str, Any]) -> list[dict[str, Any]]:
+def _parameters_of_part(kind: str, entry: Entry, section: Any) -> list[dict[str, Any]]:
     """The parameters of a recipe's part as ``--set`` names them, with the recipe's values as defaults."""
     rows = []
     for parameter in _parameters(entry):
@@ -185,14 +188,14 @@ def _learns(cls: Any) -> bool:
 
 def _published_with(objective: Entry, registry: Registry) -> str | None:
     """The encoder that a recipe has this objective train, if it is installed."""
-    from eco_core.layers import read_recipe
+    from eco_core.layers import part_names, read_recipe
 
     for recipe in registry.entries("recipe"):
         try:
-            spec, _ = read_recipe(recipe.id, registry)
-            if registry.find("objective", spec["objective"]["name"]) is objective:
-                return registry.short_name(registry.find("encoder", spec["encoder"]["name"]))
-        except (EcoError, KeyError, TypeError):
+            names = part_names(read_recipe(recipe.id, registry)[0])
+            if registry.find("objective", names["objective"]) is objective:
+                return registry.short_name(registry.find("encoder", names["encoder"]))
+        except EcoError:
             continue  # Recipes without an objective, broken ones, and ones whose parts are not installed.
     return None
 

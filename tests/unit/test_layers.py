@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from eco_core import BaseClusterHead, StageOptions
 from eco_core.errors import CompositionError, SpecError
 from eco_core.hookspecs import Recipe
-from eco_core.layers import DEFAULTS, assemble, default_objective, parse_override, parse_spec, read_recipe
+from eco_core.layers import DEFAULTS, assemble, default_objective, parse_override, parse_spec, part_names, read_recipe
 from eco_core.plan import make_plan
 from eco_core.registry import Entry, Registry
 from eco_core.specs import OptimizerSpec
@@ -488,3 +488,13 @@ def test_overrides_that_are_no_mapping_are_told_with_their_recipe(
 def test_an_unknown_recipe_is_told_with_a_suggestion(registry: Registry) -> None:
     with pytest.raises(SpecError, match=r"ECO101  There is no recipe 'methd'.[\s\S]*Did you mean 'method'"):
         assemble(registry, [], recipe="methd")
+
+
+def test_the_parts_of_a_recipe_are_those_it_names_and_the_defaults() -> None:
+    assert part_names({"head": {"n_init": 3}, "encoder": "gat", "objective": {"name": "gae"}}) == {
+        "encoder": "gat",
+        "objective": "gae",
+        "head": "eco-core:kmeans",
+        "strategy": "eco-core:decoupled",
+    }
+    assert part_names({"objective": None})["objective"] == "none"
