@@ -7,6 +7,7 @@ that it names.
 
 from __future__ import annotations
 
+import dataclasses
 import inspect
 import sys
 import types
@@ -190,7 +191,10 @@ def parameter_model(target: Any, provided: tuple[str, ...] = PROVIDED) -> type[P
             continue
         default = ... if parameter.default is _EMPTY else parameter.default
         if isinstance(default, pydantic.BaseModel):
-            annotation = Annotated[annotation, pydantic.BeforeValidator(_completed_by(default))]
+            complete = default.model_dump(by_alias=True)
+            annotation = Annotated[annotation, pydantic.BeforeValidator(_completed_by(complete))]
+        elif dataclasses.is_dataclass(default) and not isinstance(default, type):
+            annotation = Annotated[annotation, pydantic.BeforeValidator(_completed_by(dataclasses.asdict(default)))]
         fields[f"p_{parameter.name}"] = (annotation, pydantic.Field(default, alias=parameter.name))
     if problems:
         raise SpecError(*problems)
@@ -202,9 +206,8 @@ def parameter_model(target: Any, provided: tuple[str, ...] = PROVIDED) -> type[P
     return model
 
 
-def _completed_by(default: pydantic.BaseModel) -> Callable[[Any], Any]:
+def _completed_by(complete: dict[str, Any]) -> Callable[[Any], Any]:
     """Lets a section that is given in part keep the rest of its parameter's default."""
-    complete = default.model_dump(by_alias=True)
     return lambda value: _over(complete, value) if isinstance(value, Mapping) else value
 
 

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import inspect
-from collections import Counter
 
 import pytest
 import torch
-from eco_autoencoder import GAE, pairs
-from eco_autoencoder.pairs import pair_products, sample_non_edges
+from eco_autoencoder import GAE
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
@@ -134,54 +132,6 @@ def test_negatives_are_neither_edges_nor_reversed_edges_nor_loops(
     complete = len({pair for pair in pairs_of(edge_index) if pair[0] != pair[1]}) == nodes * (nodes - 1) // 2
     assert negatives.size(1) == (0 if complete else max(1, round(ratio * edge_index.size(1))))
     assert ((negatives >= 0) & (negatives < nodes)).all()
-
-
-def test_every_pair_that_is_not_linked_is_as_likely() -> None:
-    edge_index = torch.tensor([[0, 2, 4, 4, 3], [1, 1, 0, 4, 5]])
-    wanted = {(i, j) for j in range(6) for i in range(j)} - pairs_of(edge_index)
-    torch.manual_seed(0)
-    negatives = sample_non_edges(edge_index, 6, 11_000)
-    counts = Counter(map(tuple, negatives.t().tolist()))
-    assert set(counts) == wanted
-    assert len(wanted) == 11
-    # 1000 each are expected, with a standard deviation of 30.
-    assert all(abs(count - 1000) < 150 for count in counts.values())
-
-
-def test_pairs_of_a_graph_with_many_nodes_are_numbered_exactly() -> None:
-    """There are more pairs than integers that double precision, in which the root is taken, can tell apart."""
-    nodes = 200_000_000
-    edge_index = torch.tensor([[0], [nodes - 1]])
-    torch.manual_seed(0)
-    low, high = sample_non_edges(edge_index, nodes, 10_000)
-    assert ((low >= 0) & (low < high) & (high < nodes)).all()
-    # The larger of two uniform numbers is 2/3 of the range on average, the smaller 1/3.
-    assert abs(high.double().mean() / nodes - 2 / 3) < 0.01
-    assert abs(low.double().mean() / nodes - 1 / 3) < 0.01
-
-
-@given(seed=st.integers(0, 1000), nodes=st.integers(1, 9), width=st.integers(1, 5), count=st.integers(0, 30))
-@settings(max_examples=40, deadline=None)
-def test_pair_products_and_their_gradient_are_those_of_the_plain_formula(
-    seed: int, nodes: int, width: int, count: int
-) -> None:
-    generator = torch.Generator().manual_seed(seed)
-    index = torch.randint(nodes, (2, count), generator=generator)
-    weights = torch.randn(count, generator=generator, dtype=torch.double)
-    leaf = torch.randn(nodes, width, generator=generator, dtype=torch.double).requires_grad_()
-    plain = (leaf[index[0]] * leaf[index[1]]).sum(dim=-1)
-    products = pair_products(leaf, index)
-    torch.testing.assert_close(products, plain)
-    (expected,) = torch.autograd.grad((weights * plain).sum(), leaf)
-    (found,) = torch.autograd.grad((weights * products).sum(), leaf)
-    torch.testing.assert_close(found, expected)
-
-
-def test_pair_products_of_many_pairs_are_made_block_by_block(monkeypatch: pytest.MonkeyPatch, z: Tensor) -> None:
-    index = torch.randint(NODES, (2, 101), generator=torch.Generator().manual_seed(0))
-    whole = pair_products(z, index)
-    monkeypatch.setattr(pairs, "_BLOCK_ENTRIES", 7 * WIDTH)
-    torch.testing.assert_close(pair_products(z, index), whole)
 
 
 def test_pair_products_work_in_half_precision(z: Tensor, edge_index: Tensor) -> None:

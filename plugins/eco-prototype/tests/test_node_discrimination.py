@@ -9,12 +9,13 @@ from typing import Any
 import pytest
 import torch
 from eco_prototype import NodeDiscrimination
-from eco_prototype.discrimination import drop_features, shuffle_edges, shuffle_nodes
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 from torch import Tensor
 from torch_geometric.data import Data
+
+from eco_core.transforms import ShuffleFeatures
 
 NODES, WIDTH = 12, 5
 
@@ -50,7 +51,7 @@ def seeded(seed: int, function: Callable[[], Any]) -> Any:
 def test_loss_is_the_mean_cross_entropy_over_twice_the_nodes() -> None:
     objective, graph = new_objective(), new_graph()
     loss = seeded(3, lambda: objective(propagate, graph))
-    fake = seeded(3, lambda: shuffle_nodes(graph))
+    fake = seeded(3, lambda: ShuffleFeatures()(graph))
     weight, bias = objective.projector[0].weight, objective.projector[0].bias
 
     def logit(row: Tensor) -> Tensor:
@@ -138,38 +139,6 @@ def test_same_seed_same_loss_whatever_the_layout_and_the_graph_stays_as_it_is(
     assert torch.equal(graph.x.to_dense(), before.x.to_dense())
     assert torch.equal(graph.edge_index, before.edge_index)
     assert set(graph.keys()) == set(before.keys())
-
-
-@pytest.mark.parametrize("sparse", [False, True], ids=["dense", "sparse"])
-def test_shuffled_nodes_keep_all_rows_and_the_edges(sparse: bool) -> None:
-    graph = new_graph(sparse)
-    shuffled = seeded(1, lambda: shuffle_nodes(graph))
-    rows, original = shuffled.x.to_dense(), graph.x.to_dense()
-    assert shuffled.x.layout is graph.x.layout
-    assert sorted(rows.tolist()) == sorted(original.tolist())
-    assert not torch.equal(rows, original)
-    assert shuffled.edge_index is graph.edge_index
-    assert shuffled.n_id is graph.n_id
-
-
-def test_shuffled_edges_keep_all_degrees_and_the_features() -> None:
-    graph = new_graph()
-    shuffled = seeded(1, lambda: shuffle_edges(graph))
-    for end in (0, 1):
-        counts = [torch.bincount(each.edge_index[end], minlength=NODES) for each in (shuffled, graph)]
-        assert torch.equal(*counts)
-    assert not torch.equal(shuffled.edge_index, graph.edge_index)
-    assert shuffled.x is graph.x
-
-
-@pytest.mark.parametrize("sparse", [False, True], ids=["dense", "sparse"])
-def test_dropped_features_are_whole_columns_and_the_others_stay(sparse: bool) -> None:
-    graph = new_graph(sparse)
-    dropped = seeded(2, lambda: drop_features(graph, 0.5))
-    x, original = dropped.x.to_dense(), graph.x.to_dense()
-    gone = (x == 0).all(dim=0)
-    assert 0 < int(gone.sum()) < WIDTH
-    assert torch.equal(x[:, ~gone], original[:, ~gone])
 
 
 def test_graph_and_copy_lose_the_same_features() -> None:

@@ -8,8 +8,8 @@ import torch.nn.functional as F
 from pydantic import Field
 from torch import Tensor
 
-from eco_autoencoder.pairs import pair_products, sample_non_edges
 from eco_core.errors import DataError, Problem
+from eco_core.ops.pairs import pair_products, sample_non_edges
 
 NegativeRatio = Annotated[float, Field(gt=0)]
 """How many pairs that are not linked are sampled for each edge."""

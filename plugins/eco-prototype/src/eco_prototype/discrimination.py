@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable
 from typing import Annotated, Any, Literal
 
@@ -13,6 +12,7 @@ from torch import Tensor, nn
 
 from eco_core import LossOutput
 from eco_core.ops.propagation import normalized_adjacency, propagate
+from eco_core.transforms import MaskFeatures, ShuffleEdges, ShuffleFeatures
 
 Corruption = Literal["shuffle_nodes", "shuffle_edges"]
 
@@ -70,7 +70,7 @@ class NodeDiscrimination(nn.Module):
         Returns:
             The loss, with its parts ``original`` (of the graph's nodes) and ``corrupted`` (of the copy's).
         """
-        seen = drop_features(graph, self.feature_dropout) if self.feature_dropout > 0 else graph
+        seen = MaskFeatures(self.feature_dropout)(graph) if self.feature_dropout > 0 else graph
         real, fake = (self.logits(encode(each)) for each in (seen, _CORRUPTIONS[self.corruption](seen)))
         # softplus(-g) is -log sigmoid(g), and softplus(g) is -log(1 - sigmoid(g)), without overflow.
         original, corrupted = F.softplus(-real).mean(), F.softplus(fake).mean()
@@ -109,35 +109,4 @@ class NodeDiscrimination(nn.Module):
         return F.linear(self.projector[:-1](z), weight, bias).squeeze(-1)
 
 
-def shuffle_nodes(graph: Any) -> Any:
-    """Returns a copy of a graph in which the rows of ``x`` are permuted; edges and all else are the graph's own."""
-    shuffled = copy.copy(graph)
-    order = torch.randperm(graph.x.size(0), device=graph.x.device)
-    shuffled.x = graph.x.index_select(0, order)
-    return shuffled
-
-
-def shuffle_edges(graph: Any) -> Any:
-    """Returns a copy of a graph in which the targets of the edges are permuted, so that all degrees stay."""
-    shuffled = copy.copy(graph)
-    source, target = graph.edge_index
-    order = torch.randperm(target.size(0), device=target.device)
-    shuffled.edge_index = torch.stack([source, target[order]])
-    return shuffled
-
-
-def drop_features(graph: Any, share: float) -> Any:
-    """Returns a copy of a graph in which random columns of ``x`` are zero, each with probability ``share``."""
-    dropped = copy.copy(graph)
-    x = graph.x
-    kept = (torch.rand(x.size(1), device=x.device) >= share).to(x.dtype)
-    if x.layout is torch.strided:
-        dropped.x = x * kept
-    else:
-        x = x.coalesce()
-        values = x.values() * kept[x.indices()[1]]
-        dropped.x = torch.sparse_coo_tensor(x.indices(), values, x.shape, check_invariants=False, is_coalesced=True)
-    return dropped
-
-
-_CORRUPTIONS: dict[str, Callable[[Any], Any]] = {"shuffle_nodes": shuffle_nodes, "shuffle_edges": shuffle_edges}
+_CORRUPTIONS: dict[str, Callable[[Any], Any]] = {"shuffle_nodes": ShuffleFeatures(), "shuffle_edges": ShuffleEdges()}

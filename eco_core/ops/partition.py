@@ -1,0 +1,74 @@
+"""Sums over the edges of a graph that losses of soft partitions are made of; no (num_nodes x num_nodes) tensor."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+
+_BLOCK_ENTRIES = 1 << 20  # Entries of one gathered block of assignments: 4 MB in single precision, about a cache.
+
+
+class _LinksBetween(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, s: Tensor, edge_index: Tensor, edge_weight: Tensor) -> Tensor:
+        ctx.save_for_backward(s, edge_index, edge_weight)
+        links = s.new_zeros(s.size(1), s.size(1))
+        for edges, weight in _blocks(edge_index, edge_weight, s.size(1)):
+            links.addmm_((s.index_select(0, edges[0]) * weight).T, s.index_select(0, edges[1]))
+        return links
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None]:
+        s, edge_index, edge_weight = ctx.saved_tensors
+        total = torch.zeros_like(s)
+        for edges, weight in _blocks(edge_index, edge_weight, s.size(1)):
+            total.index_add_(0, edges[0], (s.index_select(0, edges[1]) * weight) @ grad.T)
+            total.index_add_(0, edges[1], (s.index_select(0, edges[0]) * weight) @ grad)
+        return total, None, None
+
+
+def _blocks(edge_index: Tensor, edge_weight: Tensor, width: int) -> Any:
+    size = max(1, _BLOCK_ENTRIES // max(1, width))
+    return zip(edge_index.split(size, dim=1), edge_weight.unsqueeze(1).split(size), strict=True)
+
+
+def links_between(s: Tensor, edge_index: Tensor, edge_weight: Tensor | None = None) -> Tensor:
+    r"""Returns the weight of the edges between clusters, :math:`S^T A S`, in blocks of edges.
+
+    Entry (a, b) is :math:`\sum_{(u, v)} w_{uv} s_{ua} s_{vb}` over the edges from u to v: an undirected edge that is
+    stored in both directions counts in both, a loop once.
+
+    Args:
+        s: Assignments of shape (num_nodes, n_clusters), soft or hard, of a float dtype.
+        edge_index: Edges of shape (2, num_edges), dtype int64.
+        edge_weight: Weights of shape (num_edges,), of which no gradient is taken; None: all 1.
+
+    Returns:
+        Tensor of shape (n_clusters, n_clusters) with the dtype of ``s``. It can be differentiated once, by ``s``.
+    """
+    if edge_weight is None:
+        edge_weight = torch.ones(edge_index.size(1), dtype=s.dtype, device=s.device)
+    with torch.autocast(device_type=s.device.type, enabled=False):
+        return _LinksBetween.apply(s, edge_index, edge_weight.reshape(-1).to(s.dtype).detach())
+
+
+def out_degrees(edge_index: Tensor, edge_weight: Tensor | None, num_nodes: int, dtype: torch.dtype) -> Tensor:
+    """Returns the weight of the edges that leave each node, of shape (num_nodes,).
+
+    Args:
+        edge_index: Edges of shape (2, num_edges), dtype int64; flip it for the edges that arrive.
+        edge_weight: Weights of shape (num_edges,); None: all 1.
+        num_nodes: Number of nodes.
+        dtype: Of the result.
+    """
+    if edge_weight is None:
+        return torch.bincount(edge_index[0], minlength=num_nodes).to(dtype)
+    weight = edge_weight.reshape(-1).to(dtype)
+    return weight.new_zeros(num_nodes).index_add_(0, edge_index[0], weight)
+
+
+__all__ = ["links_between", "out_degrees"]

@@ -1,0 +1,175 @@
+"""Augmentations and corruptions of graphs, for objectives that compare views of one.
+
+Each takes a graph and returns a changed copy; what it does not change is shared with the graph, which stays as it is.
+Features may be dense or sparse COO, and keep their layout. All draws come from torch's generator. They are transforms
+as PyTorch Geometric has them, so its ``Compose`` chains them. In a spec, a transform that is a parameter of a component
+is a mapping of its own parameters: ``transform1: {p_feat_mask: 0.2, p_edge_drop: 0.3}``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+import torch
+from pydantic import Field
+from torch import Tensor
+from torch_geometric.transforms import BaseTransform
+
+Share = Annotated[float, Field(ge=0, lt=1)]
+
+_EDGE_LEVEL = ("edge_weight", "edge_attr")
+
+
+@dataclass(frozen=True)
+class MaskFeatures(BaseTransform):
+    """Sets random columns of the features to zero, the same for all nodes (You et al., NeurIPS 2020, arXiv 2010.13902).
+
+    Attributes:
+        p: Probability that a column is masked, from 0 (then the features stay as they are) to less than 1.
+    """
+
+    p: Share = 0.2
+
+    def __post_init__(self) -> None:
+        _check_share("p", self.p)
+
+    def forward(self, graph: Any) -> Any:
+        """Returns a copy of a graph with masked features."""
+        if self.p > 0:
+            x = graph.x
+            kept = (torch.rand(x.size(1), device=x.device) >= self.p).to(x.dtype)
+            graph.x = x * kept if x.layout is torch.strided else _with_values(x, lambda v, i: v * kept[i[1]])
+        return graph
+
+
+@dataclass(frozen=True)
+class DropEdges(BaseTransform):
+    """Leaves out random edges, each stored direction by itself (Rong et al., ICLR 2020, arXiv 1907.10903).
+
+    Weights and attributes of the edges are left out with them.
+
+    Attributes:
+        p: Probability that an edge is left out, from 0 (then all stay) to less than 1.
+    """
+
+    p: Share = 0.3
+
+    def __post_init__(self) -> None:
+        _check_share("p", self.p)
+
+    def forward(self, graph: Any) -> Any:
+        """Returns a copy of a graph with fewer edges."""
+        if self.p > 0:
+            edges = graph.edge_index.size(1)
+            kept = (torch.rand(edges, device=graph.edge_index.device) >= self.p).nonzero().squeeze(1)
+            graph.edge_index = graph.edge_index.index_select(1, kept)
+            for name in _EDGE_LEVEL:
+                values = getattr(graph, name, None)
+                if values is not None:
+                    setattr(graph, name, values.index_select(0, kept))
+        return graph
+
+
+@dataclass(frozen=True)
+class ShuffleFeatures(BaseTransform):
+    """Gives each node the features of another: the rows of ``x`` are permuted (Velickovic et al., ICLR 2019)."""
+
+    def forward(self, graph: Any) -> Any:
+        """Returns a copy of a graph whose edges are the same, between other features."""
+        graph.x = graph.x.index_select(0, torch.randperm(graph.x.size(0), device=graph.x.device))
+        return graph
+
+
+@dataclass(frozen=True)
+class ShuffleEdges(BaseTransform):
+    """Gives each edge the target of another, so that the degrees of all nodes stay."""
+
+    def forward(self, graph: Any) -> Any:
+        """Returns a copy of a graph with the same features and other edges."""
+        source, target = graph.edge_index
+        graph.edge_index = torch.stack([source, target[torch.randperm(target.size(0), device=target.device)]])
+        return graph
+
+
+@dataclass(frozen=True)
+class AddNoise(BaseTransform):
+    """Adds Gaussian noise to the features that are not zero.
+
+    Zeros stay zeros, so that sparse features stay sparse and the same features are changed in either layout.
+
+    Attributes:
+        std: Standard deviation of the noise, in the units of the features; 0: none.
+    """
+
+    std: Annotated[float, Field(ge=0)] = 0.1
+
+    def __post_init__(self) -> None:
+        if not self.std >= 0:
+            raise ValueError(f"std is {self.std}; it must not be negative.")
+
+    def forward(self, graph: Any) -> Any:
+        """Returns a copy of a graph with noisy features."""
+        if self.std > 0:
+            x = graph.x
+            if x.layout is torch.strided:
+                graph.x = torch.where(x == 0, x, x + self.std * torch.randn_like(x))
+            else:
+                graph.x = _with_values(x, lambda v, _: v + self.std * torch.randn_like(v))
+        return graph
+
+
+@dataclass(frozen=True)
+class GSSLTransform(BaseTransform):
+    """The views of graph self-supervised learning: masked features and dropped edges, and more if wanted.
+
+    Attributes:
+        p_feat_mask: Probability that a column of the features is masked; see `MaskFeatures`.
+        p_edge_drop: Probability that an edge is left out; see `DropEdges`.
+        noise_std: Standard deviation of Gaussian noise on the features; see `AddNoise`.
+        shuffle_features: Whether nodes exchange their features; see `ShuffleFeatures`.
+
+    Example:
+        >>> view = GSSLTransform(p_feat_mask=0.2, p_edge_drop=0.3)
+    """
+
+    p_feat_mask: Share = 0.2
+    p_edge_drop: Share = 0.3
+    noise_std: Annotated[float, Field(ge=0)] = 0.0
+    shuffle_features: bool = False
+
+    def __post_init__(self) -> None:
+        _check_share("p_feat_mask", self.p_feat_mask)
+        _check_share("p_edge_drop", self.p_edge_drop)
+        AddNoise(self.noise_std)
+
+    def forward(self, graph: Any) -> Any:
+        """Returns a view of a graph."""
+        steps: list[Callable[[Any], Any]] = [MaskFeatures(self.p_feat_mask), DropEdges(self.p_edge_drop)]
+        if self.noise_std > 0:
+            steps.append(AddNoise(self.noise_std))
+        if self.shuffle_features:
+            steps.append(ShuffleFeatures())
+        for step in steps:
+            graph = step(graph)
+        return graph
+
+
+View = GSSLTransform | BaseTransform
+"""What makes a view of a graph: in a spec the parameters of a `GSSLTransform`, in Python any transform."""
+
+
+def _check_share(name: str, share: float) -> None:
+    if not 0 <= share < 1:
+        raise ValueError(f"{name} is {share}; it must be a probability from 0 to less than 1.")
+
+
+def _with_values(x: Tensor, change: Callable[[Tensor, Tensor], Tensor]) -> Tensor:
+    """Changes the stored values of a sparse COO tensor, given those and their indices."""
+    x = x.coalesce()
+    values = change(x.values(), x.indices())
+    return torch.sparse_coo_tensor(x.indices(), values, x.shape, check_invariants=False, is_coalesced=True)
+
+
+__all__ = ["AddNoise", "DropEdges", "GSSLTransform", "MaskFeatures", "ShuffleEdges", "ShuffleFeatures", "View"]
