@@ -133,6 +133,14 @@ class ParameterModel(pydantic.BaseModel):
         return type(self).target(**given, **{name: _construct(value, names) for name, value in self.values().items()})
 
 
+class _Closed(ParameterModel):
+    model_config = pydantic.ConfigDict(extra="forbid")
+
+
+class _Open(ParameterModel):
+    model_config = pydantic.ConfigDict(extra="allow")
+
+
 def _construct(value: Any, names: Mapping[str, Any]) -> Any:
     if isinstance(value, ParameterModel):
         return value.construct_target(names)
@@ -198,11 +206,9 @@ def parameter_model(target: Any, provided: tuple[str, ...] = PROVIDED) -> type[P
         fields[f"p_{parameter.name}"] = (annotation, pydantic.Field(default, alias=parameter.name))
     if problems:
         raise SpecError(*problems)
-    model = pydantic.create_model(describe(target), __base__=ParameterModel, **fields)
-    model.model_config["extra"] = "allow" if extra else "forbid"
+    model = pydantic.create_model(describe(target), __base__=_Open if extra else _Closed, **fields)
     model.target = target
     model.provided = tuple(p.name for p in parameters if p.name in provided)
-    model.model_rebuild(force=True)
     return model
 
 

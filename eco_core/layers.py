@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from eco_core.errors import Problem, SpecError, did_you_mean
-from eco_core.inject import parameter_model
+from eco_core.inject import ParameterModel, parameter_model
 from eco_core.registry import Registry
 from eco_core.specs import PART_SECTIONS, DataSpec, RunSpec, StageOptions, nested_model, parameter_names
 from eco_core.yaml_io import load_yaml
@@ -100,10 +100,17 @@ def _is_same(section: str, name: Any, other: Any, registry: Registry) -> bool:
 
 def _declared(section: str, name: Any, registry: Registry) -> list[str]:
     try:
-        target = registry.find(section, name).load() if isinstance(name, str) else name
-        return parameter_names(parameter_model(target)) if isinstance(target, type) else []
+        model = _parameters(section, name, registry)
+        return [] if model is None else parameter_names(model)
     except SpecError:
         return []  # The check reports it, together with everything else.
+
+
+def _parameters(section: str, part: Any, registry: Registry) -> type[ParameterModel] | None:
+    """The parameters of a part given by name or class; None for an instance."""
+    if isinstance(part, str):
+        return registry.find(section, part).parameters
+    return parameter_model(part) if isinstance(part, type) else None
 
 
 def _label(name: Any) -> str:
@@ -225,8 +232,7 @@ def epochs_layer(epochs: int, spec: Mapping[str, Any], registry: Registry) -> di
     """
     name = spec["strategy"]["name"]
     try:
-        target = registry.find("strategy", name).load() if isinstance(name, str) else name
-        model = parameter_model(target) if isinstance(target, type) else None
+        model = _parameters("strategy", name, registry)
     except SpecError:
         return {}
     if model is not None:

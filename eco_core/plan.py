@@ -243,8 +243,8 @@ def _make_part(
         )
         return None
     try:
-        if given is None:
-            entry = registry.find(kind, section.name)
+        entry = registry.find(kind, section.name) if given is None else None
+        if entry is not None:
             target, origin = entry.load(), f"{entry.distribution} {entry.version}"
             label = registry.short_name(entry)
         else:
@@ -258,7 +258,7 @@ def _make_part(
                     _invalid(kind, label, f"is an instance, and was given parameters: {', '.join(parameters)}")
                 )
             return Part(kind, label, origin, target, registered=False)
-        model = parameter_model(target)
+        model = parameter_model(target) if entry is None else entry.parameters
     except EcoError as error:
         problems += error.problems
         return None

@@ -9,13 +9,16 @@ import functools
 import importlib
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from packaging.utils import canonicalize_name
 
 from eco_core.errors import Problem, SpecError, did_you_mean
 from eco_core.hookspecs import Recipe
 from eco_core.plugins import Item, PluginInfo, describe_error, load_plugins
+
+if TYPE_CHECKING:
+    from eco_core.inject import ParameterModel
 
 KINDS = ("encoder", "head", "objective", "strategy", "recipe", "dataset", "metric")
 """What a plugin can offer, in the order in which it is listed."""
@@ -92,6 +95,17 @@ class Entry:
             return functools.reduce(getattr, path.split("."), module)
         except Exception as error:
             raise self._failure(self.item.target, error, did_you_mean(path, vars(module), list_all=False)) from error
+
+    @functools.cached_property
+    def parameters(self) -> type[ParameterModel]:
+        """The model of the parameters of a component, derived from its class once.
+
+        Raises:
+            SpecError: ECO110 if it cannot be imported, ECO108 if its parameters cannot be read.
+        """
+        from eco_core.inject import parameter_model  # imports pydantic, which listing does not need
+
+        return parameter_model(self.load())
 
     def read(self) -> str:
         """Reads the packaged YAML of a recipe.

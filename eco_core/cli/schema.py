@@ -19,7 +19,7 @@ def spec_schema(registry: Registry) -> dict[str, Any]:
 
     Components that cannot be loaded are left out.
     """
-    from eco_core.inject import json_schema, parameter_model
+    from eco_core.inject import json_schema
     from eco_core.specs import PART_SECTIONS, RunSpec
 
     document = RunSpec.model_json_schema(by_alias=True)
@@ -28,7 +28,7 @@ def spec_schema(registry: Registry) -> dict[str, Any]:
         options: list[dict[str, Any]] = []
         for entry in registry.entries(kind):
             try:
-                component = json_schema(parameter_model(entry.load()), f"{kind}.{entry.id}.")
+                component = json_schema(entry.parameters, f"{kind}.{entry.id}.")
             except EcoError:
                 continue
             definitions.update(component.pop("$defs", {}))

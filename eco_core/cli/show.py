@@ -74,10 +74,10 @@ def describe(entry: Entry, registry: Registry) -> dict[str, Any]:
 
 
 def _parameters(entry: Entry, provided: tuple[str, ...] | None = None) -> list[dict[str, Any]]:
-    from eco_core.inject import PROVIDED, json_schema, parameter_model
+    from eco_core.inject import json_schema, parameter_model
     from eco_core.plan import plain
 
-    model = parameter_model(entry.load(), PROVIDED if provided is None else provided)
+    model = entry.parameters if provided is None else parameter_model(entry.load(), provided)
     schema = json_schema(model)
     fields = {field.alias or name: field for name, field in model.model_fields.items()}
     return [
