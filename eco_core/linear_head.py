@@ -62,21 +62,24 @@ class LinearClusterHead(BaseClusterHead):
                 f"The centres have shape {tuple(centers.shape)}; expected (n_clusters, n_features) = "
                 f"({self.n_clusters}, {self.n_features})."
             )
-        centers = centers.to(weight)
+        # In double precision: squares of very long or very short centres leave the range of single precision.
+        centers = centers.to(device=weight.device, dtype=torch.float64)
         # Relative to their mean, which changes all logits of a node alike: less rounding far from the origin.
         mean = centers.mean(dim=0)
         offsets = centers - mean
         squared = offsets.square().sum(dim=1)
         # The mean squared distance of two different centres is 2 K / (K - 1) times the mean of these squares.
         distance = 2 * squared.sum() / max(1, self.n_clusters - 1)
-        variance = (distance / (2 * _LOGIT_MARGIN)).clamp(min=torch.finfo(weight.dtype).tiny) / self.temperature
+        # Centres that differ by no more than rounding are the same: nothing of that may become a weight.
+        rounding = (torch.finfo(weight.dtype).eps * mean.norm()).square().clamp(min=torch.finfo(torch.float64).tiny)
+        variance = (distance / (2 * _LOGIT_MARGIN)).clamp(min=rounding) / self.temperature
         weight.copy_(offsets / variance)
         bias.copy_(-(squared / 2 + offsets @ mean) / variance)
 
     def log_assignment(self, z: Tensor) -> Tensor:
         """Returns log S, of shape (num_nodes, n_clusters): at least in single precision, also under autocast."""
         weight, bias = self.projection.weight, self.projection.bias
-        dtype = torch.promote_types(z.dtype, weight.dtype)
+        dtype = torch.promote_types(torch.promote_types(z.dtype, weight.dtype), torch.float32)
         with torch.autocast(device_type=z.device.type, enabled=False):
             logits = F.linear(z.to(dtype), weight.to(dtype), bias.to(dtype))
             return F.log_softmax(logits / self.temperature, dim=-1)

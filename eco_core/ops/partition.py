@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+import weakref
 from typing import Any
 
 import torch
@@ -71,4 +73,105 @@ def out_degrees(edge_index: Tensor, edge_weight: Tensor | None, num_nodes: int, 
     return weight.new_zeros(num_nodes).index_add_(0, edge_index[0], weight)
 
 
-__all__ = ["links_between", "out_degrees"]
+class Links:
+    r"""The edges of one graph, made ready for the sums of many partitions of it.
+
+    What a loss needs of the edges in every step is computed once: degrees, and the sparse matrix :math:`A + A^T`, whose
+    product with an assignment is also the gradient. `links_between` needs no such preparation.
+
+    Args:
+        edge_index: Edges of shape (2, num_edges), dtype int64.
+        edge_weight: Weights of shape (num_edges,), of which no gradient is taken; None: all 1.
+        num_nodes: Number of nodes.
+        dtype: Of the degrees; that of the weights if it is wider.
+        made_of: The tensors that `are_of` compares, where the weights were computed from others; default
+            ``edge_index`` and ``edge_weight``.
+
+    Attributes:
+        out_degree: Weight of the edges that leave each node, of shape (num_nodes,).
+        in_degree: Weight of the edges that arrive, of shape (num_nodes,).
+        total: Weight of all edges, a scalar: an undirected edge that is stored in both directions counts twice.
+    """
+
+    def __init__(
+        self,
+        edge_index: Tensor,
+        edge_weight: Tensor | None = None,
+        *,
+        num_nodes: int,
+        dtype: torch.dtype = torch.float32,
+        made_of: tuple[Tensor, Tensor | None] | None = None,
+    ) -> None:
+        self._made_of = [_state(tensor) for tensor in made_of or (edge_index, edge_weight)]
+        if edge_weight is not None:
+            dtype = torch.promote_types(dtype, edge_weight.dtype)
+            edge_weight = edge_weight.detach().reshape(-1).to(dtype)
+        self.out_degree = out_degrees(edge_index, edge_weight, num_nodes, dtype)
+        self.in_degree = out_degrees(edge_index.flip(0), edge_weight, num_nodes, dtype)
+        self.total = self.out_degree.sum()
+        weight = torch.ones(edge_index.size(1), dtype=dtype, device=edge_index.device)
+        weight = weight if edge_weight is None else edge_weight
+        both = torch.cat([edge_index, edge_index.flip(0)], dim=1)
+        size = (num_nodes, num_nodes)
+        matrix = torch.sparse_coo_tensor(both, weight.repeat(2), size, check_invariants=False).coalesce()
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "Sparse CSR tensor support is in beta", UserWarning)
+            self._both_ways = matrix.to_sparse_csr()
+
+    def are_of(self, edge_index: Tensor, edge_weight: Tensor | None = None) -> bool:
+        """Whether these are the links of the very tensors given, which nobody has changed since."""
+        states = [_state(tensor) for tensor in (edge_index, edge_weight)]
+        return all(mine is not _UNKNOWN and mine == now for mine, now in zip(self._made_of, states, strict=True))
+
+    def within(self, s: Tensor) -> Tensor:
+        r"""Returns the weight of the links within each cluster, the diagonal of :math:`S^T A S`.
+
+        Args:
+            s: Assignments of shape (num_nodes, n_clusters), soft or hard, of a float dtype.
+
+        Returns:
+            Tensor of shape (n_clusters,) with the dtype of ``s``, in single precision at least. It can be
+            differentiated once, by ``s``.
+        """
+        # Torch has no sparse kernels in half precision on the CPU, and autocast would choose them.
+        dtype = torch.promote_types(s.dtype, torch.float32)
+        with torch.autocast(device_type=s.device.type, enabled=False):
+            return _LinksWithin.apply(s.to(dtype), self._both_ways.to(dtype))
+
+
+class _LinksWithin(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, s: Tensor, both_ways: Tensor) -> Tensor:
+        gradient = both_ways @ s
+        ctx.save_for_backward(gradient)
+        return (s * gradient).sum(dim=0) / 2
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:
+        (gradient,) = ctx.saved_tensors
+        return gradient * grad, None
+
+
+_UNKNOWN = "a tensor that does not say whether it was changed"
+
+
+def _state(tensor: Tensor | None) -> Any:
+    """What tells a tensor from any other, and from itself after a change in place."""
+    if tensor is None:
+        return None
+    # Weak, so that the graph is not kept alive; such a reference is never taken for that of a later tensor.
+    return _UNKNOWN if tensor.is_inference() else (_Identity(tensor), tensor._version)
+
+
+class _Identity:
+    """A tensor, compared by identity: the equality of weak references is that of the tensors."""
+
+    def __init__(self, tensor: Tensor) -> None:
+        self._tensor = weakref.ref(tensor)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Identity) and self._tensor() is other._tensor() is not None
+
+
+__all__ = ["Links", "links_between", "out_degrees"]

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import warnings
-
 import torch
 from torch import Tensor
+
+from eco_core.ops.csr import csr_matrix, csr_tensor, rows_of
 
 
 def normalized_adjacency(
@@ -48,16 +48,11 @@ def normalized_adjacency(
         source, target = torch.cat([source, alone]), torch.cat([target, alone])
         weight = torch.cat([weight, weight.new_ones(alone.numel())])
     size = (num_nodes, num_nodes)
-    adjacency = torch.sparse_coo_tensor(torch.stack([target, source]), weight, size, check_invariants=False).coalesce()
-    (target, source), weight = adjacency.indices(), adjacency.values()
+    adjacency = csr_matrix(target, source, weight, size)
+    target, source, weight = rows_of(adjacency), adjacency.col_indices(), adjacency.values()
     degree = weight.new_zeros(num_nodes).index_add_(0, target, weight)
     values = _power(degree, r - 1)[target] * weight * _power(degree, -r)[source]
-    # Coalesced entries are sorted by row: what is left to do is to count them.
-    rows = torch.zeros(num_nodes + 1, dtype=torch.int64, device=device)
-    rows[1:] = torch.bincount(target, minlength=num_nodes).cumsum(0)
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "Sparse CSR tensor support is in beta", UserWarning)
-        return torch.sparse_csr_tensor(rows, source, values, size, check_invariants=False)
+    return csr_tensor(adjacency.crow_indices(), source, values, size)
 
 
 def _power(degree: Tensor, exponent: float) -> Tensor:

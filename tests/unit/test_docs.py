@@ -50,7 +50,16 @@ DOCS = ROOT / "docs"
 EXAMPLE = ROOT / "examples" / "eco-example-head"
 PAGES = [ROOT / "README.md", *sorted(DOCS.glob("*.md"))]
 PLUGIN_PAGES = sorted([*ROOT.glob("plugins/*/README.md"), *ROOT.glob("examples/*/README.md")])
-FIRST_PARTY = ("eco_gnn", "eco_autoencoder", "eco_nonparametric", "eco_prototype")
+FIRST_PARTY = (
+    "eco_autoencoder",
+    "eco_contrastive",
+    "eco_gnn",
+    "eco_modularity",
+    "eco_nonparametric",
+    "eco_prototype",
+    "eco_sbm",
+    "eco_spectral",
+)
 # These name no part of a plugin, so they are executed with the core alone as well.
 CORE_ALONE = {"api.md", "benchmark.md", "data.md", "errors.md", "index.md", "metrics.md"}
 EXAMPLE_PAGES = {DOCS / "plugins.md", EXAMPLE / "README.md"}

@@ -17,7 +17,17 @@ from eco_core.registry import Entry, Registry
 from eco_core.yaml_io import dump_yaml, load_yaml
 from tests.json_schema import accepts
 
-for plugin in ("eco_gnn", "eco_autoencoder", "eco_nonparametric", "eco_prototype"):
+FIRST_PARTY = (
+    "eco_autoencoder",
+    "eco_contrastive",
+    "eco_gnn",
+    "eco_modularity",
+    "eco_nonparametric",
+    "eco_prototype",
+    "eco_sbm",
+    "eco_spectral",
+)
+for plugin in FIRST_PARTY:
     pytest.importorskip(plugin)
 
 REGISTRY = Registry.discover()

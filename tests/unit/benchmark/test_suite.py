@@ -10,6 +10,7 @@ import pytest
 
 from eco_core.benchmark.suite import METRICS, Cell, Suite, file_name, plan_suite, read_suite
 from eco_core.errors import EcoError, SpecError
+from eco_core.layers import read_recipe
 from eco_core.metrics.catalogue import METRICS as CATALOGUE
 from eco_core.registry import Registry
 
@@ -206,6 +207,25 @@ def test_the_published_suite_is_valid_and_has_a_reference_for_every_row(tmp_path
     assert set(plan.reference) == rows
     assert plan.reference["daegc", "photo", "nmi"] == (0.6360, 0.0002)
     assert plan.reference["gae", "cora", "cut_fraction"] == (0.1172, None)
+
+
+@pytest.mark.skipif(not SUITES.is_dir(), reason="the benchmarks are not part of this copy")
+def test_the_suite_of_new_combinations_is_valid_and_has_no_recipe_s_parts(tmp_path: Path) -> None:
+    registry = Registry.discover()
+    for plugin in ("gnn", "autoencoder", "contrastive", "modularity", "nonparametric", "prototype", "sbm", "spectral"):
+        pytest.importorskip(f"eco_{plugin}")
+    kinds = ("encoder", "objective", "head", "strategy")
+    plan = plan_suite(SUITES / "combinations.yaml", data_root=tmp_path)
+    combinations = {tuple(short(cell.spec[kind]) for kind in kinds) for cell in plan.cells}
+    recipes = [read_recipe(entry.name, registry)[0] for entry in registry.entries("recipe")]
+    assert len(combinations) == 10
+    assert not combinations & {tuple(short(recipe.get(kind)) for kind in kinds) for recipe in recipes}
+
+
+def short(part: Any) -> str | None:
+    """The name of a part, without its distribution."""
+    name = part["name"] if isinstance(part, dict) else part
+    return None if name in (None, "none") else name.rpartition(":")[2]
 
 
 def test_a_registry_without_the_part_is_told(tmp_path: Path) -> None:

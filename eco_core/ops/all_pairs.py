@@ -1,0 +1,335 @@
+"""Losses over all pairs of nodes, in blocks of rows: time O(N^2 d), memory O(N d) and a block, never (N x N).
+
+A similarity matrix is computed block by block and thrown away. Where the gradient of an entry depends on that entry
+alone, it is added up in the same pass; else the blocks are computed a second time for the gradient. Either is faster
+than keeping the matrix, which does not fit into a processor's cache.
+
+A set of pairs (the edges of a graph, the positive pairs of a contrast) is a sparse symmetric matrix, made once for each
+graph: see `pair_matrix`. Sums over it are sparse products.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+
+from eco_core.ops.propagation import propagate
+
+_BLOCK_ENTRIES = {"cpu": 1 << 20}
+"""Entries of a block, by device: 4 MB in single precision, about a processor's cache; elsewhere 2^26."""
+
+_MIN_ROWS = 64
+"""Rows of a block at least: with fewer, matrix products no longer run at full speed."""
+
+_SAFE_EXPONENT = 60.0
+"""Exponents up to this need no shift: neither they nor a sum of a billion of them overflow single precision."""
+
+
+# ------------------------------------------------------------------------------------------------- pairs of nodes
+
+
+def pair_matrix(pairs: Tensor, num_nodes: int, weight: Tensor | None = None) -> Tensor:
+    r"""Makes the symmetric matrix :math:`Q = (M + M^T) / 2` of a set of pairs, where M holds their weights.
+
+    The weights of equal pairs add up; pairs of a node with itself are left out. For any matrix S,
+    :math:`\sum_{ij} Q_{ij} S_{ij}` is the sum of :math:`(S_{ij} + S_{ji}) / 2` over the pairs.
+
+    Args:
+        pairs: Nodes of shape (2, num_pairs), dtype int64.
+        num_nodes: Number of nodes.
+        weight: Weights of shape (num_pairs,), of which no gradient is taken; None: all 1.
+
+    Returns:
+        Sparse CSR tensor of shape (num_nodes, num_nodes), on the device of the pairs, with the dtype of the weights and
+        in single precision at least.
+    """
+    kept = (pairs[0] != pairs[1]).nonzero().squeeze(1)
+    pairs = pairs.index_select(1, kept)
+    values = torch.full((kept.numel(),), 0.5, dtype=torch.float32, device=pairs.device)
+    if weight is not None:
+        values = values * weight.detach().reshape(-1).index_select(0, kept)
+    both, size = torch.cat([pairs, pairs.flip(0)], dim=1), (num_nodes, num_nodes)
+    matrix = torch.sparse_coo_tensor(both, values.repeat(2), size, check_invariants=False).coalesce()
+    rows, columns = matrix.indices()
+    # Coalesced entries are sorted by row: what is left to do is to count them.
+    starts = torch.zeros(num_nodes + 1, dtype=torch.int64, device=pairs.device)
+    starts[1:] = torch.bincount(rows, minlength=num_nodes).cumsum(0)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Sparse CSR tensor support is in beta", UserWarning)
+        return torch.sparse_csr_tensor(starts, columns, matrix.values(), size, check_invariants=False)
+
+
+class _PairSum(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, left: Tensor, right: Tensor, matrix: Tensor, same: bool) -> Tensor:
+        product = propagate(matrix, right)
+        ctx.save_for_backward(left, matrix, product)
+        ctx.same = same
+        return (left * product).sum()
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, Tensor | None, None, None]:
+        left, matrix, product = ctx.saved_tensors
+        of_left = grad * product if ctx.needs_input_grad[0] else None
+        of_right = None
+        if ctx.needs_input_grad[1]:
+            # The matrix is symmetric: its product with the same table is the same product.
+            of_right = grad * (product if ctx.same else propagate(matrix, left))
+        return of_left, of_right, None, None
+
+
+def pair_sum(left: Tensor, right: Tensor, matrix: Tensor) -> Tensor:
+    r"""Returns the weighted sum of inner products over pairs of nodes, :math:`\sum_{ij} Q_{ij} \, l_i^T r_j`.
+
+    Args:
+        left: Embeddings of shape (num_nodes, width).
+        right: Embeddings of the same shape; where they are the very same tensor, one sparse product is saved.
+        matrix: Symmetric matrix Q of shape (num_nodes, num_nodes), from `pair_matrix`, of which no gradient is taken.
+
+    Returns:
+        A scalar, in single precision at least. It can be differentiated once, by both embeddings.
+    """
+    same = left is right
+    left, right = _wide(left), _wide(right)
+    return _PairSum.apply(left, right, matrix, same)
+
+
+# -------------------------------------------------------------------------------- mean sigmoid of pairs not linked
+
+
+class Links(NamedTuple):
+    """Which pairs of nodes are linked, for losses over the others; made by `links_of`, once for each graph.
+
+    Attributes:
+        matrix: Symmetric weights of the links, from `pair_matrix`.
+        rows: Number of rows of a block (of the last one: at most).
+        taken: For each block of rows, the positions in it of the pairs that are linked or a node with itself.
+        num_others: Number of ordered pairs of two nodes that are not linked.
+    """
+
+    matrix: Tensor
+    rows: int
+    taken: tuple[Tensor, ...]
+    num_others: int
+
+
+def links_of(edge_index: Tensor, num_nodes: int, edge_weight: Tensor | None = None) -> Links:
+    """Sorts edges for `mean_sigmoid_of_others` and `pair_sum`.
+
+    Args:
+        edge_index: Edges of shape (2, num_edges), dtype int64. An edge links its nodes in both directions; parallel
+            edges link them once, but their weights add up; loops link nothing.
+        num_nodes: Number of nodes.
+        edge_weight: Weights of shape (num_edges,); None: all 1.
+    """
+    matrix = pair_matrix(edge_index, num_nodes, edge_weight)
+    counts = matrix.crow_indices().diff()
+    nodes = torch.arange(num_nodes, device=edge_index.device)
+    linked = torch.repeat_interleave(nodes, counts) * num_nodes + matrix.col_indices()
+    taken = torch.cat([linked, nodes * (num_nodes + 1)]).sort().values
+    rows = _rows_of_block(num_nodes, edge_index.device)
+    starts = torch.arange(0, num_nodes, rows, device=taken.device)
+    sizes = torch.bincount(taken // (rows * num_nodes), minlength=starts.numel()) if num_nodes else starts
+    parts = tuple(part % (rows * num_nodes) for part in taken.split(sizes.tolist()))
+    return Links(matrix, rows, parts, num_nodes**2 - taken.numel())
+
+
+class _MeanSigmoid(torch.autograd.Function):
+    @staticmethod
+    def forward(
+        ctx: Any, left: Tensor, right: Tensor, links: Links, shift: float, temperature: float, training: bool
+    ) -> Tensor:
+        num_nodes = left.size(0)
+        needed = [training and needs for needs in ctx.needs_input_grad[:2]]
+        of_left = torch.zeros_like(left) if needed[0] else None
+        of_right = torch.zeros_like(right) if needed[1] else None
+        total = left.new_zeros((), dtype=torch.float64)
+        scaled, right_t = left / temperature, right.T
+        buffer = left.new_empty(links.rows * num_nodes)
+        for rows, taken in zip(_blocks(num_nodes, links.rows), links.taken, strict=True):
+            block = _similarities(scaled[rows], right_t, buffer)
+            block.sub_(shift / temperature).sigmoid_()
+            # Zeros where pairs do not count: they add nothing to the sum, and below nothing to the gradient.
+            block.view(-1).index_fill_(0, taken, 0.0)
+            total += block.sum()
+            if any(needed):
+                torch.addcmul(block, block, block, value=-1.0, out=block)
+            if of_left is not None:
+                torch.mm(block, right, out=of_left[rows])
+            if of_right is not None:
+                of_right.addmm_(block.T, left[rows])
+        count = max(1, links.num_others)
+        ctx.save_for_backward(*(table for table in (of_left, of_right) if table is not None))
+        ctx.needed, ctx.scale = needed, 1.0 / (temperature * count)
+        return (total / count).to(left.dtype)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+        tables = iter(ctx.saved_tensors)
+        scale = grad * ctx.scale
+        of_left, of_right = (scale * next(tables) if needs else None for needs in ctx.needed)
+        return of_left, of_right, None, None, None, None
+
+
+def mean_sigmoid_of_others(
+    left: Tensor, right: Tensor, links: Links, shift: float = 0.0, temperature: float = 1.0
+) -> Tensor:
+    r"""Returns the mean of a sigmoid of similarities, over all pairs of two nodes that are not linked.
+
+    .. math::
+        \frac{1}{|P|} \sum_{(i, j) \in P} \sigma \left( \frac{l_i^T r_j - s}{\tau} \right), \qquad
+        P = \{(i, j) : i \ne j, \; i \text{ and } j \text{ are not linked}\}
+
+    One pass over blocks of rows computes the sum and, where it is asked for, the gradient.
+
+    Args:
+        left: Embeddings l of shape (num_nodes, width).
+        right: Embeddings r of the same shape.
+        links: From `links_of`.
+        shift: The similarity s whose sigmoid is 1/2.
+        temperature: The temperature tau, above 0.
+
+    Returns:
+        A scalar, in single precision at least; 0 where all nodes are linked. It can be differentiated once.
+
+    Raises:
+        ValueError: The links are those of another number of nodes.
+    """
+    if not left.size(0) == right.size(0) == links.matrix.size(0):
+        raise ValueError(
+            f"The embeddings have {left.size(0)} and {right.size(0)} rows, but the links are those of "
+            f"{links.matrix.size(0)} nodes. Give links_of(edge_index, {left.size(0)}) of the same graph."
+        )
+    left, right = _wide(left), _wide(right)
+    with torch.autocast(device_type=left.device.type, enabled=False):
+        return _MeanSigmoid.apply(left, right, links, shift, temperature, torch.is_grad_enabled())
+
+
+# --------------------------------------------------------------------------------- log-sum-exp over all other nodes
+
+
+class _LogSumExp(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, z: Tensor, temperature: float, symmetric: bool) -> Tensor:
+        result = (_symmetric_sums if symmetric else _row_sums)(z, temperature)
+        ctx.save_for_backward(z, result)
+        ctx.temperature, ctx.symmetric = temperature, symmetric
+        return result
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None]:
+        z, result = ctx.saved_tensors
+        gradient = _symmetric_gradient if ctx.symmetric else _row_gradient
+        with torch.autocast(device_type=z.device.type, enabled=False):
+            return gradient(z, result, grad, ctx.temperature).div_(ctx.temperature), None, None
+
+
+def _row_sums(z: Tensor, temperature: float) -> Tensor:
+    result = z.new_empty(z.size(0))
+    for rows, block in _own_similarities(z, temperature):
+        block[:, rows].diagonal().fill_(-torch.inf)
+        largest = block.amax(dim=1, keepdim=True)
+        torch.sum(block.sub_(largest).exp_(), dim=1, out=result[rows])
+        result[rows].log_().add_(largest.squeeze(1))
+    return result
+
+
+def _row_gradient(z: Tensor, result: Tensor, grad: Tensor, temperature: float) -> Tensor:
+    of_z = torch.zeros_like(z)
+    for rows, block in _own_similarities(z, temperature):
+        block.sub_(result[rows].unsqueeze(1)).exp_().mul_(grad[rows].unsqueeze(1))
+        block[:, rows].diagonal().fill_(0.0)
+        of_z[rows] += block @ z
+        of_z.addmm_(block.T, z[rows])
+    return of_z
+
+
+def _symmetric_sums(z: Tensor, temperature: float) -> Tensor:
+    total = z.new_zeros(z.size(0))
+    for rows, block in _own_similarities(z, temperature, upper=True):
+        size = block.size(0)
+        block.exp_()[:, :size].diagonal().fill_(0.0)
+        total[rows] += block.sum(dim=1)
+        total[rows.stop :] += block[:, size:].sum(dim=0)
+    return total.log_()
+
+
+def _symmetric_gradient(z: Tensor, result: Tensor, grad: Tensor, temperature: float) -> Tensor:
+    # With E the exponentials and a = grad / sums, the gradient is that of a_i E_ij and that of a_j E_ji, added.
+    weight = grad * (-result).exp()
+    of_z = torch.zeros_like(z)
+    for rows, block in _own_similarities(z, temperature, upper=True):
+        size = block.size(0)
+        block.exp_()[:, :size].diagonal().fill_(0.0)
+        block.mul_(weight[rows].unsqueeze(1) + weight[rows.start :])
+        of_z[rows] += block @ z[rows.start :]
+        of_z[rows.stop :].addmm_(block[:, size:].T, z[rows])
+    return of_z
+
+
+def _own_similarities(z: Tensor, temperature: float, upper: bool = False) -> Iterator[tuple[slice, Tensor]]:
+    """Yields blocks of rows of the similarities, written over each other; with ``upper`` from their diagonal on."""
+    size = _rows_of_block(z.size(0), z.device)
+    scaled, buffer = z / temperature, z.new_empty(size * z.size(0))
+    for rows in _blocks(z.size(0), size):
+        yield rows, _similarities(scaled[rows], z[rows.start if upper else 0 :].T, buffer)
+
+
+def log_sum_exp_of_others(z: Tensor, temperature: float = 1.0, bound: float | None = None) -> Tensor:
+    r"""Returns for each node the logarithm of the sum of its exponentiated similarities to all other nodes.
+
+    .. math::
+        L_i = \log \sum_{j \ne i} \exp (z_i^T z_j / \tau)
+
+    It is the denominator of contrastive losses such as InfoNCE. The blocks are computed again for the gradient.
+
+    Args:
+        z: Embeddings of shape (num_nodes, width).
+        temperature: The temperature tau, above 0.
+        bound: A number that the absolute value of no inner product exceeds, 1 for embeddings of unit length. Where
+            ``bound / temperature`` is at most 60, no exponential can overflow, and each pair is computed once for both
+            of its nodes: in half the time. None: not known.
+
+    Returns:
+        Tensor of shape (num_nodes,), in single precision at least; -inf for a single node. It can be differentiated
+        once.
+    """
+    z = _wide(z)
+    if z.size(0) < 2:
+        return (0.0 * z).sum(dim=1) - torch.inf
+    symmetric = bound is not None and bound / temperature <= _SAFE_EXPONENT
+    with torch.autocast(device_type=z.device.type, enabled=False):
+        return _LogSumExp.apply(z, temperature, symmetric)
+
+
+# --------------------------------------------------------------------------------------------------------- blocks
+
+
+def _wide(table: Tensor) -> Tensor:
+    return table.to(torch.promote_types(table.dtype, torch.float32))
+
+
+def _rows_of_block(num_nodes: int, device: torch.device) -> int:
+    entries = _BLOCK_ENTRIES.get(device.type, 1 << 26)
+    return max(1, min(num_nodes, max(_MIN_ROWS, entries // max(1, num_nodes))))
+
+
+def _blocks(num_nodes: int, rows: int) -> list[slice]:
+    return [slice(start, min(start + rows, num_nodes)) for start in range(0, num_nodes, rows)]
+
+
+def _similarities(rows: Tensor, others_t: Tensor, buffer: Tensor) -> Tensor:
+    """Returns the products of some rows with (transposed) others, in the memory of a buffer."""
+    size = (rows.size(0), others_t.size(1))
+    return torch.mm(rows, others_t, out=buffer[: size[0] * size[1]].view(size))
+
+
+__all__ = ["Links", "links_of", "log_sum_exp_of_others", "mean_sigmoid_of_others", "pair_matrix", "pair_sum"]

@@ -1,0 +1,113 @@
+"""Features spread over a graph: over the neighbours of each node, and over several hops with falling weights."""
+
+from __future__ import annotations
+
+import math
+import weakref
+from collections.abc import Sequence
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+
+from eco_core.ops.propagation import normalized_adjacency, propagate
+
+Diffusion = Literal["ppr", "heat"]
+
+
+def diffusion_weights(kind: Diffusion, k_hop: int, alpha: float = 0.2, heat_t: float = 5.0) -> tuple[float, ...]:
+    r"""Returns the weights :math:`\theta_0, \dots, \theta_k` of a diffusion (Gasteiger et al., NeurIPS 2019).
+
+    Args:
+        kind: ``ppr``, personalised PageRank: :math:`\theta_i = \alpha (1 - \alpha)^i`; or ``heat``, the heat kernel:
+            :math:`\theta_i = e^{-t} t^i / i!`.
+        k_hop: The last hop k, at least 0. What lies beyond it is left out, so the weights add up to less than 1.
+        alpha: Probability that PageRank's walk goes back to its start.
+        heat_t: The time t of the heat kernel, above 0.
+    """
+    if kind == "ppr":
+        return tuple(alpha * (1 - alpha) ** hop for hop in range(k_hop + 1))
+    return tuple(math.exp(hop * math.log(heat_t) - heat_t - math.lgamma(hop + 1)) for hop in range(k_hop + 1))
+
+
+def diffuse(adjacency: Tensor, x: Tensor, weights: Sequence[float]) -> Tensor:
+    r"""Returns :math:`\sum_i \theta_i \tilde A^i X`, by one product for each hop.
+
+    Args:
+        adjacency: Sparse CSR tensor of shape (num_nodes, num_nodes).
+        x: Dense features of shape (num_nodes, width). Gradients flow to them.
+        weights: :math:`\theta_0, \dots, \theta_k`.
+    """
+    # Horner's scheme: beside the features and the sum no power has to be kept.
+    total = weights[-1] * x
+    for weight in reversed(weights[:-1]):
+        total = propagate(adjacency, total).add(x, alpha=weight)
+    return total
+
+
+class PropagatedGraph:
+    r"""What two branches read of one graph: :math:`\tilde A X` and :math:`S_k X = \sum_i \theta_i \tilde A^i X`.
+
+    :math:`\tilde A` is the symmetrically normalised adjacency with self-loops; see
+    `eco_core.ops.propagation.normalized_adjacency`. Dense features are propagated once, here. Sparse ones would no
+    longer be sparse then: they are kept as they are, and `first_layers` propagates what its linear maps make of them,
+    which is the same and only as wide as their outputs.
+
+    Args:
+        graph: Has ``x`` of shape (num_nodes, in_channels), dense or sparse COO, ``edge_index`` of shape (2, num_edges)
+            and perhaps ``edge_weight`` of shape (num_edges,), not negative. Features move from sources to targets.
+        weights: :math:`\theta_0, \dots, \theta_k`.
+    """
+
+    def __init__(self, graph: Any, weights: Sequence[float]) -> None:
+        x, edge_index, edge_weight = _tensors_of(graph)
+        self._origins = [_Origin(tensor) for tensor in (x, edge_index, edge_weight)]
+        self._weights = weights
+        dtype = torch.promote_types(x.dtype, torch.float32)
+        adjacency = normalized_adjacency(edge_index, edge_weight, num_nodes=x.size(0), dtype=dtype)
+        self._dense: tuple[Tensor, Tensor] | None = None
+        if x.layout is torch.strided:
+            self._dense = propagate(adjacency, x), diffuse(adjacency, x.to(dtype), weights)
+        else:
+            self._adjacency, self._sparse_x = adjacency, x.to(dtype).coalesce()
+
+    def is_of(self, graph: Any) -> bool:
+        """Whether a graph is the one that this was made of, with the same features, edges and weights, unchanged."""
+        return all(origin.is_(tensor) for origin, tensor in zip(self._origins, _tensors_of(graph), strict=True))
+
+    def first_layers(self, near: nn.Linear, far: nn.Linear) -> tuple[Tensor, Tensor]:
+        r"""Returns :math:`\tilde A X W_1^T + b_1` and :math:`S_k X W_2^T + b_2`, each of shape (num_nodes, width).
+
+        Args:
+            near: The linear map of the neighbours.
+            far: The linear map of the diffusion.
+        """
+        if self._dense is not None:
+            return near(self._dense[0]), far(self._dense[1])
+        x, dtype = self._sparse_x, self._sparse_x.dtype
+        # Torch has no sparse kernels in half precision on the CPU, and autocast would choose them.
+        with torch.autocast(device_type=x.device.type, enabled=False):
+            one, other = (torch.sparse.mm(x, layer.weight.to(dtype).t()) for layer in (near, far))
+            one, other = propagate(self._adjacency, one), diffuse(self._adjacency, other, self._weights)
+            return one + near.bias, other + far.bias
+
+
+class _Origin:
+    """Which tensor something was made of, and in which state. Weak: it keeps no graph alive."""
+
+    def __init__(self, tensor: Tensor | None) -> None:
+        self.exists = tensor is not None
+        self.seen: tuple[weakref.ref[Tensor], int] | None = None
+        # Inference tensors do not count their changes; what gradients flow to has to be used anew in each step.
+        if tensor is not None and not tensor.is_inference() and not tensor.requires_grad:
+            self.seen = weakref.ref(tensor), tensor._version
+
+    def is_(self, tensor: Tensor | None) -> bool:
+        """Whether it was this tensor, which has not changed since."""
+        if tensor is None or self.seen is None:
+            return tensor is None and not self.exists
+        return self.seen[0]() is tensor and self.seen[1] == tensor._version
+
+
+def _tensors_of(graph: Any) -> tuple[Tensor, Tensor, Tensor | None]:
+    return graph.x, graph.edge_index, getattr(graph, "edge_weight", None)

@@ -1,0 +1,118 @@
+"""MAGI: modularity as a contrast."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Annotated, Any
+
+import torch
+import torch.nn.functional as F
+from pydantic import Field
+from torch import Tensor, nn
+
+from eco_contrastive.modularity_pairs import PositivePairs, modularity_pairs, positive_pairs
+from eco_core.ops.all_pairs import log_sum_exp_of_others, pair_sum
+from eco_core.ops.random_walks import neighbors_of
+
+
+class MAGI(nn.Module):
+    r"""Modularity-guided contrast (Liu et al., KDD 2024, arXiv 2406.14288).
+
+    Random walks bring some pairs of nodes together more often than chance: those with a positive modularity,
+    :math:`P = \{(v, u) : B_{vu} > 0\}` (see `eco_contrastive.modularity_pairs`). The loss is InfoNCE, each such pair
+    against the pairs of its first node with all others:
+
+    .. math::
+        L = - \frac{1}{|P|} \sum_{(v,u) \in P}
+            \log \frac{\exp(z_v^T z_u / \tau)}{\sum_{w \ne v} \exp(z_v^T z_w / \tau)}
+
+    The embeddings have unit length; with ``scale_embeddings`` each is first shifted and scaled to entries from 0 to 1.
+    Heads see the same embedding. The walks are sampled once for each graph, from the seed; they follow the direction of
+    the edges, in proportion to their weights where there are any. The denominators run in blocks of rows: time
+    O(N^2 d), memory O(N d + |P|) and a block.
+
+    In a mini-batch, the pairs are those among its seeds. Where there is no pair, the loss is 0.
+
+    Args:
+        tau: Temperature.
+        scale_embeddings: Whether the entries of each embedding are scaled to the range from 0 to 1.
+        num_walks: Walks from each node.
+        walk_length: Steps of a walk.
+        seed: Seed of the walks.
+    """
+
+    def __init__(
+        self,
+        tau: Annotated[float, Field(gt=0)] = 0.5,
+        scale_embeddings: bool = True,
+        num_walks: Annotated[int, Field(ge=1)] = 100,
+        walk_length: Annotated[int, Field(ge=1)] = 2,
+        seed: int = 0,
+    ) -> None:
+        super().__init__()
+        self.tau = tau
+        self.scale_embeddings = scale_embeddings
+        self.num_walks = num_walks
+        self.walk_length = walk_length
+        self.seed = seed
+
+    def prepare(self, graph: Any, edge_index: Tensor, edge_weight: Tensor | None = None) -> dict[str, PositivePairs]:
+        """Samples the pairs, once for each graph; the result is the name ``positives``."""
+        return {"positives": self.sample(edge_index, graph.num_nodes, edge_weight)}
+
+    def sample(self, edge_index: Tensor, num_nodes: int, edge_weight: Tensor | None = None) -> PositivePairs:
+        """Samples the positive pairs of a graph.
+
+        Args:
+            edge_index: Edges of shape (2, num_edges), dtype int64.
+            num_nodes: Number of nodes.
+            edge_weight: Weights of shape (num_edges,), not negative; None: all 1.
+        """
+        neighbors = neighbors_of(edge_index, num_nodes, edge_weight)
+        pairs = modularity_pairs(neighbors, self.num_walks, self.walk_length, self.seed)
+        return positive_pairs(pairs.to(edge_index.device), num_nodes)
+
+    def forward(
+        self,
+        encode: Callable[[Any], Tensor],
+        graph: Any,
+        edge_index: Tensor,
+        edge_weight: Tensor | None = None,
+        n_id: Tensor | None = None,
+        positives: PositivePairs | None = None,
+    ) -> Tensor:
+        """Returns the loss of a graph, a scalar.
+
+        Args:
+            encode: From a graph to its embeddings, of shape (num_nodes, width).
+            graph: The graph, or a sampled batch of one.
+            edge_index: Edges between the rows of the embeddings, of shape (2, num_edges), dtype int64.
+            edge_weight: Their weights, of shape (num_edges,); None: all 1.
+            n_id: Which node of the whole graph each row is; None: the rows are all nodes, in order.
+            positives: From `prepare`, of the whole graph; None: they are sampled anew.
+        """
+        z = self.embed(encode, graph)
+        if positives is None:
+            positives = self.sample(edge_index, z.size(0), edge_weight)
+        elif n_id is not None and hasattr(graph, "n_id"):  # A batch numbers its nodes anew.
+            positives = positives.among(n_id)
+        if positives.pairs.size(1) == 0:
+            return z.sum() * 0.0
+        denominators = log_sum_exp_of_others(z, self.tau, bound=1.0)
+        return (positives.share * denominators).sum() - pair_sum(z, z, positives.matrix) / self.tau
+
+    def embed(self, encode: Callable[[Any], Tensor], graph: Any) -> Tensor:
+        """Returns the embeddings of a graph's nodes, of unit length, of shape (num_nodes, width).
+
+        At least in single precision.
+
+        Args:
+            encode: From a graph to its embeddings.
+            graph: The graph, or a sampled batch of one.
+        """
+        z = encode(graph)
+        z = z.to(torch.promote_types(z.dtype, torch.float32))
+        if self.scale_embeddings:
+            low, high = z.amin(dim=-1, keepdim=True), z.amax(dim=-1, keepdim=True)
+            z = (z - low) / (high - low).clamp(min=torch.finfo(z.dtype).tiny)
+        return F.normalize(z, dim=-1)

@@ -1,0 +1,303 @@
+"""MAGI: its pairs, its formula, graphs of every kind, and whole runs of its recipe."""
+
+from __future__ import annotations
+
+import inspect
+from typing import Any
+
+import eco_contrastive.modularity_pairs as module
+import pytest
+import torch
+import torch.nn.functional as F
+from eco_contrastive import MAGI
+from eco_contrastive.modularity_pairs import modularity_pairs, positive_pairs
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pydantic import TypeAdapter, ValidationError
+from torch import Tensor, nn
+from torch_geometric.data import Data
+from torch_geometric.nn import GCNConv
+
+import eco_core as eco
+from eco_core.ops.random_walks import neighbors_of, random_walks
+
+NODES, WIDTH = 12, 5
+
+
+class Convolution(nn.Module):
+    """One layer of PyG, so that these tests need no other plugin."""
+
+    def __init__(self, in_channels: int) -> None:
+        super().__init__()
+        self.convolution = GCNConv(in_channels, 8)
+
+    def forward(self, x: Tensor, edge_index: Tensor, edge_weight: Tensor | None = None) -> Tensor:
+        return self.convolution(x, edge_index, edge_weight)
+
+
+def both(edges: list[tuple[int, int]]) -> Tensor:
+    edge_index = torch.tensor(edges).T
+    return torch.cat([edge_index, edge_index.flip(0)], dim=1)
+
+
+def ring(nodes: int = NODES) -> Tensor:
+    return both([(i, (i + 1) % nodes) for i in range(nodes)])
+
+
+def two_groups(size: int = 10) -> Data:
+    """Two groups of nodes, dense inside and one edge between, without labels."""
+    generator = torch.Generator().manual_seed(0)
+    group = torch.arange(2 * size) // size
+    inside = (torch.rand(2 * size, 2 * size, generator=generator) < 0.6) & (group[:, None] == group)
+    adjacency = inside.triu(1)
+    adjacency[0, -1] = True
+    x = torch.rand(2 * size, 8, generator=generator) + F.one_hot(group, 8)
+    return Data(x=x, edge_index=(adjacency | adjacency.t()).nonzero().t().contiguous())
+
+
+def embeddings(seed: int = 0, nodes: int = NODES) -> Tensor:
+    generator = torch.Generator().manual_seed(seed)
+    return torch.randn(nodes, WIDTH, generator=generator, dtype=torch.double)
+
+
+def as_set(pairs: Tensor) -> set[tuple[int, ...]]:
+    return set(map(tuple, pairs.t().tolist()))
+
+
+def reference(z: Tensor, pairs: Tensor, tau: float, scaled: bool) -> Tensor:
+    """InfoNCE, pair by pair."""
+    rows = []
+    for row in z:
+        row = (row - row.min()) / (row.max() - row.min()) if scaled else row
+        rows.append(row / row.norm())
+    losses = []
+    for v, u in pairs.t().tolist():
+        others = torch.stack([torch.exp(rows[v] @ rows[w] / tau) for w in range(len(rows)) if w != v])
+        losses.append(-torch.log(torch.exp(rows[v] @ rows[u] / tau) / others.sum()))
+    return torch.stack(losses).mean()
+
+
+# -------------------------------------------------------------------------------------------------------------- pairs
+
+
+def test_pairs_are_those_of_positive_modularity_on_the_walks() -> None:
+    edge_index = torch.cat([ring(30), both([(0, 7), (3, 20), (5, 6), (5, 6)])], dim=1)
+    neighbors = neighbors_of(edge_index, 30)
+    pairs = modularity_pairs(neighbors, num_walks=40, walk_length=4, seed=3)
+    walks_seed = int(torch.randint(2**63 - 1, (), generator=torch.Generator().manual_seed(3)))
+    walks = random_walks(neighbors, torch.arange(30).repeat_interleave(40), 4, seed=walks_seed)
+    similarity = torch.zeros(30, 30, dtype=torch.double)
+    for walk in walks.tolist():
+        for node in walk[1:]:
+            similarity[walk[0], node] += 1 / (40 * 4)
+    modularity = (similarity - 1 / 30).fill_diagonal_(0)
+    assert ((similarity > 0) & (modularity < 0)).any()  # Some nodes are visited, but less often than chance.
+    assert torch.equal(pairs, (modularity > 1e-12).nonzero().T)
+
+
+def test_chunks_of_nodes_find_what_walks_on_all_at_once_find(monkeypatch: pytest.MonkeyPatch) -> None:
+    # With so many walks, a ring's pairs are sure: the two neighbours at distance one and two.
+    neighbors = neighbors_of(ring(), NODES)
+    expected = {(v, (v + step) % NODES) for v in range(NODES) for step in (-2, -1, 1, 2)}
+    assert as_set(modularity_pairs(neighbors, 300, 2)) == expected
+    monkeypatch.setattr(module, "_CHUNK_VISITS", 5 * 600)
+    assert as_set(modularity_pairs(neighbors, 300, 2)) == expected
+
+
+def test_walks_follow_directions_and_weights() -> None:
+    edge_index = torch.tensor([[0, 0, 1, 2], [1, 2, 3, 3]])
+    pairs = modularity_pairs(neighbors_of(edge_index, 4, torch.tensor([1.0, 0.0, 1.0, 1.0])), 50, 2)
+    assert as_set(pairs) == {(0, 1), (0, 3), (1, 3), (2, 3)}
+
+
+def test_same_seed_same_pairs_and_another_gives_others() -> None:
+    neighbors = neighbors_of(torch.randint(60, (2, 500), generator=torch.Generator().manual_seed(0)), 60)
+    first = modularity_pairs(neighbors, 5, 3, seed=1)
+    assert torch.equal(first, modularity_pairs(neighbors, 5, 3, seed=1))
+    assert not torch.equal(first, modularity_pairs(neighbors, 5, 3, seed=2))
+
+
+def test_nodes_that_reach_no_other_have_no_pairs() -> None:
+    neighbors = neighbors_of(torch.tensor([[0, 1, 2], [1, 0, 2]]), 5)  # A link, a loop and two nodes alone.
+    assert as_set(modularity_pairs(neighbors, 10, 3)) == {(0, 1), (1, 0)}
+    assert modularity_pairs(neighbors_of(torch.empty(2, 0, dtype=torch.long), 3), 10, 2).shape == (2, 0)
+    assert modularity_pairs(neighbors_of(torch.empty(2, 0, dtype=torch.long), 0), 10, 2).shape == (2, 0)
+
+
+def test_pairs_of_a_batch_are_those_between_its_rows() -> None:
+    pairs = torch.tensor([[0, 4, 2, 7, 4], [4, 2, 7, 0, 0]])
+    batch = positive_pairs(pairs, 9).among(torch.tensor([4, 0, 2]))
+    assert as_set(batch.pairs) == {(1, 0), (0, 2), (0, 1)}
+    torch.testing.assert_close(batch.share, torch.tensor([2 / 3, 1 / 3, 0.0]))
+    assert batch.matrix.shape == (3, 3)
+
+
+# ------------------------------------------------------------------------------------------------------------ formula
+
+
+@pytest.mark.parametrize("scaled", [True, False])
+@pytest.mark.parametrize("tau", [0.3, 1.0, 0.01])
+def test_loss_is_the_published_formula(scaled: bool, tau: float) -> None:
+    objective, z = MAGI(tau=tau, scale_embeddings=scaled, num_walks=9, walk_length=3), embeddings()
+    graph = Data(x=z, edge_index=ring())
+    positives = objective.prepare(graph, graph.edge_index)["positives"]
+    loss = objective(lambda given: given.x, graph, graph.edge_index, positives=positives)
+    torch.testing.assert_close(loss, reference(z, positives.pairs, tau, scaled), rtol=1e-5, atol=1e-5)
+    # Without what `prepare` returned, the same walks are sampled.
+    torch.testing.assert_close(objective(lambda given: given.x, graph, graph.edge_index), loss)
+
+
+@pytest.mark.parametrize("scaled", [True, False])
+def test_gradient_is_correct_and_that_of_the_formula(scaled: bool) -> None:
+    objective, edge_index = MAGI(tau=0.4, scale_embeddings=scaled), ring()
+    positives = objective.sample(edge_index, NODES)
+    positives = positives._replace(matrix=positives.matrix.double(), share=positives.share.double())
+    z = embeddings().requires_grad_()
+
+    def loss(z: Tensor) -> Tensor:
+        return objective(lambda _: z, Data(edge_index=edge_index), edge_index, positives=positives)
+
+    assert torch.autograd.gradcheck(loss, (z,))
+    expected = reference(z, positives.pairs, 0.4, scaled)
+    torch.testing.assert_close(torch.autograd.grad(loss(z), z), torch.autograd.grad(expected, z), rtol=1e-5, atol=1e-7)
+
+
+def test_loss_of_a_sampled_batch_is_that_of_the_pairs_among_its_seeds() -> None:
+    objective, z = MAGI(tau=0.5), embeddings()
+    graph = Data(x=z, edge_index=ring())
+    n_id = torch.tensor([7, 5, 6, 0])
+    batch = Data(x=z[n_id], edge_index=torch.empty(2, 0, dtype=torch.long), n_id=n_id)
+    prepared = objective.prepare(graph, graph.edge_index)
+    loss = objective(lambda given: given.x, batch, batch.edge_index, n_id=n_id, **prepared)
+    pairs = torch.tensor([[0, 0, 1, 1, 2, 2], [1, 2, 0, 2, 0, 1]])  # Nodes 5, 6 and 7 are on one stretch of the ring.
+    torch.testing.assert_close(loss, reference(batch.x, pairs, 0.5, True), rtol=1e-5, atol=1e-5)
+
+
+@given(seed=st.integers(0, 1000))
+@settings(max_examples=10, deadline=None)
+def test_order_of_the_nodes_does_not_matter(seed: int) -> None:
+    generator = torch.Generator().manual_seed(seed)
+    z, order = embeddings(seed), torch.randperm(NODES, generator=generator)
+    pairs = torch.randint(NODES, (2, 30), generator=generator)
+    pairs = pairs[:, pairs[0] != pairs[1]]
+    moved = order.argsort()[pairs]
+    graph, objective = Data(edge_index=ring()), MAGI()
+    torch.testing.assert_close(
+        objective(lambda _: z[order], graph, graph.edge_index, positives=positive_pairs(moved, NODES)),
+        objective(lambda _: z, graph, graph.edge_index, positives=positive_pairs(pairs, NODES)),
+    )
+
+
+# ---------------------------------------------------------------------------------------------------------- embedding
+
+
+def test_embedding_is_scaled_to_the_unit_range_and_to_unit_length() -> None:
+    z = 3 * embeddings() - 1
+    low, high = z.min(dim=1, keepdim=True).values, z.max(dim=1, keepdim=True).values
+    expected = F.normalize((z - low) / (high - low), dim=1)
+    torch.testing.assert_close(MAGI().embed(lambda _: z, None), expected)
+    torch.testing.assert_close(MAGI(scale_embeddings=False).embed(lambda _: z, None), F.normalize(z, dim=1))
+
+
+def test_embedding_whose_entries_are_all_the_same_is_zero_with_a_finite_gradient() -> None:
+    z = torch.cat([torch.full((1, WIDTH), 2.0), torch.zeros(1, WIDTH), torch.ones(1, WIDTH).cumsum(1)]).requires_grad_()
+    embedding = MAGI().embed(lambda _: z, None)
+    assert torch.equal(embedding[:2], torch.zeros(2, WIDTH))
+    MAGI()(lambda _: z, Data(edge_index=ring(3)), ring(3)).backward()
+    assert z.grad is not None
+    assert z.grad.isfinite().all()
+
+
+@pytest.mark.parametrize("nodes", [1, 4])
+def test_loss_without_pairs_is_zero_with_a_gradient(nodes: int) -> None:
+    z, nothing = embeddings(nodes=nodes).requires_grad_(), torch.empty(2, 0, dtype=torch.long)
+    loss = MAGI()(lambda _: z, Data(edge_index=nothing), nothing)
+    loss.backward()
+    assert loss.item() == 0
+    assert z.grad is not None
+    assert torch.equal(z.grad, torch.zeros_like(z))
+
+
+def test_loss_is_computed_in_single_precision_under_autocast() -> None:
+    graph, z = Data(edge_index=ring()), embeddings().float()
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        loss = MAGI()(lambda _: z, graph, graph.edge_index)
+    assert loss.dtype is torch.float32
+    torch.testing.assert_close(loss, MAGI()(lambda _: z, graph, graph.edge_index))
+
+
+# --------------------------------------------------------------------------------------------------------- parameters
+
+
+@pytest.mark.parametrize(("parameter", "wrong"), [("tau", 0.0), ("num_walks", 0), ("walk_length", 0)])
+def test_annotations_reject_wrong_values_and_accept_the_defaults(parameter: str, wrong: Any) -> None:
+    declared = inspect.signature(MAGI, eval_str=True).parameters[parameter]
+    adapter = TypeAdapter(declared.annotation)
+    assert adapter.validate_python(declared.default) == declared.default
+    with pytest.raises(ValidationError):
+        adapter.validate_python(wrong)
+
+
+# --------------------------------------------------------------------------------------------------------- whole runs
+
+
+def test_recipe_trains_and_the_heads_embedding_is_scaled() -> None:
+    pytest.importorskip("eco_gnn")
+    model = eco.compose(recipe="eco-contrastive:magi", epochs=2, clusters=2, seed=0).fit(two_groups())
+    assert len(model.history_) == 2
+    assert model.history_[1]["loss"] < model.history_[0]["loss"]
+    embedding = torch.as_tensor(model.embedding_)
+    assert embedding.shape == (20, 512)
+    assert (embedding >= 0).all()
+    torch.testing.assert_close(embedding.norm(dim=1), torch.ones(20))
+
+
+def test_training_finds_two_groups() -> None:
+    model = eco.compose(encoder=Convolution, objective="eco-contrastive:magi", clusters=2, epochs=60, seed=0)
+    labels = model.fit_predict(two_groups())
+    assert len(set(labels[:10].tolist())) == len(set(labels[10:].tolist())) == 1
+    assert labels[0] != labels[-1]
+
+
+@pytest.mark.parametrize("sparse", [False, True], ids=["dense", "sparse"])
+def test_same_seed_same_result_and_labels_are_never_used(sparse: bool) -> None:
+    def embedding(seed: int, labelled: bool) -> Tensor:
+        graph = two_groups()
+        graph.x = graph.x.to_sparse() if sparse else graph.x
+        if labelled:
+            graph.y = torch.arange(20) // 10
+        model = eco.compose(encoder=Convolution, objective="eco-contrastive:magi", clusters=2, epochs=3, seed=seed)
+        return model.fit(graph).embedding_
+
+    first = embedding(0, labelled=False)
+    assert torch.equal(first, embedding(0, labelled=True))
+    assert not torch.equal(first, embedding(1, labelled=False))
+
+
+def test_the_composition_gives_its_seed_to_the_walks() -> None:
+    models = [
+        eco.compose(encoder=Convolution, objective="eco-contrastive:magi", clusters=2, epochs=1, seed=seed)
+        for seed in (3, 4)
+    ]
+    assert [model.fit(two_groups()).objective.seed for model in models] == [3, 4]
+
+
+def test_trains_jointly_with_a_differentiable_head() -> None:
+    pytest.importorskip("eco_prototype")
+    model = eco.compose(
+        {"strategy": {"name": "joint", "pretrain": {"epochs": 2}, "joint": {"epochs": 2}}},
+        encoder=Convolution,
+        objective="eco-contrastive:magi",
+        head="eco-prototype:dec",
+        clusters=2,
+        seed=0,
+    ).fit(two_groups())
+    assert len(model.history_) == 4
+    assert {"magi", "dec"} <= set(model.history_[-1])
+    assert all(parameter.isfinite().all() for parameter in model.parameters())
+
+
+@pytest.mark.parametrize("clusters", [1, 20])
+def test_one_cluster_and_as_many_as_nodes_work(clusters: int) -> None:
+    model = eco.compose(encoder=Convolution, objective="eco-contrastive:magi", clusters=clusters, epochs=1, seed=0)
+    assert len(set(model.fit_predict(two_groups()).tolist())) <= clusters

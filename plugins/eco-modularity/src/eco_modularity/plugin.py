@@ -1,0 +1,59 @@
+"""What this distribution brings to ECO. Imports no torch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from eco_core import Component, Recipe, hookimpl
+
+
+@hookimpl
+def eco_heads() -> Iterable[Component]:
+    """The cluster heads."""
+    yield Component(
+        "dmon",
+        "eco_modularity.dmon:DMoNClusterHead",
+        summary="Soft modularity, with clusters kept from collapsing into one",
+        paper="Tsitsulin et al., JMLR 2023, arXiv 2006.16904",
+    )
+    yield Component(
+        "neuromap",
+        "eco_modularity.neuromap:NeuromapClusterHead",
+        summary="The map equation of soft communities: the codelength of a random walk",
+        paper="Bloecker et al., NeurIPS 2024, arXiv 2310.01144",
+    )
+    yield Component(
+        "dgcluster",
+        "eco_modularity.dgcluster:DGClusterHead",
+        summary="Modularity of similarities instead of clusters: finds the number of clusters",
+        paper="Bhowmick et al., AAAI 2024, arXiv 2312.12697",
+    )
+
+
+@hookimpl
+def eco_recipes() -> Iterable[Recipe]:
+    """The published methods."""
+    yield Recipe(
+        "dmon",
+        "eco_modularity:recipes/dmon.yaml",
+        summary="DMoN: GCN and a softmax head trained jointly by modularity",
+        paper="Tsitsulin et al., JMLR 2023, arXiv 2006.16904",
+    )
+    yield Recipe(
+        "neuromap",
+        "eco_modularity:recipes/neuromap.yaml",
+        summary="Neuromap: GCN and a softmax head trained jointly by the map equation",
+        paper="Bloecker et al., NeurIPS 2024, arXiv 2310.01144",
+    )
+    yield Recipe(
+        "dgcluster",
+        "eco_modularity:recipes/dgcluster.yaml",
+        summary="DGCluster: GCN trained by the modularity of similarities, then clusters of which it finds the number",
+        paper="Bhowmick et al., AAAI 2024, arXiv 2312.12697",
+    )
+
+
+@hookimpl
+def eco_api() -> str:
+    """The plugin interface that this was written for."""
+    return ">=1,<2"

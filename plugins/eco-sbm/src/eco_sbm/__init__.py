@@ -1,0 +1,20 @@
+"""Stochastic block models as cluster heads for ECO. The classes are imported on first use: torch comes with them."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from eco_sbm.head import SBMClusterHead
+
+__version__ = "0.1.0"
+__all__ = ["SBMClusterHead"]
+
+_MODULES = {"SBMClusterHead": "head"}
+
+
+def __getattr__(name: str) -> Any:
+    if name in _MODULES:
+        return getattr(import_module(f"eco_sbm.{_MODULES[name]}"), name)
+    raise AttributeError(f"module 'eco_sbm' has no attribute {name!r}")

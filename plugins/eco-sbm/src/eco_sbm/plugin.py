@@ -1,0 +1,35 @@
+"""What this distribution brings to ECO. Imports no torch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from eco_core import Component, Recipe, hookimpl
+
+
+@hookimpl
+def eco_heads() -> Iterable[Component]:
+    """The cluster heads."""
+    yield Component(
+        "sbm",
+        "eco_sbm.head:SBMClusterHead",
+        summary="The likelihood of a stochastic block model of soft communities",
+        paper="Arliss & Mueller, LoG 2025, https://openreview.net/forum?id=T1vdfm1THf",
+    )
+
+
+@hookimpl
+def eco_recipes() -> Iterable[Recipe]:
+    """The published methods."""
+    yield Recipe(
+        "gcsbm",
+        "eco_sbm:recipes/gcsbm.yaml",
+        summary="GCSBM: GCN and a softmax head trained jointly by the likelihood of a stochastic block model",
+        paper="Arliss & Mueller, LoG 2025, https://openreview.net/forum?id=T1vdfm1THf",
+    )
+
+
+@hookimpl
+def eco_api() -> str:
+    """The plugin interface that this was written for."""
+    return ">=1,<2"

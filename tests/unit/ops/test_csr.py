@@ -1,0 +1,33 @@
+"""Sparse matrices by rows."""
+
+from __future__ import annotations
+
+import warnings
+
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from eco_core.ops.csr import csr_matrix, rows_of
+
+
+@given(rows=st.integers(1, 6), columns=st.integers(1, 6), count=st.integers(0, 30), seed=st.integers(0, 99))
+@settings(max_examples=40, deadline=None)
+def test_entries_at_the_same_place_add_up(rows: int, columns: int, count: int, seed: int) -> None:
+    generator = torch.Generator().manual_seed(seed)
+    row, column = (torch.randint(size, (count,), generator=generator) for size in (rows, columns))
+    value = torch.randn(count, generator=generator, dtype=torch.double)
+    dense = torch.zeros(rows, columns, dtype=torch.double)
+    for i, j, v in zip(row, column, value, strict=True):
+        dense[i, j] += v
+    matrix = csr_matrix(row, column, value, (rows, columns))
+    torch.testing.assert_close(matrix.to_dense(), dense)
+    assert matrix.layout is torch.sparse_csr
+    places = list(zip(rows_of(matrix).tolist(), matrix.col_indices().tolist(), strict=True))
+    assert places == sorted(set(zip(row.tolist(), column.tolist(), strict=True)))
+
+
+def test_no_warning_is_shown() -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        csr_matrix(torch.tensor([1]), torch.tensor([0]), torch.ones(1), (2, 2))
