@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal, get_args
 
 import torch
 from pydantic import Field
@@ -18,30 +18,43 @@ from torch import Tensor
 from torch_geometric.transforms import BaseTransform
 
 Share = Annotated[float, Field(ge=0, lt=1)]
+MaskMode = Literal["columns", "entries"]
 
 _EDGE_LEVEL = ("edge_weight", "edge_attr")
 
 
 @dataclass(frozen=True)
 class MaskFeatures(BaseTransform):
-    """Sets random columns of the features to zero, the same for all nodes (You et al., NeurIPS 2020, arXiv 2010.13902).
+    """Sets random features to zero (You et al., NeurIPS 2020, arXiv 2010.13902).
 
     Attributes:
-        p: Probability that a column is masked, from 0 (then the features stay as they are) to less than 1.
+        p: Probability that a feature is masked, from 0 (then all stay as they are) to less than 1.
+        mode: What is masked at a time: ``columns``, the same features of all nodes, or single ``entries``, each node's
+            own.
     """
 
     p: Share = 0.2
+    mode: MaskMode = "columns"
 
     def __post_init__(self) -> None:
         _check_share("p", self.p)
+        if self.mode not in get_args(MaskMode):
+            raise ValueError(f"mode is {self.mode!r}; it must be one of: {', '.join(get_args(MaskMode))}.")
 
     def forward(self, graph: Any) -> Any:
         """Returns a copy of a graph with masked features."""
         if self.p > 0:
             x = graph.x
-            kept = (torch.rand(x.size(1), device=x.device) >= self.p).to(x.dtype)
-            graph.x = x * kept if x.layout is torch.strided else _with_values(x, lambda v, i: v * kept[i[1]])
+            is_dense = x.layout is torch.strided
+            if self.mode == "entries":
+                graph.x = self._masked(x) if is_dense else _with_values(x, lambda values, _: self._masked(values))
+            else:
+                kept = (torch.rand(x.size(1), device=x.device) >= self.p).to(x.dtype)
+                graph.x = x * kept if is_dense else _with_values(x, lambda v, i: v * kept[i[1]])
         return graph
+
+    def _masked(self, values: Tensor) -> Tensor:
+        return values * (torch.rand(values.shape, device=values.device) >= self.p)
 
 
 @dataclass(frozen=True)
@@ -125,10 +138,11 @@ class GSSLTransform(BaseTransform):
     """The views of graph self-supervised learning: masked features and dropped edges, and more if wanted.
 
     Attributes:
-        p_feat_mask: Probability that a column of the features is masked; see `MaskFeatures`.
+        p_feat_mask: Probability that a feature is masked; see `MaskFeatures`.
         p_edge_drop: Probability that an edge is left out; see `DropEdges`.
         noise_std: Standard deviation of Gaussian noise on the features; see `AddNoise`.
         shuffle_features: Whether nodes exchange their features; see `ShuffleFeatures`.
+        feat_mask_mode: Whether whole ``columns`` of the features are masked, as in the papers, or single ``entries``.
 
     Example:
         >>> view = GSSLTransform(p_feat_mask=0.2, p_edge_drop=0.3)
@@ -138,15 +152,20 @@ class GSSLTransform(BaseTransform):
     p_edge_drop: Share = 0.3
     noise_std: Annotated[float, Field(ge=0)] = 0.0
     shuffle_features: bool = False
+    feat_mask_mode: MaskMode = "columns"
 
     def __post_init__(self) -> None:
         _check_share("p_feat_mask", self.p_feat_mask)
+        MaskFeatures(mode=self.feat_mask_mode)
         _check_share("p_edge_drop", self.p_edge_drop)
         AddNoise(self.noise_std)
 
     def forward(self, graph: Any) -> Any:
         """Returns a view of a graph."""
-        steps: list[Callable[[Any], Any]] = [MaskFeatures(self.p_feat_mask), DropEdges(self.p_edge_drop)]
+        steps: list[Callable[[Any], Any]] = [
+            MaskFeatures(self.p_feat_mask, self.feat_mask_mode),
+            DropEdges(self.p_edge_drop),
+        ]
         if self.noise_std > 0:
             steps.append(AddNoise(self.noise_std))
         if self.shuffle_features:

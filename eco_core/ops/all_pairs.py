@@ -10,7 +10,6 @@ graph: see `pair_matrix`. Sums over it are sparse products.
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
@@ -18,6 +17,7 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+from eco_core.ops.csr import csr_matrix, rows_of
 from eco_core.ops.propagation import propagate
 
 _BLOCK_ENTRIES = {"cpu": 1 << 20}
@@ -53,15 +53,8 @@ def pair_matrix(pairs: Tensor, num_nodes: int, weight: Tensor | None = None) -> 
     values = torch.full((kept.numel(),), 0.5, dtype=torch.float32, device=pairs.device)
     if weight is not None:
         values = values * weight.detach().reshape(-1).index_select(0, kept)
-    both, size = torch.cat([pairs, pairs.flip(0)], dim=1), (num_nodes, num_nodes)
-    matrix = torch.sparse_coo_tensor(both, values.repeat(2), size, check_invariants=False).coalesce()
-    rows, columns = matrix.indices()
-    # Coalesced entries are sorted by row: what is left to do is to count them.
-    starts = torch.zeros(num_nodes + 1, dtype=torch.int64, device=pairs.device)
-    starts[1:] = torch.bincount(rows, minlength=num_nodes).cumsum(0)
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "Sparse CSR tensor support is in beta", UserWarning)
-        return torch.sparse_csr_tensor(starts, columns, matrix.values(), size, check_invariants=False)
+    row, column = torch.cat([pairs, pairs.flip(0)], dim=1)
+    return csr_matrix(row, column, values.repeat(2), (num_nodes, num_nodes))
 
 
 class _PairSum(torch.autograd.Function):
@@ -129,9 +122,8 @@ def links_of(edge_index: Tensor, num_nodes: int, edge_weight: Tensor | None = No
         edge_weight: Weights of shape (num_edges,); None: all 1.
     """
     matrix = pair_matrix(edge_index, num_nodes, edge_weight)
-    counts = matrix.crow_indices().diff()
     nodes = torch.arange(num_nodes, device=edge_index.device)
-    linked = torch.repeat_interleave(nodes, counts) * num_nodes + matrix.col_indices()
+    linked = rows_of(matrix) * num_nodes + matrix.col_indices()
     taken = torch.cat([linked, nodes * (num_nodes + 1)]).sort().values
     rows = _rows_of_block(num_nodes, edge_index.device)
     starts = torch.arange(0, num_nodes, rows, device=taken.device)

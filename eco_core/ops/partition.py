@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import warnings
-import weakref
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
+
+from eco_core.ops.csr import csr_matrix
+from eco_core.ops.origin import Origin
 
 _BLOCK_ENTRIES = 1 << 20  # Entries of one gathered block of assignments: 4 MB in single precision, about a cache.
 
@@ -102,7 +103,7 @@ class Links:
         dtype: torch.dtype = torch.float32,
         made_of: tuple[Tensor, Tensor | None] | None = None,
     ) -> None:
-        self._made_of = [_state(tensor) for tensor in made_of or (edge_index, edge_weight)]
+        self._origin = Origin(*(made_of or (edge_index, edge_weight)))
         if edge_weight is not None:
             dtype = torch.promote_types(dtype, edge_weight.dtype)
             edge_weight = edge_weight.detach().reshape(-1).to(dtype)
@@ -111,17 +112,12 @@ class Links:
         self.total = self.out_degree.sum()
         weight = torch.ones(edge_index.size(1), dtype=dtype, device=edge_index.device)
         weight = weight if edge_weight is None else edge_weight
-        both = torch.cat([edge_index, edge_index.flip(0)], dim=1)
-        size = (num_nodes, num_nodes)
-        matrix = torch.sparse_coo_tensor(both, weight.repeat(2), size, check_invariants=False).coalesce()
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", "Sparse CSR tensor support is in beta", UserWarning)
-            self._both_ways = matrix.to_sparse_csr()
+        row, column = torch.cat([edge_index, edge_index.flip(0)], dim=1)
+        self._both_ways = csr_matrix(row, column, weight.repeat(2), (num_nodes, num_nodes))
 
     def are_of(self, edge_index: Tensor, edge_weight: Tensor | None = None) -> bool:
         """Whether these are the links of the very tensors given, which nobody has changed since."""
-        states = [_state(tensor) for tensor in (edge_index, edge_weight)]
-        return all(mine is not _UNKNOWN and mine == now for mine, now in zip(self._made_of, states, strict=True))
+        return self._origin.is_of(edge_index, edge_weight)
 
     def within(self, s: Tensor) -> Tensor:
         r"""Returns the weight of the links within each cluster, the diagonal of :math:`S^T A S`.
@@ -151,27 +147,6 @@ class _LinksWithin(torch.autograd.Function):
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:
         (gradient,) = ctx.saved_tensors
         return gradient * grad, None
-
-
-_UNKNOWN = "a tensor that does not say whether it was changed"
-
-
-def _state(tensor: Tensor | None) -> Any:
-    """What tells a tensor from any other, and from itself after a change in place."""
-    if tensor is None:
-        return None
-    # Weak, so that the graph is not kept alive; such a reference is never taken for that of a later tensor.
-    return _UNKNOWN if tensor.is_inference() else (_Identity(tensor), tensor._version)
-
-
-class _Identity:
-    """A tensor, compared by identity: the equality of weak references is that of the tensors."""
-
-    def __init__(self, tensor: Tensor) -> None:
-        self._tensor = weakref.ref(tensor)
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, _Identity) and self._tensor() is other._tensor() is not None
 
 
 __all__ = ["Links", "links_between", "out_degrees"]

@@ -22,6 +22,7 @@ from tests.parts import SmallEncoder
 NODES, WIDTH, EDGES = 40, 12, 200
 ALL = [
     MaskFeatures(0.5),
+    MaskFeatures(0.5, "entries"),
     DropEdges(0.5),
     AddNoise(0.3),
     ShuffleFeatures(),
@@ -76,6 +77,17 @@ def test_masked_features_are_whole_columns_and_the_others_stay(sparse: bool) -> 
     assert torch.equal(x[:, ~gone], original[:, ~gone])
 
 
+@LAYOUTS
+def test_single_entries_are_masked_where_asked_for(sparse: bool) -> None:
+    graph = new_graph(sparse)
+    x, original = seeded(2, MaskFeatures(0.5, "entries"), graph).x.to_dense(), graph.x.to_dense()
+    gone = (x == 0) & (original != 0)
+    assert torch.equal(x[~gone], original[~gone])
+    # Of the 190 features or so that are not zero, half; some columns lose some of them, and none loses all.
+    assert 60 < int(gone.sum()) < 130
+    assert ((x != 0).sum(dim=0) > 0).all()
+
+
 def test_dropped_edges_take_their_weights_and_attributes_along() -> None:
     graph = new_graph()
     view = seeded(0, DropEdges(0.5), graph)
@@ -93,6 +105,7 @@ def test_shares_are_probabilities(p: float) -> None:
     # The standard deviation of either share is at most 0.0036.
     assert abs(float((MaskFeatures(p)(graph).x[0] == 0).float().mean()) - p) < 0.02
     assert abs(1 - DropEdges(p)(graph).edge_index.size(1) / 20_000 - p) < 0.02
+    assert abs(float((MaskFeatures(p, "entries")(graph).x == 0).float().mean()) - p) < 0.02
 
 
 @LAYOUTS
@@ -164,6 +177,8 @@ def test_graphs_without_edges_or_weights_have_views() -> None:
         (lambda: GSSLTransform(p_edge_drop=2), "p_edge_drop is 2"),
         (lambda: GSSLTransform(p_feat_mask=float("nan")), "p_feat_mask is nan"),
         (lambda: GSSLTransform(noise_std=-1), "std is -1"),
+        (lambda: MaskFeatures(mode="rows"), "mode is 'rows'"),  # type: ignore[arg-type]
+        (lambda: GSSLTransform(feat_mask_mode="all"), "mode is 'all'"),  # type: ignore[arg-type]
     ],
 )
 def test_a_wrong_share_is_named(make: Callable[[], Any], message: str) -> None:
@@ -201,6 +216,7 @@ def test_resolved_spec_has_all_parameters_of_a_transform() -> None:
         epochs=2,
     ).fit("karate")
     written = {"p_feat_mask": 0.2, "p_edge_drop": 0.3, "noise_std": 0.5, "shuffle_features": False}
+    written["feat_mask_mode"] = "columns"
     assert model.spec["objective"]["transform2"] == written
 
 

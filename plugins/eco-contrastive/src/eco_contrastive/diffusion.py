@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-import weakref
 from collections.abc import Sequence
 from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
 
+from eco_core.ops.origin import Origin
 from eco_core.ops.propagation import normalized_adjacency, propagate
 
 Diffusion = Literal["ppr", "heat"]
@@ -61,7 +61,7 @@ class PropagatedGraph:
 
     def __init__(self, graph: Any, weights: Sequence[float]) -> None:
         x, edge_index, edge_weight = _tensors_of(graph)
-        self._origins = [_Origin(tensor) for tensor in (x, edge_index, edge_weight)]
+        self._origin = Origin(x, edge_index, edge_weight)
         self._weights = weights
         dtype = torch.promote_types(x.dtype, torch.float32)
         adjacency = normalized_adjacency(edge_index, edge_weight, num_nodes=x.size(0), dtype=dtype)
@@ -73,7 +73,7 @@ class PropagatedGraph:
 
     def is_of(self, graph: Any) -> bool:
         """Whether a graph is the one that this was made of, with the same features, edges and weights, unchanged."""
-        return all(origin.is_(tensor) for origin, tensor in zip(self._origins, _tensors_of(graph), strict=True))
+        return self._origin.is_of(*_tensors_of(graph))
 
     def first_layers(self, near: nn.Linear, far: nn.Linear) -> tuple[Tensor, Tensor]:
         r"""Returns :math:`\tilde A X W_1^T + b_1` and :math:`S_k X W_2^T + b_2`, each of shape (num_nodes, width).
@@ -90,23 +90,6 @@ class PropagatedGraph:
             one, other = (torch.sparse.mm(x, layer.weight.to(dtype).t()) for layer in (near, far))
             one, other = propagate(self._adjacency, one), diffuse(self._adjacency, other, self._weights)
             return one + near.bias, other + far.bias
-
-
-class _Origin:
-    """Which tensor something was made of, and in which state. Weak: it keeps no graph alive."""
-
-    def __init__(self, tensor: Tensor | None) -> None:
-        self.exists = tensor is not None
-        self.seen: tuple[weakref.ref[Tensor], int] | None = None
-        # Inference tensors do not count their changes; what gradients flow to has to be used anew in each step.
-        if tensor is not None and not tensor.is_inference() and not tensor.requires_grad:
-            self.seen = weakref.ref(tensor), tensor._version
-
-    def is_(self, tensor: Tensor | None) -> bool:
-        """Whether it was this tensor, which has not changed since."""
-        if tensor is None or self.seen is None:
-            return tensor is None and not self.exists
-        return self.seen[0]() is tensor and self.seen[1] == tensor._version
 
 
 def _tensors_of(graph: Any) -> tuple[Tensor, Tensor, Tensor | None]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Iterator, Mapping
 from typing import Annotated, Any
 
@@ -13,6 +12,7 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
 from eco_core import LossOutput
+from eco_core.ops.csr import csr_tensor
 from eco_core.ops.random_walks import Neighbors, neighbors_of, random_walks
 
 
@@ -168,7 +168,7 @@ class _Products(torch.autograd.Function):
         """Returns products of shape (num_starts, num_others), from nodes of shapes (num_starts,) and the same."""
         rows, columns, entry = _pattern(others)
         ctx.save_for_backward(z, starts, rows, columns, entry)
-        matrix = _sparse(rows, columns, z.new_zeros(columns.numel()), z.size(0))
+        matrix = csr_tensor(rows, columns, z.new_zeros(columns.numel()), (starts.numel(), z.size(0)))
         return torch.sparse.sampled_addmm(matrix, z.index_select(0, starts), z.t(), beta=0).values()[entry]
 
     @staticmethod
@@ -181,7 +181,8 @@ class _Products(torch.autograd.Function):
         size = (z.size(0), starts.numel())
         transposed = torch.sparse_coo_tensor(torch.stack([columns, row]), values, size, check_invariants=False)
         total = torch.sparse.mm(transposed, z.index_select(0, starts))
-        return total.index_add_(0, starts, _sparse(rows, columns, values, z.size(0)) @ z), None, None
+        matrix = csr_tensor(rows, columns, values, (starts.numel(), z.size(0)))
+        return total.index_add_(0, starts, matrix @ z), None, None
 
 
 def _pattern(others: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -200,10 +201,3 @@ def _pattern(others: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     rows = F.pad(first.sum(dim=1).cumsum(0), (1, 0))
     entry = first.flatten().cumsum(0).sub_(1).view(nodes.shape)
     return rows, nodes[first], torch.empty_like(entry).scatter_(1, order, entry)
-
-
-def _sparse(rows: Tensor, columns: Tensor, values: Tensor, width: int) -> Tensor:
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "Sparse CSR tensor support is in beta", UserWarning)
-        size = (rows.numel() - 1, width)
-        return torch.sparse_csr_tensor(rows, columns, values, size, check_invariants=False)
