@@ -142,7 +142,7 @@ def test_rows_are_those_of_the_authors_transform() -> None:
     torch.testing.assert_close(unit_squares(z), theirs, rtol=1e-3, atol=1e-4)
 
 
-@settings(max_examples=25)
+@settings(max_examples=15)
 @given(seed=st.integers(0, 1000), exponent=st.integers(-150, 150))
 def test_lengths_and_signs_of_embeddings_do_not_matter(seed: int, exponent: int) -> None:
     edges, weight = random_edges(seed=seed)
@@ -152,7 +152,7 @@ def test_lengths_and_signs_of_embeddings_do_not_matter(seed: int, exponent: int)
     torch.testing.assert_close(head(factors * z, edges, weight).total, head(z, edges, weight).total)
 
 
-@settings(max_examples=25)
+@settings(max_examples=15)
 @given(seed=st.integers(0, 1000))
 def test_numbering_of_nodes_and_columns_does_not_matter_to_the_loss(seed: int) -> None:
     generator = torch.Generator().manual_seed(seed)
@@ -164,7 +164,7 @@ def test_numbering_of_nodes_and_columns_does_not_matter_to_the_loss(seed: int) -
     torch.testing.assert_close(moved.total, head(z, edges, weight).total)
 
 
-@settings(max_examples=25)
+@settings(max_examples=15)
 @given(seed=st.integers(0, 1000))
 def test_modularity_is_within_its_bounds(seed: int) -> None:
     edges, weight = random_edges(seed=seed)
@@ -378,7 +378,7 @@ def joint(epochs: int) -> dict[str, Any]:
     return {"name": "joint", "pretrain": {"epochs": 2}, "joint": {"epochs": epochs, "optimizer": optimizer}}
 
 
-def composed(epochs: int = 60, **parts: Any) -> eco.Composition:
+def composed(epochs: int = 40, **parts: Any) -> eco.Composition:
     chosen = {"encoder": Convolution, "head": DGClusterHead, "strategy": joint(epochs), "objective": None, "seed": 0}
     return eco.compose(**{**chosen, **parts})
 

@@ -51,7 +51,7 @@ class S3GCEncoder(nn.Module):
         k_hop: The number of hops k of the diffusion.
         alpha: Probability that PageRank's walk goes back to its start.
         heat_t: The time t of the heat kernel.
-        normalize: Whether embeddings have unit length, as published. Without, the table's vectors are long at first, and
+        normalize: Whether embeddings have unit length, as published. Without, the table's vectors are long at first and
             a loss of inner products can be lowered by them alone.
         table_rank: Rank of the table, which is then a product of (num_nodes, table_rank) and (table_rank,
             hidden_channels). None: not limited, but with ``large`` an eighth of ``hidden_channels``.
