@@ -307,6 +307,7 @@ def test_recipe_has_the_published_values() -> None:
     assert (train["epochs"], train["optimizer"]["lr"], train["optimizer"]["weight_decay"]) == (50, 0.001, 0.0)
     assert objective["lam"] == 2 * 0.001  # The published one weighs half of this invariance.
     published = {"cora": (0.1, 0.4), "photo": (0.2, 0.3)}
+    assert all(objective[f"transform{number}"]["feat_mask_mode"] == "entries" for number in (1, 2))
     views = {"cora": objective, "photo": spec["overrides"]["photo"]["objective"]}
     for name, expected in published.items():
         for number in (1, 2):

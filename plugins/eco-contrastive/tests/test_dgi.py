@@ -283,4 +283,5 @@ def test_recipe_has_the_published_values() -> None:
     assert (encoder["act"], encoder["act_last"]) == ("prelu", True)
     assert (train["epochs"], train["patience"]) == (300, 50)
     assert (train["optimizer"]["lr"], train["optimizer"]["weight_decay"]) == (0.001, 0.0)
+    assert spec["head"]["n_init"] >= 10
     assert "overrides" not in spec  # Cora's and Photo's are the same.
