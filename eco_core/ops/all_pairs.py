@@ -96,8 +96,8 @@ def pair_sum(left: Tensor, right: Tensor, matrix: Tensor) -> Tensor:
 # -------------------------------------------------------------------------------- mean sigmoid of pairs not linked
 
 
-class Links(NamedTuple):
-    """Which pairs of nodes are linked, for losses over the others; made by `links_of`, once for each graph.
+class LinkedPairs(NamedTuple):
+    """Which pairs of nodes are linked, for losses over the others; made by `linked_pairs`, once for each graph.
 
     Attributes:
         matrix: Symmetric weights of the links, from `pair_matrix`.
@@ -112,7 +112,7 @@ class Links(NamedTuple):
     num_others: int
 
 
-def links_of(edge_index: Tensor, num_nodes: int, edge_weight: Tensor | None = None) -> Links:
+def linked_pairs(edge_index: Tensor, num_nodes: int, edge_weight: Tensor | None = None) -> LinkedPairs:
     """Sorts edges for `mean_sigmoid_of_others` and `pair_sum`.
 
     Args:
@@ -129,13 +129,13 @@ def links_of(edge_index: Tensor, num_nodes: int, edge_weight: Tensor | None = No
     starts = torch.arange(0, num_nodes, rows, device=taken.device)
     sizes = torch.bincount(taken // (rows * num_nodes), minlength=starts.numel()) if num_nodes else starts
     parts = tuple(part % (rows * num_nodes) for part in taken.split(sizes.tolist()))
-    return Links(matrix, rows, parts, num_nodes**2 - taken.numel())
+    return LinkedPairs(matrix, rows, parts, num_nodes**2 - taken.numel())
 
 
 class _MeanSigmoid(torch.autograd.Function):
     @staticmethod
     def forward(
-        ctx: Any, left: Tensor, right: Tensor, links: Links, shift: float, temperature: float, training: bool
+        ctx: Any, left: Tensor, right: Tensor, links: LinkedPairs, shift: float, temperature: float, training: bool
     ) -> Tensor:
         num_nodes = left.size(0)
         needed = [training and needs for needs in ctx.needs_input_grad[:2]]
@@ -171,7 +171,7 @@ class _MeanSigmoid(torch.autograd.Function):
 
 
 def mean_sigmoid_of_others(
-    left: Tensor, right: Tensor, links: Links, shift: float = 0.0, temperature: float = 1.0
+    left: Tensor, right: Tensor, links: LinkedPairs, shift: float = 0.0, temperature: float = 1.0
 ) -> Tensor:
     r"""Returns the mean of a sigmoid of similarities, over all pairs of two nodes that are not linked.
 
@@ -184,7 +184,7 @@ def mean_sigmoid_of_others(
     Args:
         left: Embeddings l of shape (num_nodes, width).
         right: Embeddings r of the same shape.
-        links: From `links_of`.
+        links: From `linked_pairs`.
         shift: The similarity s whose sigmoid is 1/2.
         temperature: The temperature tau, above 0.
 
@@ -197,7 +197,7 @@ def mean_sigmoid_of_others(
     if not left.size(0) == right.size(0) == links.matrix.size(0):
         raise ValueError(
             f"The embeddings have {left.size(0)} and {right.size(0)} rows, but the links are those of "
-            f"{links.matrix.size(0)} nodes. Give links_of(edge_index, {left.size(0)}) of the same graph."
+            f"{links.matrix.size(0)} nodes. Give linked_pairs(edge_index, {left.size(0)}) of the same graph."
         )
     left, right = _wide(left), _wide(right)
     with torch.autocast(device_type=left.device.type, enabled=False):
@@ -324,4 +324,4 @@ def _similarities(rows: Tensor, others_t: Tensor, buffer: Tensor) -> Tensor:
     return torch.mm(rows, others_t, out=buffer[: size[0] * size[1]].view(size))
 
 
-__all__ = ["Links", "links_of", "log_sum_exp_of_others", "mean_sigmoid_of_others", "pair_matrix", "pair_sum"]
+__all__ = ["LinkedPairs", "linked_pairs", "log_sum_exp_of_others", "mean_sigmoid_of_others", "pair_matrix", "pair_sum"]

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 import torch
 import yaml
-from eco_modularity.dgcluster import DGClusterHead, Links, similarity_modularity, unit_squares
+from eco_modularity.dgcluster import DGClusterHead, unit_squares
+from eco_modularity.modularity import modularity
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.cluster import Birch
@@ -20,6 +21,7 @@ from torch_geometric.utils import to_undirected
 
 import eco_core as eco
 from eco_core.metrics import structure_metrics
+from eco_core.ops.partition import Links
 
 NODES, WIDTH, BLOCKS = 30, 6, 3
 
@@ -175,13 +177,13 @@ def test_links_prepared_for_other_edges_are_not_used_although_there_are_as_many(
     edges, weight = random_edges()
     other, z = random_edges(seed=5)[0], normals(12, WIDTH)
     head = DGClusterHead(WIDTH)
-    links = head.prepare(Data(num_nodes=12), edges, weight)["links"]
+    links = head.prepare(Data(edge_index=edges, edge_weight=weight, num_nodes=12))["links"]
     assert torch.equal(head(z, edges, weight, links).total, head(z, edges, weight).total)
     assert torch.equal(head(z, other, weight, links).total, head(z, other, weight).total)
     assert torch.equal(head(z, edges, None, links).total, head(z, edges).total)
-    # They are used where they fit: with other degrees the value is another.
-    spoiled = links._replace(degrees=2 * links.degrees)
-    assert not torch.allclose(head(z, edges, weight, spoiled).total, head(z, edges, weight).total)
+    # They are used where they fit: with another total the value is another.
+    links.total *= 2
+    assert not torch.allclose(head(z, edges, weight, links).total, head(z, edges, weight).total)
 
 
 def test_embeddings_without_length_edges_or_other_nodes_have_a_finite_loss_and_gradient() -> None:
@@ -456,9 +458,9 @@ def test_second_graph_of_the_same_size_is_read_anew() -> None:
     second.edge_index = second.edge_index[:, second.edge_index.amin(dim=0) > 5]
     model.fit(first)
     on_second = model.head_loss(second).total
-    links = Links.of(second.edge_index, None, NODES)
+    links = Links(second.edge_index, num_nodes=NODES)
     z = model.embed(second)
-    torch.testing.assert_close(on_second, -similarity_modularity(unit_squares(z), links))
+    torch.testing.assert_close(on_second, -modularity(unit_squares(z), links))
     assert not torch.allclose(on_second, model.head_loss(first).total)
 
 

@@ -10,7 +10,8 @@ import pytest
 import torch
 import yaml
 from eco_modularity import DMoNClusterHead
-from eco_modularity.dmon import collapse, modularity
+from eco_modularity.dmon import collapse
+from eco_modularity.modularity import modularity
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError

@@ -12,8 +12,8 @@ from torch import Tensor
 
 from eco_core.ops import all_pairs
 from eco_core.ops.all_pairs import (
-    Links,
-    links_of,
+    LinkedPairs,
+    linked_pairs,
     log_sum_exp_of_others,
     mean_sigmoid_of_others,
     pair_matrix,
@@ -108,7 +108,7 @@ def test_pair_sum_over_no_pairs_is_zero_with_a_gradient() -> None:
 def test_mean_sigmoid_is_that_of_all_pairs_not_linked(small_blocks: int) -> None:
     left, right = tables()
     edge_index = messy_edges()
-    links = links_of(edge_index, NODES)
+    links = linked_pairs(edge_index, NODES)
     assert len(links.taken) == -(-NODES // small_blocks)
     value = mean_sigmoid_of_others(left, right, links, 0.4, 0.7)
     expected = dense_sigmoids(left, right, edge_index, 0.4, 0.7)
@@ -118,7 +118,7 @@ def test_mean_sigmoid_is_that_of_all_pairs_not_linked(small_blocks: int) -> None
 
 def test_gradient_of_mean_sigmoid_is_correct(small_blocks: int) -> None:
     left, right = tables()
-    links = links_of(messy_edges(), NODES)
+    links = linked_pairs(messy_edges(), NODES)
     assert torch.autograd.gradcheck(lambda a, b: 3 * mean_sigmoid_of_others(a, b, links, 0.1, 0.5), (left, right))
     assert torch.autograd.gradcheck(lambda a: mean_sigmoid_of_others(a, a, links, 0.1, 0.5), (left,))
 
@@ -128,7 +128,7 @@ def test_mean_sigmoid_differentiates_by_one_table_alone(needs: tuple[bool, bool]
     left, right = (table.detach().requires_grad_(flag) for table, flag in zip(tables(), needs, strict=True))
     edge_index = messy_edges()
     wanted = left if needs[0] else right
-    value = mean_sigmoid_of_others(left, right, links_of(edge_index, NODES))
+    value = mean_sigmoid_of_others(left, right, linked_pairs(edge_index, NODES))
     torch.testing.assert_close(
         gradients(value, wanted), gradients(dense_sigmoids(left, right, edge_index, 0, 1), wanted)
     )
@@ -140,10 +140,10 @@ def test_order_of_the_nodes_does_not_matter(seed: int) -> None:
     left, right = (table.detach() for table in tables(seed))
     edge_index, order = messy_edges(seed), torch.randperm(NODES, generator=torch.Generator().manual_seed(seed))
     number = order.argsort()  # The node order[i] becomes node i.
-    moved = links_of(number[edge_index], NODES)
+    moved = linked_pairs(number[edge_index], NODES)
     torch.testing.assert_close(
         mean_sigmoid_of_others(left[order], right[order], moved, 0.2, 0.3),
-        mean_sigmoid_of_others(left, right, links_of(edge_index, NODES), 0.2, 0.3),
+        mean_sigmoid_of_others(left, right, linked_pairs(edge_index, NODES), 0.2, 0.3),
     )
     z = left / left.norm(dim=1, keepdim=True)
     for bound in (None, 1.0):
@@ -155,7 +155,7 @@ def test_order_of_the_nodes_does_not_matter(seed: int) -> None:
 def test_direction_parallel_edges_and_loops_do_not_change_who_is_linked() -> None:
     once = torch.tensor([[0, 1, 4], [1, 2, 3]])
     same = torch.cat([once, once.flip(0), once, torch.tensor([[5], [5]])], dim=1)
-    plain, messy = links_of(once, NODES), links_of(same, NODES)
+    plain, messy = linked_pairs(once, NODES), linked_pairs(same, NODES)
     assert plain.num_others == messy.num_others == NODES * (NODES - 1) - 6
     assert all(torch.equal(a, b) for a, b in zip(plain.taken, messy.taken, strict=True))
 
@@ -166,14 +166,14 @@ def test_linked_pairs_are_left_out_exactly_and_not_subtracted() -> None:
     edge_index = torch.combinations(torch.arange(nodes)).T[:, 1:]
     z = torch.ones(nodes, 1)
     z[1] = -1.0
-    value = mean_sigmoid_of_others(z, z, links_of(edge_index, nodes), 0.0, 1 / 30)
+    value = mean_sigmoid_of_others(z, z, linked_pairs(edge_index, nodes), 0.0, 1 / 30)
     torch.testing.assert_close(value.double(), torch.tensor(-30.0).double().sigmoid(), rtol=1e-4, atol=0)
 
 
 def test_complete_graph_and_single_node_have_no_others() -> None:
     for nodes in (1, 4):
         left, right = tables(nodes=nodes)
-        links = links_of(torch.combinations(torch.arange(nodes)).T, nodes)
+        links = linked_pairs(torch.combinations(torch.arange(nodes)).T, nodes)
         value = mean_sigmoid_of_others(left, right, links)
         assert links.num_others == 0
         assert value.item() == 0
@@ -182,13 +182,13 @@ def test_complete_graph_and_single_node_have_no_others() -> None:
 
 def test_links_of_another_graph_are_refused() -> None:
     left, right = tables()
-    with pytest.raises(ValueError, match=r"23 and 23 rows.*those of 9 nodes.*links_of\(edge_index, 23\)"):
-        mean_sigmoid_of_others(left, right, links_of(torch.tensor([[0], [1]]), 9))
+    with pytest.raises(ValueError, match=r"23 and 23 rows.*those of 9 nodes.*linked_pairs\(edge_index, 23\)"):
+        mean_sigmoid_of_others(left, right, linked_pairs(torch.tensor([[0], [1]]), 9))
 
 
 def test_saturated_sigmoids_have_finite_gradients() -> None:
     left, right = tables(dtype=torch.float)
-    value = mean_sigmoid_of_others(left, right, links_of(messy_edges(), NODES), 0.0, 1e-6)
+    value = mean_sigmoid_of_others(left, right, linked_pairs(messy_edges(), NODES), 0.0, 1e-6)
     assert 0 < value < 1
     assert all(grad.isfinite().all() for grad in gradients(value, left, right))
 
@@ -242,7 +242,7 @@ def test_single_node_has_no_other_and_two_have_each_other(bound: float | None) -
 
 # ------------------------------------------------------------------------------------------- precision and memory
 
-LOSSES: dict[str, Callable[[Tensor, Links], Tensor]] = {
+LOSSES: dict[str, Callable[[Tensor, LinkedPairs], Tensor]] = {
     "sigmoid": lambda z, links: mean_sigmoid_of_others(z, z, links, 0.6, 0.1),
     "rows": lambda z, links: log_sum_exp_of_others(z, 0.5).mean(),
     "symmetric": lambda z, links: log_sum_exp_of_others(z, 0.5, 1.0).mean(),
@@ -253,7 +253,7 @@ LOSSES: dict[str, Callable[[Tensor, Links], Tensor]] = {
 @pytest.mark.parametrize("name", LOSSES)
 def test_half_precision_is_computed_in_single(name: str) -> None:
     z = torch.nn.functional.normalize(torch.randn(NODES, WIDTH), dim=1).bfloat16()
-    links = links_of(messy_edges(), NODES)
+    links = linked_pairs(messy_edges(), NODES)
     expected = LOSSES[name](z.float(), links)
     half = z.clone().requires_grad_()
     with torch.autocast("cpu", dtype=torch.bfloat16):
@@ -267,7 +267,7 @@ def test_half_precision_is_computed_in_single(name: str) -> None:
 def test_memory_is_a_block_and_not_the_square_of_the_nodes(name: str) -> None:
     nodes = 3000
     z = torch.nn.functional.normalize(torch.randn(nodes, 8), dim=1).requires_grad_()
-    links = links_of(messy_edges(nodes=nodes), nodes)
+    links = linked_pairs(messy_edges(nodes=nodes), nodes)
     with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU], profile_memory=True) as profile:
         LOSSES[name](z, links).backward()
     largest = max(event.self_cpu_memory_usage for event in profile.events())
@@ -278,7 +278,7 @@ def test_memory_is_a_block_and_not_the_square_of_the_nodes(name: str) -> None:
 @pytest.mark.parametrize("name", LOSSES)
 def test_inputs_are_left_as_they_are_and_a_loss_without_gradient_is_the_same(name: str) -> None:
     z = torch.nn.functional.normalize(torch.randn(NODES, WIDTH), dim=1).requires_grad_()
-    before, links = z.detach().clone(), links_of(messy_edges(), NODES)
+    before, links = z.detach().clone(), linked_pairs(messy_edges(), NODES)
     value = LOSSES[name](z, links)
     with torch.no_grad():
         quiet = LOSSES[name](z, links)
@@ -291,7 +291,7 @@ def test_inputs_are_left_as_they_are_and_a_loss_without_gradient_is_the_same(nam
 @pytest.mark.parametrize("training", [True, False])
 def test_gradient_of_mean_sigmoid_costs_nothing_where_it_is_not_needed(training: bool) -> None:
     z = torch.nn.functional.normalize(torch.randn(NODES, WIDTH), dim=1).requires_grad_()
-    links = links_of(messy_edges(), NODES)
+    links = linked_pairs(messy_edges(), NODES)
     with (
         torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU]) as profile,
         torch.set_grad_enabled(training),

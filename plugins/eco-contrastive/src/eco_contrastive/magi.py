@@ -94,7 +94,7 @@ class MAGI(nn.Module):
         z = self.embed(encode, graph)
         if positives is None:
             positives = self.sample(edge_index, z.size(0), edge_weight)
-        elif n_id is not None and hasattr(graph, "n_id"):  # A batch numbers its nodes anew.
+        elif n_id is not None and getattr(graph, "n_id", None) is not None:  # A batch numbers its nodes anew.
             positives = positives.among(n_id)
         if positives.pairs.size(1) == 0:
             return z.sum() * 0.0

@@ -11,7 +11,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from eco_core import LossOutput
-from eco_core.ops.all_pairs import Links, links_of, mean_sigmoid_of_others, pair_sum
+from eco_core.ops.all_pairs import LinkedPairs, linked_pairs, mean_sigmoid_of_others, pair_sum
 from eco_core.transforms import GSSLTransform, View
 
 
@@ -58,9 +58,9 @@ class NS4GC(nn.Module):
         self.lam = lam
         self.gam = gam
 
-    def prepare(self, graph: Any, edge_index: Tensor, edge_weight: Tensor | None = None) -> dict[str, Links]:
+    def prepare(self, graph: Any, edge_index: Tensor, edge_weight: Tensor | None = None) -> dict[str, LinkedPairs]:
         """Sorts the edges, once for each graph; the result is the name ``links``."""
-        return {"links": links_of(edge_index, graph.num_nodes, edge_weight)}
+        return {"links": linked_pairs(edge_index, graph.num_nodes, edge_weight)}
 
     def forward(
         self,
@@ -68,7 +68,7 @@ class NS4GC(nn.Module):
         graph: Any,
         edge_index: Tensor,
         edge_weight: Tensor | None = None,
-        links: Links | None = None,
+        links: LinkedPairs | None = None,
     ) -> LossOutput:
         """Returns the loss of a graph.
 
@@ -83,8 +83,8 @@ class NS4GC(nn.Module):
             The loss, with its parts ``alignment``, ``neighbours`` and ``sparsity`` (unweighted).
         """
         z1, z2 = (_unit_length(encode(view(graph))) for view in (self.transform1, self.transform2))
-        if links is None or hasattr(graph, "n_id"):  # A batch numbers its nodes anew.
-            links = links_of(edge_index, z1.size(0), edge_weight)
+        if links is None or getattr(graph, "n_id", None) is not None:  # A batch numbers its nodes anew.
+            links = linked_pairs(edge_index, z1.size(0), edge_weight)
         alignment = -(z1 * z2).sum(dim=-1).mean()
         neighbours = -pair_sum(z1, z2, links.matrix) / links.matrix.values().sum().clamp(min=1e-12)
         sparsity = mean_sigmoid_of_others(z1, z2, links, self.s, self.tau)

@@ -2,105 +2,20 @@
 
 from __future__ import annotations
 
-import warnings
-from typing import Annotated, Any, NamedTuple
+from collections.abc import Mapping
+from typing import Annotated, Any
 
 import torch
 import torch.nn.functional as F
 from pydantic import Field
 from sklearn.cluster import Birch
 from torch import Tensor, nn
-from torch.autograd.function import once_differentiable
 
 from eco_core import BaseClusterHead, LossOutput
 from eco_core.bases import take_saved_shapes
 from eco_core.ops.kmeans import as_points, nearest_centers
-from eco_core.ops.propagation import propagate
-
-
-class Links(NamedTuple):
-    """What modularity needs of a graph, and the edges that it was made of.
-
-    Attributes:
-        edge_index: Edges of shape (2, num_edges), dtype int64.
-        edge_weight: Weights of shape (num_edges,); None: all 1.
-        matrix: :math:`(A + A^T) / 2`, sparse CSR of shape (num_nodes, num_nodes).
-        degrees: Its row sums, shape (num_nodes,).
-        total: The sum of the degrees, a scalar; more than 0.
-    """
-
-    edge_index: Tensor
-    edge_weight: Tensor | None
-    matrix: Tensor
-    degrees: Tensor
-    total: Tensor
-
-    @classmethod
-    @torch.no_grad()
-    def of(cls, edge_index: Tensor, edge_weight: Tensor | None, num_nodes: int) -> Links:
-        """Reads a graph.
-
-        Args:
-            edge_index: Edges of shape (2, num_edges), dtype int64. An undirected graph has both directions of each; a
-                directed one is taken as undirected, with half the weight for each direction.
-            edge_weight: Weights of shape (num_edges,), not negative; None: all 1.
-            num_nodes: Number of nodes.
-        """
-        weight = torch.ones(edge_index.size(1), device=edge_index.device) if edge_weight is None else edge_weight
-        weight = weight.reshape(-1).to(torch.promote_types(weight.dtype, torch.float32))
-        both, halves = torch.cat([edge_index, edge_index.flip(0)], dim=1), (weight / 2).repeat(2)
-        degrees = halves.new_zeros(num_nodes).index_add_(0, both[0], halves)
-        total = degrees.sum().clamp(min=torch.finfo(degrees.dtype).tiny)
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", "Sparse CSR tensor support is in beta", UserWarning)
-            size = (num_nodes, num_nodes)
-            matrix = torch.sparse_coo_tensor(both, halves, size, check_invariants=False).coalesce().to_sparse_csr()
-        return cls(edge_index, edge_weight, matrix, degrees, total)
-
-    def are_of(self, edge_index: Tensor, edge_weight: Tensor | None) -> bool:
-        """Whether these are the links of the very same edges, not only of as many."""
-        return self.edge_index is edge_index and self.edge_weight is edge_weight
-
-
-class _Modularity(torch.autograd.Function):
-    """trace(X^T B X) for the symmetric matrix B, which is never made: the gradient 2 B X comes with the value."""
-
-    @staticmethod
-    def forward(ctx: Any, x: Tensor, links: Links) -> Tensor:
-        with torch.autocast(device_type=x.device.type, enabled=False):
-            total = links.total.to(x.dtype)
-            share = links.degrees.to(x.dtype) / total
-            # Torch adds up sums in a tree, matrix products of one row in a line: not precise for 100000 nodes.
-            mean = (x * share.unsqueeze(1)).sum(dim=0)
-            product = propagate(links.matrix.to(x.dtype), x).div_(total).addr_(share, mean, alpha=-1)
-            ctx.save_for_backward(product)
-            return (x * product).sum()
-
-    @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:
-        (product,) = ctx.saved_tensors
-        return product * (2 * grad), None
-
-
-def similarity_modularity(x: Tensor, links: Links) -> Tensor:
-    r"""Returns the modularity with similarities in the place of common clusters.
-
-    .. math::
-        Q = \frac{1}{2m} \sum_{ij} \left( A_{ij} - \frac{d_i d_j}{2m} \right) x_i^T x_j
-          = \frac{1}{2m} \sum_{ij} A_{ij} x_i^T x_j - \left\lVert \frac{X^T d}{2m} \right\rVert^2
-
-    With a one-hot row for each node it is Newman and Girvan's modularity of these clusters. Time and memory are those
-    of one product of the sparse A with X.
-
-    Args:
-        x: Rows of shape (num_nodes, width), float32 or float64.
-        links: The graph.
-
-    Returns:
-        A scalar of the dtype of ``x``, 0 for a graph without edges. It can be differentiated once, by ``x``.
-    """
-    return _Modularity.apply(x, links)
+from eco_core.ops.partition import Links
+from eco_modularity.modularity import modularity
 
 
 def unit_squares(z: Tensor) -> Tensor:
@@ -193,18 +108,10 @@ class DGClusterHead(BaseClusterHead):
         """The number of clusters found; 0 before `fit`."""
         return len(self.subcluster_centers_)
 
-    def prepare(self, graph: Any, edge_index: Tensor, edge_weight: Tensor | None = None) -> dict[str, Links]:
-        """Reads the edges once, instead of in every step.
-
-        Args:
-            graph: The whole graph.
-            edge_index: Its edges, shape (2, num_edges), dtype int64.
-            edge_weight: Their weights, shape (num_edges,); None: all 1.
-
-        Returns:
-            The name ``links`` of `forward`.
-        """
-        return {"links": Links.of(edge_index, edge_weight, graph.num_nodes)}
+    def prepare(self, graph: Any) -> Mapping[str, Any]:
+        """Reads once what every step needs of the graph: the value of ``links`` in `forward`."""
+        edge_weight = getattr(graph, "edge_weight", None)
+        return {"links": Links(graph.edge_index, edge_weight, num_nodes=graph.num_nodes)}
 
     def forward(
         self, z: Tensor, edge_index: Tensor, edge_weight: Tensor | None = None, links: Links | None = None
@@ -216,7 +123,7 @@ class DGClusterHead(BaseClusterHead):
             edge_index: Edges of shape (2, num_edges), dtype int64; an undirected graph has both directions of each, a
                 directed one is taken as undirected.
             edge_weight: Weights of shape (num_edges,), not negative; None: all 1.
-            links: What `prepare` made; used if it was made of these edges (those of a batch are others).
+            links: What `prepare` made of this graph; that of another graph, of which this is a batch, is not used.
 
         Returns:
             The loss, with the parts ``modularity`` (higher is better) and, where alpha is not 0, ``similarity``: the
@@ -224,8 +131,8 @@ class DGClusterHead(BaseClusterHead):
         """
         x = unit_squares(z)
         if links is None or not links.are_of(edge_index, edge_weight):
-            links = Links.of(edge_index, edge_weight, len(z))
-        terms = {"modularity": (-1.0, similarity_modularity(x, links))}
+            links = Links(edge_index, edge_weight, num_nodes=z.size(0))
+        terms = {"modularity": (-1.0, modularity(x, links))}
         if self.alpha:
             terms["similarity"] = (self.alpha, x.mean(dim=0).square().sum().square())
         return LossOutput.weighted(**terms)
@@ -309,4 +216,4 @@ class DGClusterHead(BaseClusterHead):
         return unit_squares(points if points.layout == torch.strided else points.to_dense())
 
 
-__all__ = ["DGClusterHead", "Links", "similarity_modularity", "unit_squares"]
+__all__ = ["DGClusterHead", "unit_squares"]

@@ -6,13 +6,13 @@ import math
 from collections.abc import Mapping
 from typing import Annotated, Any
 
-import torch
 from pydantic import Field
 from torch import Tensor
 
 from eco_core import LossOutput
 from eco_core.linear_head import LinearClusterHead
 from eco_core.ops.partition import Links
+from eco_modularity.modularity import modularity
 
 
 class DMoNClusterHead(LinearClusterHead):
@@ -64,19 +64,6 @@ class DMoNClusterHead(LinearClusterHead):
         if links is None or not links.are_of(edge_index, edge_weight):
             links = Links(edge_index, edge_weight, num_nodes=z.size(0))
         return LossOutput.weighted(modularity=(1.0, -modularity(s, links)), collapse=(self.lam, collapse(s)))
-
-
-def modularity(s: Tensor, links: Links) -> Tensor:
-    """Returns the modularity of an assignment, a scalar; 0 for a graph without edges.
-
-    Args:
-        s: Assignments of shape (num_nodes, n_clusters), rows sum to 1.
-        links: The edges.
-    """
-    with torch.autocast(device_type=s.device.type, enabled=False):
-        total = links.total.to(s.dtype).clamp(min=torch.finfo(s.dtype).tiny)
-        degree = (links.out_degree + links.in_degree).to(s.dtype) / 2
-        return links.within(s).sum() / total - ((degree / total) @ s).square().sum()
 
 
 def collapse(s: Tensor) -> Tensor:
