@@ -13,6 +13,7 @@ Codes:
         ECO201 discrete head trained   ECO202 constructor name missing  ECO203 call name missing
         ECO204 nothing trains the encoder  ECO205 nothing to train      ECO206 not a valid part
         ECO207 number of clusters      ECO208 not built yet             ECO209 bad output of a part
+        ECO210 views not seen
     ECO3xx  data
         ECO301 not found               ECO302 unreadable file           ECO303 invalid graph
         ECO304 download impossible     ECO305 labels or ids do not match

@@ -296,6 +296,14 @@ def _learns(part: Part) -> bool | None:
     return None if declared is None else bool(declared)
 
 
+def _sees_no_views(encoder: Part) -> bool:
+    return getattr(encoder.target, "reads_graph", True) is False
+
+
+def _needs_views(objective: Part) -> bool:
+    return getattr(objective.target, "needs_views", False) is True
+
+
 def _choose_objective(plan: Plan, problems: list[Problem]) -> None:
     """Resolves ``objective: auto``."""
     encoder, name = plan.parts["encoder"], default_objective(plan.registry)
@@ -348,6 +356,16 @@ def check_parts(plan: Plan, unknown: Collection[str] = ()) -> list[Problem]:
                 f"{objective} trains an encoder, but {encoder} has nothing to train.",
                 "Use --objective none, or an encoder that learns: "
                 f"{_names_where(plan, 'encoder', lambda cls: getattr(cls, 'learns', False))}.",
+            )
+        )
+    if encoder and objective and _sees_no_views(encoder) and _needs_views(objective):
+        problems.append(
+            Problem(
+                "ECO210",
+                f"{objective} compares views of the graph, but {encoder} does not look at the graph: all views are the "
+                "same to it.",
+                "Use an encoder that reads features or edges, or an objective without views: "
+                f"{_names_where(plan, 'objective', lambda cls: not getattr(cls, 'needs_views', False))}.",
             )
         )
     nothing_trains = plan.parts["objective"] is None and "objective" not in unknown and not trains_head

@@ -23,7 +23,8 @@ class Encoder(Protocol):
     """Turns a graph into node embeddings: a ``torch.nn.Module``.
 
     Optional class attributes: ``learns`` (False: it has no parameters to train), ``supports_sparse_x`` (True: ``x`` may
-    be a sparse COO tensor). Optional method: ``prepare(graph)``.
+    be a sparse COO tensor), ``reads_graph`` (False: its embeddings depend on neither features nor edges, so that all
+    views of a graph are the same to it). Optional method: ``prepare(graph)``.
     """
 
     def forward(self, *args: Any, **kwargs: Any) -> Tensor:
@@ -46,6 +47,9 @@ class ClusterHead(Protocol):
 @runtime_checkable
 class Objective(Protocol):
     """A self-supervised loss that trains an encoder.
+
+    Optional class attribute: ``needs_views`` (True: it compares embeddings of changed copies of the graph, and says
+    nothing where they are those of the graph itself).
 
     Optional: ``adversary`` (a module) with ``adversary_loss(...)``, trained in a second, alternating update;
     ``embed(...)`` where the embedding is not what the encoder returns; ``prepare(graph)``; ``batches(...)`` where a

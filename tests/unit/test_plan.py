@@ -419,6 +419,34 @@ def test_eco205_an_objective_with_an_encoder_that_does_not_learn_trains_nothing(
     assert codes(encoder=frozen, objective="rebuild") == ["ECO205"]
 
 
+class Table(nn.Module):
+    """An encoder that does not look at the graph."""
+
+    learns = True
+    reads_graph = False
+
+    def __init__(self, num_nodes: int) -> None:
+        super().__init__()
+        self.table = nn.Embedding(num_nodes, 4)
+
+    def forward(self) -> Tensor:
+        return self.table.weight
+
+
+class Views(Rebuild):
+    needs_views = True
+
+
+def test_eco210_views_that_the_encoder_cannot_see_are_refused() -> None:
+    problem = only_problem(encoder=Table, objective=Views)
+    assert problem.code == "ECO210"
+    assert "Table" in problem.message
+    assert "Views" in problem.message
+    assert problem.fix.endswith("an objective without views: rebuild.")
+    assert plan_of(encoder=Table, objective="rebuild").part("encoder").target is Table
+    assert plan_of(encoder="learner", objective=Views).part("objective").target is Views
+
+
 class NoCluster(BaseClusterHead):
     def forward(self, z: Tensor) -> Tensor:
         return z.mean()

@@ -94,6 +94,7 @@ def test_a_parameter_of_the_default_objective_can_be_set_without_naming_it() -> 
         ({"strategy": "joint"}, [], "ECO201", ["--strategy decoupled", "dec"]),
         ({"encoder": "gat", "objective": None}, [], "ECO204", ["gae", "identity"]),
         ({"objective": "gae"}, [], "ECO205", ["--objective none", "gat, gatv2, gcn"]),
+        ({"encoder": "embedding", "objective": "ccassg"}, [], "ECO210", ["gae, ", "node2vec"]),
         ({"encoder": "gta"}, [], "ECO101", ["'gat'"]),
         ({"encoder": "dec"}, [], "ECO101", ["'dec' is a head, not an encoder"]),
         (MAIN_JOB, ["head.alhpa=2"], "ECO103", ["'alpha'"]),

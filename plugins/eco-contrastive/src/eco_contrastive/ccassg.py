@@ -37,6 +37,8 @@ class CCASSG(nn.Module):
         lam: Weight :math:`\lambda` of the decorrelation.
     """
 
+    needs_views = True
+
     def __init__(
         self,
         transform1: View = GSSLTransform(),

@@ -35,6 +35,8 @@ class DGI(nn.Module):
         weight: The matrix W of the discriminator, a parameter of shape (n_features, n_features).
     """
 
+    needs_views = True
+
     def __init__(
         self,
         n_features: int,

@@ -33,6 +33,8 @@ class GBT(nn.Module):
         lam: Weight :math:`\lambda` of the redundancy reduction. None: the paper's, 1 / d.
     """
 
+    needs_views = True
+
     def __init__(
         self,
         transform1: View = GSSLTransform(),

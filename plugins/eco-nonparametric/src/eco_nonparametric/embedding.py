@@ -27,6 +27,7 @@ class NodeEmbedding(nn.Module):
     """
 
     learns = True
+    reads_graph = False
     supports_sparse_x = True  # It does not look at them.
 
     def __init__(self, num_nodes: int, embedding_dim: Annotated[int, Field(ge=1)] = 128) -> None:

@@ -42,6 +42,8 @@ class NodeDiscrimination(nn.Module):
         power: How many steps the embedding is propagated over the graph; 0: it is the encoder's output alone.
     """
 
+    needs_views = True
+
     def __init__(
         self,
         n_features: int,
