@@ -76,7 +76,8 @@ def test_gradient_is_that_of_finite_differences(variant: str) -> None:
 
 @each_variant
 def test_variants_differ_and_the_sample_alone_is_random(variant: str) -> None:
-    z, edge_index = embeddings(), ring()
+    # A hub: where all degrees are the same, correcting for them changes nothing.
+    z, edge_index = embeddings(), torch.cat([ring(), torch.tensor([[0, 0, 4, 5], [4, 5, 0, 0]])], dim=1)
     losses = {each: float(new_head(each)(z, edge_index).likelihood.detach()) for each in VARIANTS}
     assert len(set(losses.values())) == len(VARIANTS)
     head = new_head(variant)
@@ -91,7 +92,7 @@ def test_more_samples_for_each_edge_make_the_bernoulli_loss_less_random() -> Non
         head = new_head("bernoulli", eta=eta)
         return float(torch.stack([head(z, edge_index).total.detach() for _ in range(50)]).std())
 
-    assert spread(0.1) > 2 * spread(10.0) > 0
+    assert spread(0.1) > 2 * spread(3.0) > 0
 
 
 @each_variant
