@@ -14,6 +14,7 @@ def normalized_adjacency(
     *,
     num_nodes: int,
     add_self_loops: bool = True,
+    loop_weight: float = 1.0,
     r: float = 0.5,
     dtype: torch.dtype | None = None,
 ) -> Tensor:
@@ -27,7 +28,8 @@ def normalized_adjacency(
         edge_index: Edges of shape (2, num_edges), dtype int64, from sources to targets.
         edge_weight: Weights of shape (num_edges,), not negative; None: all 1.
         num_nodes: Number of nodes.
-        add_self_loops: Whether a self-loop of weight 1 is added to each node that has none.
+        add_self_loops: Whether a self-loop is added to each node that has none.
+        loop_weight: Weight of these.
         r: Exponent of the degrees.
         dtype: Of the values; default that of the weights, in single precision at least.
 
@@ -46,7 +48,7 @@ def normalized_adjacency(
         has_loop[source[source == target]] = True
         alone = (~has_loop).nonzero().squeeze(1)
         source, target = torch.cat([source, alone]), torch.cat([target, alone])
-        weight = torch.cat([weight, weight.new_ones(alone.numel())])
+        weight = torch.cat([weight, weight.new_full((alone.numel(),), loop_weight)])
     size = (num_nodes, num_nodes)
     adjacency = csr_matrix(target, source, weight, size)
     target, source, weight = rows_of(adjacency), adjacency.col_indices(), adjacency.values()

@@ -7,7 +7,10 @@ from torch_geometric.nn import GCNConv
 from torch_geometric.nn.conv.gcn_conv import gcn_norm
 from torch_geometric.utils import add_remaining_self_loops
 
-from eco_gnn.sparse import adjacency_matrix, edge_weights, sparse_product
+from eco_core.ops.propagation import normalized_adjacency
+from eco_core.ops.sparse_factor import SparseFactor
+from eco_gnn.prepared import Adjacency, Prepared
+from eco_gnn.sparse import adjacency_matrix, sparse_product
 from eco_gnn.stack import Activation, ConvolutionStack, Count, Jumping, Norm, Probability, layer_widths
 
 
@@ -17,9 +20,10 @@ class SparseGCNConv(GCNConv):
     def __init__(self, in_channels: int, out_channels: int, bias: bool = True) -> None:
         super().__init__(in_channels, out_channels, normalize=False, bias=bias)
 
-    def message_and_aggregate(self, adj_t: Tensor, x: Tensor) -> Tensor:
-        """Multiplies the adjacency, sparse COO of shape (num_nodes, num_nodes), by (num_nodes, out_channels)."""
-        return sparse_product(adj_t, x)
+    def forward(self, x: Tensor | SparseFactor, adjacency: Adjacency) -> Tensor:
+        """Maps (num_nodes, in_channels) to (num_nodes, out_channels)."""
+        out = sparse_product(adjacency, self.lin(x))
+        return out if self.bias is None else out + self.bias
 
 
 class GCN(ConvolutionStack):
@@ -89,44 +93,51 @@ class GCN(ConvolutionStack):
         self.add_self_loops = add_self_loops
         self.normalize = normalize
 
-    def forward(self, x: Tensor, edge_index: Tensor, edge_weight: Tensor | None = None) -> Tensor:
+    def make_adjacency(self, edge_index: Tensor, weight: Tensor, num_nodes: int) -> Adjacency:
+        """Makes the propagation matrix, or without normalisation the adjacency."""
+        if self.normalize:
+            return gcn_matrix(edge_index, weight, num_nodes, self.improved, self.add_self_loops)
+        if self.add_self_loops:
+            loop = 2.0 if self.improved else 1.0
+            edge_index, weight = add_remaining_self_loops(edge_index, weight, loop, num_nodes)
+        return adjacency_matrix(edge_index, weight, num_nodes)
+
+    def forward(
+        self, x: Tensor, edge_index: Tensor, edge_weight: Tensor | None = None, prepared: Prepared | None = None
+    ) -> Tensor:
         """Encodes a graph.
 
         Args:
             x: Features of shape (num_nodes, in_channels), dense or sparse COO.
             edge_index: Edges of shape (2, num_edges), dtype int64.
             edge_weight: Weights of shape (num_edges,), not negative; None: all 1.
+            prepared: From `prepare`.
 
         Returns:
             Embeddings of shape (num_nodes, out_channels).
         """
-        weight = edge_weights(edge_index, edge_weight, next(self.parameters()).dtype)
-        if self.normalize:
-            adjacency = gcn_matrix(edge_index, weight, x.size(0), self.improved, self.add_self_loops)
-        else:
-            if self.add_self_loops:
-                loop = 2.0 if self.improved else 1.0
-                edge_index, weight = add_remaining_self_loops(edge_index, weight, loop, x.size(0))
-            adjacency = adjacency_matrix(edge_index, weight, x.size(0))
-        return self.run(x, lambda convolution, h: convolution(h, adjacency))
+        adjacency = self.read_adjacency(x, edge_index, edge_weight, prepared)
+        return self.run(self.read_features(x, prepared), lambda convolution, h: convolution(h, adjacency))
 
 
 def gcn_matrix(
     edge_index: Tensor, weight: Tensor, num_nodes: int, improved: bool = False, add_self_loops: bool = True
-) -> Tensor:
+) -> Adjacency:
     r"""Returns the propagation matrix :math:`\hat D^{-1/2} \hat A \hat D^{-1/2}`, targets by sources.
 
     Args:
         edge_index: Edges of shape (2, num_edges), dtype int64.
-        weight: Weights of shape (num_edges,), not negative. Gradients flow to them. (Always given, because PyG's
-            `gcn_norm` overlooks ``improved`` for a graph without weights.)
+        weight: Weights of shape (num_edges,), not negative. Gradients flow to them.
         num_nodes: Number of nodes.
         improved: Whether self-loops have weight 2.
         add_self_loops: Whether self-loops are added where there are none; without, a node without edges has a row of
             zeros.
-
-    Returns:
-        Sparse COO tensor of shape (num_nodes, num_nodes), coalesced, with the dtype of ``weight``.
     """
-    edge_index, weight = gcn_norm(edge_index, weight, num_nodes, improved, add_self_loops, dtype=weight.dtype)
-    return adjacency_matrix(edge_index, weight, num_nodes)
+    loop = 2.0 if improved else 1.0
+    if weight.requires_grad:
+        edge_index, weight = gcn_norm(edge_index, weight, num_nodes, improved, add_self_loops, dtype=weight.dtype)
+        return adjacency_matrix(edge_index, weight, num_nodes)
+    matrix = normalized_adjacency(
+        edge_index, weight, num_nodes=num_nodes, add_self_loops=add_self_loops, loop_weight=loop
+    )
+    return SparseFactor.of(matrix)

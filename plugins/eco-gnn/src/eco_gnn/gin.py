@@ -5,7 +5,9 @@ from __future__ import annotations
 from torch import Tensor, nn
 from torch_geometric.nn import GINConv, Linear
 
-from eco_gnn.sparse import SparseInputLinear, adjacency_matrix, edge_weights, sparse_product
+from eco_core.ops.sparse_factor import SparseFactor
+from eco_gnn.prepared import Adjacency, Prepared
+from eco_gnn.sparse import SparseInputLinear, adjacency_matrix, sparse_product
 from eco_gnn.stack import (
     Activation,
     ConvolutionStack,
@@ -22,7 +24,7 @@ from eco_gnn.stack import (
 class _SparseGINConv(GINConv):
     """PyG's GIN layer on a sparse adjacency, for a network that begins with a linear map."""
 
-    def forward(self, x: Tensor, adjacency: Tensor) -> Tensor:
+    def forward(self, x: Tensor | SparseFactor, adjacency: Adjacency) -> Tensor:
         """Maps (num_nodes, in_channels) to (num_nodes, out_channels)."""
         first, *rest = self.nn
         # Sums and linear maps commute, and a layer's input is mostly wider than its output.
@@ -105,17 +107,23 @@ class GIN(ConvolutionStack):
             jk=jk,
         )
 
-    def forward(self, x: Tensor, edge_index: Tensor, edge_weight: Tensor | None = None) -> Tensor:
+    def make_adjacency(self, edge_index: Tensor, weight: Tensor, num_nodes: int) -> Adjacency:
+        """Makes the adjacency."""
+        return adjacency_matrix(edge_index, weight, num_nodes)
+
+    def forward(
+        self, x: Tensor, edge_index: Tensor, edge_weight: Tensor | None = None, prepared: Prepared | None = None
+    ) -> Tensor:
         """Encodes a graph.
 
         Args:
             x: Features of shape (num_nodes, in_channels), dense or sparse COO.
             edge_index: Edges of shape (2, num_edges), dtype int64.
             edge_weight: Weights of shape (num_edges,); None: all 1.
+            prepared: From `prepare`.
 
         Returns:
             Embeddings of shape (num_nodes, out_channels).
         """
-        weight = edge_weights(edge_index, edge_weight, next(self.parameters()).dtype)
-        adjacency = adjacency_matrix(edge_index, weight, x.size(0))
-        return self.run(x, lambda convolution, h: convolution(h, adjacency))
+        adjacency = self.read_adjacency(x, edge_index, edge_weight, prepared)
+        return self.run(self.read_features(x, prepared), lambda convolution, h: convolution(h, adjacency))

@@ -12,9 +12,11 @@ from torch import Tensor, nn
 from torch_geometric.nn import Linear
 from torch_geometric.utils import remove_self_loops
 
+from eco_core.ops.csr import csr_matrix, rows_of
 from eco_gnn.encoder import GraphEncoder
 from eco_gnn.gcn import gcn_matrix
-from eco_gnn.sparse import SparseInputLinear, adjacency_matrix, edge_weights, no_beta_warning, sparse_product
+from eco_gnn.prepared import Adjacency, Prepared
+from eco_gnn.sparse import SparseInputLinear, edge_weights, sparse_product
 from eco_gnn.stack import Activation, Count, Probability, make_act
 
 
@@ -63,7 +65,14 @@ class H2GCN(GraphEncoder):
         # Weak references cannot be pickled, and a copy has to see its own graphs.
         return {**self.__dict__, "_seen": None}
 
-    def forward(self, x: Tensor, edge_index: Tensor, edge_weight: Tensor | None = None) -> Tensor:
+    def make_adjacency(self, edge_index: Tensor, weight: Tensor, num_nodes: int) -> Adjacency:
+        """Makes the normalised adjacency of the pairs at distance one."""
+        links, weight = remove_self_loops(edge_index, weight)
+        return gcn_matrix(links, weight, num_nodes, add_self_loops=False)
+
+    def forward(
+        self, x: Tensor, edge_index: Tensor, edge_weight: Tensor | None = None, prepared: Prepared | None = None
+    ) -> Tensor:
         """Encodes a graph.
 
         Args:
@@ -71,22 +80,21 @@ class H2GCN(GraphEncoder):
             edge_index: Edges of shape (2, num_edges), dtype int64.
             edge_weight: Weights of shape (num_edges,), not negative, of the pairs at distance one; None: all 1. Pairs
                 at distance two all have the same weight before normalisation.
+            prepared: From `prepare`.
 
         Returns:
             Embeddings of shape (num_nodes, out_channels).
         """
-        rounds = [self.act(self.lin_in(x))]
+        rounds = [self.act(self.lin_in(self.read_features(x, prepared)))]
         if self.num_layers > 0:
-            weight = edge_weights(edge_index, edge_weight, self.lin_in.weight.dtype)
-            links, weight = remove_self_loops(edge_index, weight)
-            linked = gcn_matrix(links, weight, x.size(0), add_self_loops=False)
-            matrices = linked, self._distant(edge_index, x.size(0), weight.dtype)
+            linked = self.read_adjacency(x, edge_index, edge_weight, prepared)
+            matrices = linked, self._distant(edge_index, x.size(0), self.lin_in.weight.dtype)
             for _ in range(self.num_layers):
                 rounds.append(torch.cat([sparse_product(matrix, rounds[-1]) for matrix in matrices], dim=1))
         z = torch.cat(rounds, dim=1)
         return self.lin(self.dropout(z))
 
-    def _distant(self, edge_index: Tensor, num_nodes: int, dtype: torch.dtype) -> Tensor:
+    def _distant(self, edge_index: Tensor, num_nodes: int, dtype: torch.dtype) -> Adjacency:
         """The normalised adjacency of the pairs at distance two, kept while it is about this very tensor, unchanged."""
         if edge_index.is_inference():  # Such tensors do not count their changes.
             return distance_two_matrix(edge_index, num_nodes, dtype)
@@ -103,10 +111,10 @@ class _Seen:
 
     edge_index: weakref.ref[Tensor]
     key: tuple[int, int, torch.dtype]
-    matrix: Tensor
+    matrix: Adjacency
 
 
-def distance_two_matrix(edge_index: Tensor, num_nodes: int, dtype: torch.dtype = torch.float32) -> Tensor:
+def distance_two_matrix(edge_index: Tensor, num_nodes: int, dtype: torch.dtype = torch.float32) -> Adjacency:
     r"""Returns the normalised adjacency :math:`D_2^{-1/2} A_2 D_2^{-1/2}` of the pairs at distance two.
 
     :math:`A_2` is 1 for pairs linked by a path of two edges that are neither linked themselves nor the same node.
@@ -117,15 +125,16 @@ def distance_two_matrix(edge_index: Tensor, num_nodes: int, dtype: torch.dtype =
         dtype: Of the result.
 
     Returns:
-        Sparse COO tensor of shape (num_nodes, num_nodes), targets by sources, coalesced.
+        A matrix of shape (num_nodes, num_nodes), targets by sources.
     """
-    loops = torch.arange(num_nodes, device=edge_index.device).expand(2, -1)
-    adjacency = adjacency_matrix(edge_index, edge_weights(edge_index, None, torch.float32), num_nodes)
-    with no_beta_warning():
-        paths = torch.sparse.mm(adjacency, adjacency).coalesce().indices().flip(0)
-    known = torch.cat([edge_index, loops], dim=1)
+    nodes = torch.arange(num_nodes, device=edge_index.device)
+    size = (num_nodes, num_nodes)
+    adjacency = csr_matrix(edge_index[1], edge_index[0], torch.ones(edge_index.size(1), device=nodes.device), size)
+    squared = torch.sparse.mm(adjacency, adjacency)
+    paths = torch.stack([rows_of(squared), squared.col_indices()])
+    known = torch.cat([edge_index.flip(0), nodes.expand(2, -1)], dim=1)
     # Pairs on a path count 1, pairs already known at least -2: what is left above 0 is at distance two.
     found = torch.cat([torch.ones(paths.size(1)), torch.full((known.size(1),), -2.0)]).to(edge_index.device)
-    counts = adjacency_matrix(torch.cat([paths, known], dim=1), found, num_nodes)
-    pairs = counts.indices()[:, counts.values() > 0].flip(0)
+    counts = csr_matrix(*torch.cat([paths, known], dim=1), found, size)
+    pairs = torch.stack([counts.col_indices(), rows_of(counts)])[:, counts.values() > 0]
     return gcn_matrix(pairs, edge_weights(pairs, None, dtype), num_nodes, add_self_loops=False)

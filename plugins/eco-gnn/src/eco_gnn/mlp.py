@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor
 
+from eco_gnn.prepared import Prepared
 from eco_gnn.sparse import SparseInputLinear
 from eco_gnn.stack import Activation, ConvolutionStack, Count, Jumping, Norm, Probability, layer_widths
 
@@ -61,15 +62,22 @@ class MLP(ConvolutionStack):
             jk=jk,
         )
 
-    def forward(self, x: Tensor, edge_index: Tensor | None = None, edge_weight: Tensor | None = None) -> Tensor:
+    def forward(
+        self,
+        x: Tensor,
+        edge_index: Tensor | None = None,
+        edge_weight: Tensor | None = None,
+        prepared: Prepared | None = None,
+    ) -> Tensor:
         """Encodes the features.
 
         Args:
             x: Features of shape (num_nodes, in_channels), dense or sparse COO.
             edge_index: Ignored; here so that this encoder is called like the others.
             edge_weight: Ignored.
+            prepared: From `prepare`.
 
         Returns:
             Embeddings of shape (num_nodes, out_channels).
         """
-        return self.run(x, lambda convolution, h: convolution(h))
+        return self.run(self.read_features(x, prepared), lambda convolution, h: convolution(h))

@@ -11,7 +11,8 @@ from torch_geometric.nn import GATConv, Linear
 
 from eco_gnn.encoder import GraphEncoder
 from eco_gnn.gcn import SparseGCNConv, gcn_matrix
-from eco_gnn.sparse import SparseInputLinear, edge_weights
+from eco_gnn.prepared import Adjacency, Prepared
+from eco_gnn.sparse import SparseInputLinear
 from eco_gnn.stack import Count, Probability, make_norm
 
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -162,21 +163,28 @@ class Polynormer(GraphEncoder):
         self.lin = Linear(width, self.out_channels)
         self.local_attn = local_attn
 
-    def forward(self, x: Tensor, edge_index: Tensor, edge_weight: Tensor | None = None) -> Tensor:
+    def make_adjacency(self, edge_index: Tensor, weight: Tensor, num_nodes: int) -> Adjacency | None:
+        """Makes the propagation matrix; None with local attention, which has no use for it."""
+        return None if self.local_attn else gcn_matrix(edge_index, weight, num_nodes)
+
+    def forward(
+        self, x: Tensor, edge_index: Tensor, edge_weight: Tensor | None = None, prepared: Prepared | None = None
+    ) -> Tensor:
         """Encodes a graph.
 
         Args:
             x: Features of shape (num_nodes, in_channels), dense or sparse COO.
             edge_index: Edges of shape (2, num_edges), dtype int64.
             edge_weight: Weights of shape (num_edges,), not negative, ignored with ``local_attn``; None: all 1.
+            prepared: From `prepare`.
 
         Returns:
             Embeddings of shape (num_nodes, out_channels).
         """
         edges = edge_index
         if not self.local_attn:
-            edges = gcn_matrix(edge_index, edge_weights(edge_index, edge_weight, self.lin.weight.dtype), x.size(0))
-        h = self.dropout(self.lin_in(x))
+            edges = self.read_adjacency(x, edge_index, edge_weight, prepared)
+        h = self.dropout(self.lin_in(self.read_features(x, prepared)))
         total: Tensor | None = None
         for layer in self.locals:
             h = layer(h, edges)

@@ -9,7 +9,9 @@ from torch.nn import functional as F
 from torch_geometric.nn import SAGEConv
 from torch_geometric.utils import scatter
 
-from eco_gnn.sparse import SparseInputLinear, adjacency_matrix, edge_weights, sparse_max, sparse_product
+from eco_core.ops.sparse_factor import SparseFactor
+from eco_gnn.prepared import Adjacency, Prepared
+from eco_gnn.sparse import SparseInputLinear, adjacency_matrix, sparse_max, sparse_product
 from eco_gnn.stack import Activation, ConvolutionStack, Count, Jumping, Norm, Probability, layer_widths
 
 Aggregation = Literal["mean", "sum", "max"]
@@ -23,7 +25,7 @@ class _SparseSAGEConv(SAGEConv):
         self.lin_l: SparseInputLinear = SparseInputLinear.like(self.lin_l)
         self.takes_maxima = aggr == "max"
 
-    def forward(self, x: Tensor, adjacency: Tensor) -> Tensor:
+    def forward(self, x: Tensor | SparseFactor, adjacency: Adjacency) -> Tensor:
         """Maps (num_nodes, in_channels) to (num_nodes, out_channels)."""
         source = self.lin(x).relu() if self.project else x
         if self.takes_maxima:
@@ -109,21 +111,27 @@ class SAGE(ConvolutionStack):
         )
         self.aggr = aggr
 
-    def forward(self, x: Tensor, edge_index: Tensor, edge_weight: Tensor | None = None) -> Tensor:
+    def make_adjacency(self, edge_index: Tensor, weight: Tensor, num_nodes: int) -> Adjacency:
+        """Makes the adjacency; where a mean is wanted, its rows sum to 1."""
+        if self.aggr == "mean":
+            total = scatter(weight, edge_index[1], dim_size=num_nodes, reduce="sum")
+            # Nodes whose edges all weigh nothing have no neighbours, and must not divide by 0.
+            weight = weight / total.masked_fill(total == 0, 1)[edge_index[1]]
+        return adjacency_matrix(edge_index, weight, num_nodes)
+
+    def forward(
+        self, x: Tensor, edge_index: Tensor, edge_weight: Tensor | None = None, prepared: Prepared | None = None
+    ) -> Tensor:
         """Encodes a graph.
 
         Args:
             x: Features of shape (num_nodes, in_channels), dense or sparse COO.
             edge_index: Edges of shape (2, num_edges), dtype int64.
             edge_weight: Weights of shape (num_edges,), not negative, ignored by ``max``; None: all 1.
+            prepared: From `prepare`.
 
         Returns:
             Embeddings of shape (num_nodes, out_channels).
         """
-        weight = edge_weights(edge_index, edge_weight, next(self.parameters()).dtype)
-        if self.aggr == "mean":
-            total = scatter(weight, edge_index[1], dim_size=x.size(0), reduce="sum")
-            # Nodes whose edges all weigh nothing have no neighbours, and must not divide by 0.
-            weight = weight / total.masked_fill(total == 0, 1)[edge_index[1]]
-        adjacency = adjacency_matrix(edge_index, weight, x.size(0))
-        return self.run(x, lambda convolution, h: convolution(h, adjacency))
+        adjacency = self.read_adjacency(x, edge_index, edge_weight, prepared)
+        return self.run(self.read_features(x, prepared), lambda convolution, h: convolution(h, adjacency))

@@ -10,9 +10,11 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch_geometric.nn import Linear
 
+from eco_core.ops.sparse_factor import SparseFactor
 from eco_gnn.encoder import GraphEncoder
 from eco_gnn.gcn import SparseGCNConv, gcn_matrix
-from eco_gnn.sparse import SparseInputLinear, edge_weights
+from eco_gnn.prepared import Adjacency, Prepared
+from eco_gnn.sparse import SparseInputLinear
 from eco_gnn.stack import Count, Probability, make_norm
 
 
@@ -102,32 +104,39 @@ class SGFormer(GraphEncoder):
         self.graph_weight = graph_weight
         self.aggregate = aggregate
 
-    def forward(self, x: Tensor, edge_index: Tensor, edge_weight: Tensor | None = None) -> Tensor:
+    def make_adjacency(self, edge_index: Tensor, weight: Tensor, num_nodes: int) -> Adjacency:
+        """Makes the propagation matrix of the graph branch."""
+        return gcn_matrix(edge_index, weight, num_nodes)
+
+    def forward(
+        self, x: Tensor, edge_index: Tensor, edge_weight: Tensor | None = None, prepared: Prepared | None = None
+    ) -> Tensor:
         """Encodes a graph.
 
         Args:
             x: Features of shape (num_nodes, in_channels), dense or sparse COO.
             edge_index: Edges of shape (2, num_edges), dtype int64.
             edge_weight: Weights of shape (num_edges,), not negative, for the graph branch; None: all 1.
+            prepared: From `prepare`.
 
         Returns:
             Embeddings of shape (num_nodes, out_channels).
         """
-        among_all, among_neighbours = self._attend(x), self._convolve(x, edge_index, edge_weight)
+        features = self.read_features(x, prepared)
+        adjacency = self.read_adjacency(x, edge_index, edge_weight, prepared)
+        among_all, among_neighbours = self._attend(features), self._convolve(features, adjacency)
         if self.aggregate == "cat":
             return self.lin(torch.cat([among_all, among_neighbours], dim=1))
         return self.lin(self.graph_weight * among_neighbours + (1 - self.graph_weight) * among_all)
 
-    def _attend(self, x: Tensor) -> Tensor:
+    def _attend(self, x: Tensor | SparseFactor) -> Tensor:
         first, *others = self.trans_finishes
         h = first(self.trans_lin(x))
         for attention, finish in zip(self.attentions, others, strict=True):
             h = finish((attention(h) + h) / 2)
         return h
 
-    def _convolve(self, x: Tensor, edge_index: Tensor, edge_weight: Tensor | None) -> Tensor:
-        weight = edge_weights(edge_index, edge_weight, self.lin.weight.dtype)
-        adjacency = gcn_matrix(edge_index, weight, x.size(0))
+    def _convolve(self, x: Tensor | SparseFactor, adjacency: Adjacency) -> Tensor:
         first, *others = self.gnn_finishes
         h = start = first(self.gnn_lin(x))
         for convolution, finish in zip(self.convolutions, others, strict=True):

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import copy
-import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import Any
+from typing import Any, TypeGuard
 
 import torch
 from torch import Tensor
@@ -14,28 +11,33 @@ from torch.nn import functional as F
 from torch_geometric.nn import Linear
 from torch_geometric.utils import scatter
 
+from eco_core.ops.csr import csr_tensor, rows_of
+from eco_core.ops.sparse_factor import SparseFactor
 
-def sparse_product(matrix: Tensor, dense: Tensor) -> Tensor:
+
+def sparse_product(matrix: Tensor | SparseFactor, dense: Tensor) -> Tensor:
     """Multiplies a sparse matrix by a dense one.
 
     Args:
-        matrix: Sparse COO tensor of shape (rows, inner).
+        matrix: `SparseFactor`, or sparse COO tensor, of shape (rows, inner).
         dense: Tensor of shape (inner, columns).
 
     Returns:
-        Dense tensor of shape (rows, columns), with the dtype of ``dense``. Gradients flow to both factors.
+        Dense tensor of shape (rows, columns), with the dtype of ``dense``. Gradients flow to it, and to a tensor.
     """
+    if isinstance(matrix, SparseFactor):
+        return (matrix @ dense).to(dense.dtype)
     # Torch has no sparse kernels in half precision on the CPU, and autocast would choose them.
     dtype = torch.promote_types(torch.promote_types(matrix.dtype, dense.dtype), torch.float32)
     with torch.autocast(device_type=dense.device.type, enabled=False):
         return torch.sparse.mm(matrix.to(dtype), dense.to(dtype)).to(dense.dtype)
 
 
-def sparse_max(matrix: Tensor, dense: Tensor) -> Tensor:
+def sparse_max(matrix: Tensor | SparseFactor, dense: Tensor) -> Tensor:
     r"""Takes, for each row of a sparse matrix, maxima over its entries: :math:`Y_{ik} = \max_{j: A_{ij}} X_{jk}`.
 
     Args:
-        matrix: Sparse COO tensor of shape (rows, inner). Its values do not matter.
+        matrix: `SparseFactor`, or sparse COO tensor, of shape (rows, inner). Its values do not matter.
         dense: Tensor of shape (inner, columns).
 
     Returns:
@@ -45,27 +47,24 @@ def sparse_max(matrix: Tensor, dense: Tensor) -> Tensor:
     if dense.is_cuda:  # Torch has no such kernel there.
         return max_by_scatter(matrix, dense)
     dtype = torch.promote_types(dense.dtype, torch.float32)
-    ones = torch.ones(matrix._nnz(), dtype=dtype)
-    same = torch.sparse_coo_tensor(matrix.indices(), ones, matrix.shape, is_coalesced=True, check_invariants=False)
-    with no_beta_warning(), torch.autocast(device_type="cpu", enabled=False):
-        return torch.sparse.mm(same.to_sparse_csr(), dense.to(dtype), "amax").to(dense.dtype)
+    rows = _by_rows(matrix)
+    ones = torch.ones(rows.values().numel(), dtype=dtype)
+    same = csr_tensor(rows.crow_indices(), rows.col_indices(), ones, (rows.size(0), rows.size(1)))
+    with torch.autocast(device_type="cpu", enabled=False):
+        return torch.sparse.mm(same, dense.to(dtype), "amax").to(dense.dtype)
 
 
-def max_by_scatter(matrix: Tensor, dense: Tensor) -> Tensor:
+def max_by_scatter(matrix: Tensor | SparseFactor, dense: Tensor) -> Tensor:
     """Does what `sparse_max` does, on any device, but stores a vector for each entry of the matrix."""
-    row, column = matrix.indices()
-    return scatter(dense[column], row, dim_size=matrix.size(0), reduce="max")
+    rows = _by_rows(matrix)
+    return scatter(dense[rows.col_indices()], rows_of(rows), dim_size=rows.size(0), reduce="max")
 
 
-@contextmanager
-def no_beta_warning() -> Iterator[None]:
-    """Keeps torch from saying, once in every process, that its CSR tensors are in beta."""
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="Sparse CSR tensor support is in beta", category=UserWarning)
-        yield
+def _by_rows(matrix: Tensor | SparseFactor) -> Tensor:
+    return (matrix if isinstance(matrix, SparseFactor) else SparseFactor.of(matrix)).rows()
 
 
-def adjacency_matrix(edge_index: Tensor, weight: Tensor, num_nodes: int) -> Tensor:
+def adjacency_matrix(edge_index: Tensor, weight: Tensor, num_nodes: int) -> Tensor | SparseFactor:
     """Returns the matrix that sends features along edges: targets by sources, so parallel edges add up.
 
     Args:
@@ -74,10 +73,11 @@ def adjacency_matrix(edge_index: Tensor, weight: Tensor, num_nodes: int) -> Tens
         num_nodes: Number of nodes.
 
     Returns:
-        Sparse COO tensor of shape (num_nodes, num_nodes), coalesced.
+        A matrix of shape (num_nodes, num_nodes): a sparse COO tensor, coalesced, where gradients flow to the weights.
     """
     size = (num_nodes, num_nodes)
-    return torch.sparse_coo_tensor(edge_index.flip(0), weight, size, check_invariants=False).coalesce()
+    matrix = torch.sparse_coo_tensor(edge_index.flip(0), weight, size, check_invariants=False).coalesce()
+    return matrix if weight.requires_grad else SparseFactor.of(matrix)
 
 
 def edge_weights(edge_index: Tensor, edge_weight: Tensor | None, dtype: torch.dtype) -> Tensor:
@@ -87,8 +87,13 @@ def edge_weights(edge_index: Tensor, edge_weight: Tensor | None, dtype: torch.dt
     return edge_weight.to(dtype)
 
 
+def is_dense(x: Tensor | SparseFactor) -> TypeGuard[Tensor]:
+    """Whether features are a tensor as any other."""
+    return isinstance(x, Tensor) and x.layout is torch.strided
+
+
 class SparseInputLinear(Linear):
-    """PyG's linear layer, whose input may also be a sparse COO tensor."""
+    """PyG's linear layer, whose input may also be sparse: a COO tensor or a `SparseFactor`."""
 
     @classmethod
     def like(cls, linear: Linear) -> SparseInputLinear:
@@ -108,13 +113,13 @@ class SparseInputLinear(Linear):
         twin.__dict__.update(copy.deepcopy(self.__dict__, memo))
         return twin
 
-    def product(self, x: Tensor) -> Tensor:
+    def product(self, x: Tensor | SparseFactor) -> Tensor:
         """Returns ``x W^T``, without the bias: (rows, in_channels) to (rows, out_channels)."""
-        return F.linear(x, self.weight) if x.layout is torch.strided else sparse_product(x, self.weight.t())
+        return F.linear(x, self.weight) if is_dense(x) else sparse_product(x, self.weight.t())
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor | SparseFactor) -> Tensor:
         """Returns ``x W^T + b``: (rows, in_channels) to (rows, out_channels)."""
-        return super().forward(x) if x.layout is torch.strided else self.shifted(self.product(x))
+        return super().forward(x) if is_dense(x) else self.shifted(self.product(x))
 
     def shifted(self, product: Tensor) -> Tensor:
         """Adds the bias, if there is one."""

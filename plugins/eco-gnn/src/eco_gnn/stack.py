@@ -10,6 +10,7 @@ from pydantic import Field
 from torch import Tensor, nn
 from torch_geometric.nn import BatchNorm, GraphNorm, JumpingKnowledge, LayerNorm, Linear, PairNorm
 
+from eco_core.ops.sparse_factor import SparseFactor
 from eco_gnn.encoder import GraphEncoder
 from eco_gnn.sparse import SparseInputLinear
 
@@ -126,11 +127,11 @@ class ConvolutionStack(GraphEncoder):
         self.dropout = nn.Dropout(dropout)
         _read_sparse_input(self.convolutions[0])
 
-    def run(self, x: Tensor, convolve: Callable[[Any, Tensor], Tensor]) -> Tensor:
+    def run(self, x: Tensor | SparseFactor, convolve: Callable[[Any, Tensor], Tensor]) -> Tensor:
         """Sends features through the layers.
 
         Args:
-            x: Features of shape (num_nodes, in_channels), dense or sparse COO.
+            x: Features of shape (num_nodes, in_channels), dense or a sparse factor.
             convolve: Calls a convolution of this stack on its input.
 
         Returns:
@@ -187,7 +188,7 @@ class _Last(nn.Module):
 class _Dense(nn.Identity):
     """The identity, which makes sparse input dense."""
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor | SparseFactor) -> Tensor:
         return x.to_dense()
 
 

@@ -1,0 +1,150 @@
+"""A sparse matrix that many products share: a graph's adjacency, or features that are mostly zeros.
+
+Training multiplies the same sparse matrix by dense ones in every step, and its transpose by their gradients. Both are
+kept by rows (CSR), made once, and read in panels of columns that stay in a processor's cache.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+
+from eco_core.ops.csr import csr_tensor, rows_of
+
+_PANEL_BYTES = 1 << 21
+"""How much of the dense factor a panel holds: about what a processor core has as its own (second-level) cache."""
+
+_MIN_PANEL = 16
+"""Columns of a panel at least: one cache line of single-precision numbers."""
+
+
+class SparseFactor:
+    """A constant sparse matrix, for products with dense ones from the left. Gradients flow to those alone.
+
+    Args:
+        starts: Where the entries of each row begin, and the end of the last one's, of shape (rows + 1,), int64.
+        columns: Columns, of shape (num_entries,), int64, sorted and each once in a row.
+        values: Values, of shape (num_entries,), of a float dtype.
+        size: Numbers of rows and columns.
+
+    Attributes:
+        values: The values.
+        size: Numbers of rows and columns.
+    """
+
+    def __init__(self, starts: Tensor, columns: Tensor, values: Tensor, size: tuple[int, int]) -> None:
+        self._pattern = _Pattern(starts, columns, size)
+        self.values = values
+        self.size = size
+        self._transposed: Tensor | None = None
+
+    @classmethod
+    def of(cls, matrix: Tensor) -> SparseFactor:
+        """Takes a sparse COO or CSR tensor, of which no gradient is taken."""
+        if matrix.layout is torch.sparse_csr:
+            starts, columns, values = matrix.crow_indices(), matrix.col_indices(), matrix.values()
+        else:
+            matrix = matrix.coalesce()
+            row, columns = matrix.indices()
+            starts = torch.zeros(matrix.size(0) + 1, dtype=torch.int64, device=row.device)
+            starts[1:] = torch.bincount(row, minlength=matrix.size(0)).cumsum(0)
+            values = matrix.values()
+        return cls(starts, columns, values.detach(), (matrix.size(0), matrix.size(1)))
+
+    def with_values(self, values: Tensor) -> SparseFactor:
+        """Returns a factor with other values at the same places: what was found out about these is kept.
+
+        Args:
+            values: Values of shape (num_entries,), in the order of `of`'s rows and columns.
+        """
+        twin = object.__new__(SparseFactor)
+        twin._pattern, twin.values, twin.size, twin._transposed = self._pattern, values, self.size, None
+        return twin
+
+    def __matmul__(self, dense: Tensor) -> Tensor:
+        """Multiplies by a dense matrix.
+
+        Args:
+            dense: Tensor of shape (columns, width).
+
+        Returns:
+            Dense tensor of shape (rows, width), in the wider of both dtypes and in single precision at least, under
+            autocast too. It can be differentiated once, by ``dense``.
+        """
+        dtype = torch.promote_types(torch.promote_types(self.values.dtype, dense.dtype), torch.float32)
+        # Torch has no sparse kernels in half precision on the CPU, and autocast would choose them.
+        with torch.autocast(device_type=dense.device.type, enabled=False):
+            return _Product.apply(dense.to(dtype), self)
+
+    def to_dense(self) -> Tensor:
+        """The matrix as a dense tensor."""
+        return self.rows().to_dense()
+
+    def rows(self, dtype: torch.dtype | None = None) -> Tensor:
+        """The matrix as a sparse CSR tensor, with its values in some dtype."""
+        return self._pattern.matrix(self.values.to(dtype or self.values.dtype))
+
+    def transposed(self, dtype: torch.dtype | None = None) -> Tensor:
+        """The transposed matrix as a sparse CSR tensor."""
+        if self._transposed is None:
+            self._transposed = self._pattern.transposed_matrix(self.values)
+        return self._transposed.to(dtype or self.values.dtype)
+
+
+class _Pattern:
+    """Where the entries of a matrix are, and of its transpose."""
+
+    def __init__(self, starts: Tensor, columns: Tensor, size: tuple[int, int]) -> None:
+        self.starts, self.columns, self.size = starts, columns, size
+        self._transposed: tuple[Tensor, Tensor, Tensor] | None = None
+
+    def matrix(self, values: Tensor) -> Tensor:
+        return csr_tensor(self.starts, self.columns, values, self.size)
+
+    def transposed_matrix(self, values: Tensor) -> Tensor:
+        if self._transposed is None:
+            starts = torch.zeros(self.size[1] + 1, dtype=self.starts.dtype, device=self.starts.device)
+            starts[1:] = torch.bincount(self.columns, minlength=self.size[1]).cumsum(0)
+            order = self.columns.argsort(stable=True)
+            self._transposed = starts, rows_of(self.matrix(values))[order], order
+        starts, columns, order = self._transposed
+        return csr_tensor(starts, columns, values[order], (self.size[1], self.size[0]))
+
+
+class _Product(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, dense: Tensor, factor: SparseFactor) -> Tensor:
+        ctx.factor = factor
+        return csr_product(factor.rows(dense.dtype), dense)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:
+        return csr_product(ctx.factor.transposed(grad.dtype), grad), None
+
+
+def csr_product(matrix: Tensor, dense: Tensor) -> Tensor:
+    """Multiplies a sparse CSR matrix by a dense one, in panels of columns where the whole does not fit into a cache.
+
+    Args:
+        matrix: Sparse CSR tensor of shape (rows, inner), of which no gradient is taken.
+        dense: Tensor of shape (inner, width), of the same dtype.
+
+    Returns:
+        Dense tensor of shape (rows, width).
+    """
+    width = dense.size(1)
+    panel = max(_MIN_PANEL, _PANEL_BYTES // max(1, dense.size(0) * dense.element_size()) // _MIN_PANEL * _MIN_PANEL)
+    if dense.device.type != "cpu" or panel >= width:
+        return matrix @ dense
+    out = dense.new_empty(matrix.size(0), width)
+    for first in range(0, width, panel):
+        columns = slice(first, first + panel)
+        out[:, columns] = matrix @ dense[:, columns].contiguous()
+    return out
+
+
+__all__ = ["SparseFactor", "csr_product"]

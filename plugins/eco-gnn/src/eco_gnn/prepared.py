@@ -1,0 +1,57 @@
+"""What an encoder reads of one graph in every step, made once for each graph."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from torch import Tensor
+
+from eco_core.ops.origin import Origin
+from eco_core.ops.sparse_factor import SparseFactor
+
+Adjacency = Tensor | SparseFactor
+"""A sparse matrix, targets by sources: a COO tensor where gradients flow to its values, else a `SparseFactor`."""
+
+
+class Prepared:
+    """The adjacency of a graph as an encoder wants it, and its features where they are sparse.
+
+    A view of the graph has other tensors: what was not changed is still used, for the rest there is the view's own. A
+    view whose sparse features have other values at the same places (masked ones, noise) shares their pattern.
+
+    Args:
+        x: Features of shape (num_nodes, in_channels), dense or sparse COO.
+        edge_index: Edges of shape (2, num_edges), dtype int64.
+        edge_weight: Weights of shape (num_edges,); None: all 1.
+        adjacency: Makes the adjacency of a graph from its edges, their weights and the number of nodes.
+    """
+
+    def __init__(
+        self,
+        x: Tensor,
+        edge_index: Tensor,
+        edge_weight: Tensor | None,
+        adjacency: Callable[[Tensor, Tensor | None, int], Adjacency],
+    ) -> None:
+        self._edges = Origin(edge_index, edge_weight)
+        self._adjacency = adjacency(edge_index, edge_weight, x.size(0))
+        self._indices: Tensor | None = None
+        if x.is_sparse:
+            x = x.coalesce()
+            # Kept, so that no other tensor can ever lie where this one does.
+            self._indices, self._version, self._shape = x.indices(), x.indices()._version, x.shape
+            self._features = SparseFactor.of(x)
+
+    def adjacency_of(self, edge_index: Tensor, edge_weight: Tensor | None) -> Adjacency | None:
+        """The adjacency, if these are the very edges that it was made of."""
+        return self._adjacency if self._edges.is_of(edge_index, edge_weight) else None
+
+    def features_of(self, x: Tensor) -> SparseFactor | None:
+        """Sparse features, if their entries are at the same places."""
+        if self._indices is None or not x.is_coalesced() or x.shape != self._shape:
+            return None
+        indices = x.indices()
+        same = indices.data_ptr() == self._indices.data_ptr() and indices.shape == self._indices.shape
+        if not same or indices._version != self._version:
+            return None
+        return self._features.with_values(x.values())
