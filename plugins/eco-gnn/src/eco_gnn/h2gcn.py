@@ -135,6 +135,7 @@ def distance_two_matrix(edge_index: Tensor, num_nodes: int, dtype: torch.dtype =
     known = torch.cat([edge_index.flip(0), nodes.expand(2, -1)], dim=1)
     # Pairs on a path count 1, pairs already known at least -2: what is left above 0 is at distance two.
     found = torch.cat([torch.ones(paths.size(1)), torch.full((known.size(1),), -2.0)]).to(edge_index.device)
-    counts = csr_matrix(*torch.cat([paths, known], dim=1), found, size)
+    target, source = torch.cat([paths, known], dim=1)
+    counts = csr_matrix(target, source, found, size)
     pairs = torch.stack([counts.col_indices(), rows_of(counts)])[:, counts.values() > 0]
     return gcn_matrix(pairs, edge_weights(pairs, None, dtype), num_nodes, add_self_loops=False)

@@ -45,7 +45,7 @@ class LocalLayer(nn.Module):
         self.norm = make_norm("layer", channels)
         self.beta = beta
 
-    def forward(self, x: Tensor, edges: Tensor) -> Tensor:
+    def forward(self, x: Tensor, edges: Adjacency) -> Tensor:
         """Maps (num_nodes, channels) to the same shape; ``edges`` is what the convolution takes."""
         x = self.pre_norm(x)
         gate = self.gate(x).relu()
@@ -181,7 +181,7 @@ class Polynormer(GraphEncoder):
         Returns:
             Embeddings of shape (num_nodes, out_channels).
         """
-        edges = edge_index
+        edges: Adjacency = edge_index
         if not self.local_attn:
             edges = self.read_adjacency(x, edge_index, edge_weight, prepared)
         h = self.dropout(self.lin_in(self.read_features(x, prepared)))

@@ -137,7 +137,7 @@ class ConvolutionStack(GraphEncoder):
         Returns:
             Embeddings of shape (num_nodes, out_channels).
         """
-        h = x if self.pre_linear is None else self.dropout(self.pre_linear(x))
+        h: Any = x if self.pre_linear is None else self.dropout(self.pre_linear(x))
         outputs: list[Tensor] = []
         for number, convolution in enumerate(self.convolutions):
             if number > 0:
