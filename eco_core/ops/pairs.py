@@ -8,76 +8,144 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-_BLOCK_ENTRIES = 1 << 20  # Entries of one gathered block of embeddings: 4 MB in single precision, about a cache.
+from eco_core.ops.csr import csr_tensor
+from eco_core.ops.sparse_factor import csr_product
+
+
+class SortedPairs:
+    """Pairs of a row and a column, sorted by row: the places of a sparse matrix, of which some may come up twice.
+
+    Args:
+        row: Rows of shape (num_pairs,), int64.
+        column: Columns of the same shape.
+        num_nodes: Number of rows, and of columns.
+
+    Attributes:
+        order: Which pair each position holds, of shape (num_pairs,).
+        row: Its row, sorted.
+        column: Its column.
+        num_nodes: Number of rows, and of columns.
+    """
+
+    def __init__(self, row: Tensor, column: Tensor, num_nodes: int) -> None:
+        self.order = row.argsort(stable=True)
+        self.row, self.column = row.index_select(0, self.order), column.index_select(0, self.order)
+        self.num_nodes = num_nodes
+        self._starts = _starts(self.row, num_nodes)
+        self._by_column: tuple[Tensor, Tensor, Tensor] | None = None
+
+    def matrix(self, values: Tensor) -> Tensor:
+        """Returns the sparse CSR tensor of shape (num_nodes, num_nodes) with one value for each pair, in this order."""
+        return csr_tensor(self._starts, self.column, values, (self.num_nodes, self.num_nodes))
+
+    def transposed(self, values: Tensor) -> Tensor:
+        """Returns that tensor transposed, in CSR again."""
+        if self._by_column is None:
+            order = self.column.argsort(stable=True)
+            self._by_column = _starts(self.column, self.num_nodes), self.row.index_select(0, order), order
+        starts, rows, order = self._by_column
+        return csr_tensor(starts, rows, values.index_select(0, order), (self.num_nodes, self.num_nodes))
+
+    def products(self, left: Tensor, right: Tensor) -> Tensor:
+        """Returns the inner product of a row of one table with one of another for each pair, without a gradient.
+
+        Args:
+            left: Table of shape (num_nodes, width), single or double precision.
+            right: Another.
+
+        Returns:
+            Tensor of shape (num_pairs,), in the order of these pairs.
+        """
+        if self.row.numel() > self.num_nodes**2:  # Torch takes a matrix with more entries than places for malformed.
+            return (left.index_select(0, self.row) * right.index_select(0, self.column)).sum(dim=1)
+        zeros = self.matrix(left.new_zeros(self.row.numel()))
+        with torch.autocast(device_type=left.device.type, enabled=False):
+            return torch.sparse.sampled_addmm(zeros, left, right.t(), beta=0).values()
+
+
+def _starts(node: Tensor, num_nodes: int) -> Tensor:
+    starts = torch.zeros(num_nodes + 1, dtype=torch.int64, device=node.device)
+    starts[1:] = torch.bincount(node, minlength=num_nodes).cumsum(0)
+    return starts
 
 
 class _PairProducts(torch.autograd.Function):
     """Inner products of rows, without a (pairs x width) tensor: neither in the products nor in their gradient."""
 
     @staticmethod
-    def forward(ctx: Any, z: Tensor, pairs: Tensor) -> Tensor:
-        ctx.save_for_backward(z, pairs)
-        products = z.new_empty(pairs.size(1))
-        block = max(1, _BLOCK_ENTRIES // max(1, z.size(1)))
-        for start in range(0, pairs.size(1), block):
-            left, right = (z.index_select(0, nodes) for nodes in pairs[:, start : start + block])
-            torch.sum(left.mul_(right), dim=-1, out=products[start : start + block])
-        return products
+    def forward(ctx: Any, z: Tensor, pairs: SortedPairs) -> Tensor:
+        ctx.pairs = pairs
+        ctx.save_for_backward(z)
+        return pairs.products(z, z)
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:
-        z, pairs = ctx.saved_tensors
-        # With G the sparse matrix of the gradients of the products, that of z is (G + G^T) z. Torch has no sparse
-        # kernels in half precision.
-        both = torch.cat([pairs, pairs.flip(0)], dim=1)
-        dtype = torch.promote_types(z.dtype, torch.float32)
-        size = (z.size(0), z.size(0))
-        matrix = torch.sparse_coo_tensor(both, grad.to(dtype).repeat(2), size, check_invariants=False)
-        with torch.autocast(device_type=z.device.type, enabled=False):
-            return torch.sparse.mm(matrix, z.to(dtype)).to(z.dtype), None
+        (z,) = ctx.saved_tensors
+        # With G the sparse matrix of the gradients of the products, that of z is (G + G^T) z.
+        return csr_product(ctx.pairs.matrix(grad), z) + csr_product(ctx.pairs.transposed(grad), z), None
 
 
-def pair_products(z: Tensor, pairs: Tensor) -> Tensor:
+def pair_products(z: Tensor, pairs: Tensor | SortedPairs) -> Tensor:
     """Returns the inner products of the embeddings of pairs of nodes.
 
     Args:
         z: Embeddings of shape (num_nodes, width).
-        pairs: Nodes of shape (2, num_pairs), dtype int64.
+        pairs: Nodes of shape (2, num_pairs), dtype int64; or sorted before, for pairs that come up again and again.
 
     Returns:
-        Products of shape (num_pairs,), with the dtype of ``z``. They can be differentiated once.
+        Products of shape (num_pairs,) in the order of the pairs, with the dtype of ``z``. They can be differentiated
+        once.
     """
-    return _PairProducts.apply(z, pairs)
+    # Torch has no sparse kernels in half precision on the CPU, and autocast would choose them.
+    with torch.autocast(device_type=z.device.type, enabled=False):
+        wide = z.to(torch.promote_types(z.dtype, torch.float32)).contiguous()
+        if isinstance(pairs, SortedPairs):
+            return _PairProducts.apply(wide, pairs).to(z.dtype)
+        ordered = SortedPairs(pairs[0], pairs[1], z.size(0))
+        products = _PairProducts.apply(wide, ordered)
+        return torch.empty_like(products).index_copy(0, ordered.order, products).to(z.dtype)
 
 
-def sample_non_edges(edge_index: Tensor, num_nodes: int, count: int) -> Tensor:
-    """Samples pairs of two nodes that are not linked in either direction, each such pair with the same probability.
+class NonEdges:
+    """The pairs of two nodes of a graph that are not linked in either direction, to be sampled again and again.
 
-    The pairs are drawn with replacement, from torch's generator, and without rejection: all pairs i < j are numbered
-    row by row, and the r-th number that no edge has is found by binary search.
+    All pairs i < j are numbered row by row, and the r-th number that no edge has is found by binary search: every such
+    pair is drawn with the same probability, and none is rejected.
 
     Args:
         edge_index: Edges of shape (2, num_edges), dtype int64: directed or not, parallel edges and loops included.
         num_nodes: Number of nodes N, at least 1.
-        count: How many pairs are wanted.
-
-    Returns:
-        Pairs of shape (2, count), sorted, the smaller node first; (2, 0) where all pairs are linked.
     """
-    low, high = edge_index.amin(dim=0), edge_index.amax(dim=0)
-    numbers = (high * (high - 1) // 2 + low)[low != high].sort().values
-    linked = numbers[torch.cat([numbers.new_ones(1, dtype=torch.bool), numbers[1:] != numbers[:-1]])[: len(numbers)]]
-    free = num_nodes * (num_nodes - 1) // 2 - len(linked)
-    if free == 0:
-        return edge_index.new_empty(2, 0)
-    # Sorted, so that the search and whoever reads embeddings by these pairs go through memory in order.
-    ranks = torch.randint(free, (count,), device=edge_index.device).sort().values
-    # How many pairs that are not linked come before each linked one.
-    free_before = linked - torch.arange(len(linked), device=linked.device)
-    number = ranks + torch.searchsorted(free_before, ranks, right=True)
-    # The row j begins at j (j - 1) / 2; the square root is rounded, so it may be one off.
-    larger = ((2 * number.double() + 0.25).sqrt() + 0.5).long()
-    larger = larger - (larger * (larger - 1) // 2 > number).long()
-    larger = larger + (larger * (larger + 1) // 2 <= number).long()
-    return torch.stack([number - larger * (larger - 1) // 2, larger])
+
+    def __init__(self, edge_index: Tensor, num_nodes: int) -> None:
+        low, high = edge_index.amin(dim=0), edge_index.amax(dim=0)
+        linked = (high * (high - 1) // 2 + low)[low != high].unique()
+        self._free = num_nodes * (num_nodes - 1) // 2 - len(linked)
+        # How many pairs that are not linked come before each linked one.
+        self._free_before = linked - torch.arange(len(linked), device=linked.device)
+
+    def sample(self, count: int) -> Tensor:
+        """Draws pairs with replacement, from torch's generator.
+
+        Args:
+            count: How many pairs are wanted.
+
+        Returns:
+            Pairs of shape (2, count), sorted by the larger node, the smaller node first; (2, 0) where all pairs are
+            linked.
+        """
+        device = self._free_before.device
+        if self._free == 0:
+            return torch.empty(2, 0, dtype=torch.int64, device=device)
+        # Sorted, so that the search and whoever reads embeddings by these pairs go through memory in order.
+        ranks = torch.randint(self._free, (count,), device=device).sort().values
+        number = ranks + torch.searchsorted(self._free_before, ranks, right=True)
+        # The row j begins at j (j - 1) / 2; the square root is rounded, so it may be one off.
+        larger = ((2 * number.double() + 0.25).sqrt() + 0.5).long()
+        larger = larger - (larger * (larger - 1) // 2 > number).long()
+        larger = larger + (larger * (larger + 1) // 2 <= number).long()
+        return torch.stack([number - larger * (larger - 1) // 2, larger])
+
+
+__all__ = ["NonEdges", "SortedPairs", "pair_products"]

@@ -75,9 +75,7 @@ class SparseFactor:
             autocast too. It can be differentiated once, by ``dense``.
         """
         dtype = torch.promote_types(torch.promote_types(self.values.dtype, dense.dtype), torch.float32)
-        # Torch has no sparse kernels in half precision on the CPU, and autocast would choose them.
-        with torch.autocast(device_type=dense.device.type, enabled=False):
-            return _Product.apply(dense.to(dtype), self)
+        return _Product.apply(dense.to(dtype), self)
 
     def to_dense(self) -> Tensor:
         """The matrix as a dense tensor."""
@@ -138,13 +136,15 @@ def csr_product(matrix: Tensor, dense: Tensor) -> Tensor:
     """
     width = dense.size(1)
     panel = max(_MIN_PANEL, _PANEL_BYTES // max(1, dense.size(0) * dense.element_size()) // _MIN_PANEL * _MIN_PANEL)
-    if dense.device.type != "cpu" or panel >= width:
-        return matrix @ dense
-    out = dense.new_empty(matrix.size(0), width)
-    for first in range(0, width, panel):
-        columns = slice(first, first + panel)
-        out[:, columns] = matrix @ dense[:, columns].contiguous()
-    return out
+    # Torch has no sparse kernels in half precision on the CPU, and autocast would choose them (in a backward, too).
+    with torch.autocast(device_type=dense.device.type, enabled=False):
+        if dense.device.type != "cpu" or panel >= width:
+            return matrix @ dense
+        out = dense.new_empty(matrix.size(0), width)
+        for first in range(0, width, panel):
+            columns = slice(first, first + panel)
+            out[:, columns] = matrix @ dense[:, columns].contiguous()
+        return out
 
 
 __all__ = ["SparseFactor", "csr_product"]

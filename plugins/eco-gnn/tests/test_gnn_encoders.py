@@ -233,7 +233,7 @@ class LargestTensor(TorchDispatchMode):
         (MLP, {}, False),
         (SGFormer, {}, False),
         (Polynormer, {}, False),
-        (GAT, {}, True),
+        (GAT, {}, False),
         (GATv2, {}, True),
         (Polynormer, {"local_attn": True}, True),
     ],

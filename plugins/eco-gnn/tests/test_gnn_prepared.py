@@ -6,14 +6,14 @@ from typing import Any
 
 import pytest
 import torch
-from eco_gnn import GCN, GIN, H2GCN, MLP, SAGE, Polynormer, SGFormer
+from eco_gnn import GAT, GCN, GIN, H2GCN, MLP, SAGE, Polynormer, SGFormer
 from torch import Tensor
 from torch_geometric.data import Data
 
 from eco_core.transforms import AddNoise, DropEdges, MaskFeatures, ShuffleFeatures
 
 NODES, FEATURES = 12, 6
-ENCODERS = [GCN, SAGE, GIN, H2GCN, SGFormer, Polynormer, MLP]
+ENCODERS = [GAT, GCN, SAGE, GIN, H2GCN, SGFormer, Polynormer, MLP]
 
 
 def graph(sparse: bool, seed: int = 0) -> Data:

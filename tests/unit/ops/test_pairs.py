@@ -10,8 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from eco_core.ops import pairs
-from eco_core.ops.pairs import pair_products, sample_non_edges
+from eco_core.ops.pairs import NonEdges, SortedPairs, pair_products
 
 NODES, WIDTH = 15, 4
 
@@ -29,7 +28,7 @@ def test_every_pair_that_is_not_linked_is_as_likely() -> None:
     edge_index = torch.tensor([[0, 2, 4, 4, 3], [1, 1, 0, 4, 5]])
     wanted = {(i, j) for j in range(6) for i in range(j)} - pairs_of(edge_index)
     torch.manual_seed(0)
-    negatives = sample_non_edges(edge_index, 6, 11_000)
+    negatives = NonEdges(edge_index, 6).sample(11_000)
     counts = Counter(map(tuple, negatives.t().tolist()))
     assert set(counts) == wanted
     assert len(wanted) == 11
@@ -42,7 +41,7 @@ def test_pairs_of_a_graph_with_many_nodes_are_numbered_exactly() -> None:
     nodes = 200_000_000
     edge_index = torch.tensor([[0], [nodes - 1]])
     torch.manual_seed(0)
-    low, high = sample_non_edges(edge_index, nodes, 10_000)
+    low, high = NonEdges(edge_index, nodes).sample(10_000)
     assert ((low >= 0) & (low < high) & (high < nodes)).all()
     # The larger of two uniform numbers is 2/3 of the range on average, the smaller 1/3.
     assert abs(high.double().mean() / nodes - 2 / 3) < 0.01
@@ -66,8 +65,20 @@ def test_pair_products_and_their_gradient_are_those_of_the_plain_formula(
     torch.testing.assert_close(found, expected)
 
 
-def test_pair_products_of_many_pairs_are_made_block_by_block(monkeypatch: pytest.MonkeyPatch, z: Tensor) -> None:
-    index = torch.randint(NODES, (2, 101), generator=torch.Generator().manual_seed(0))
-    whole = pair_products(z, index)
-    monkeypatch.setattr(pairs, "_BLOCK_ENTRIES", 7 * WIDTH)
-    torch.testing.assert_close(pair_products(z, index), whole)
+def test_pairs_sorted_before_have_their_products_in_their_own_order(z: Tensor) -> None:
+    row, column = torch.randint(NODES, (2, 101), generator=torch.Generator().manual_seed(0))
+    pairs = SortedPairs(row, column, NODES)
+    assert torch.equal(torch.stack([pairs.row, pairs.column]), torch.stack([row, column])[:, pairs.order])
+    assert bool((pairs.row.diff() >= 0).all())
+    torch.testing.assert_close(pair_products(z, pairs), (z[pairs.row] * z[pairs.column]).sum(dim=1))
+
+
+@given(st.integers(0, 10_000), st.integers(0, 40))
+def test_matrix_of_sorted_pairs_adds_up_those_that_come_up_twice(seed: int, count: int) -> None:
+    generator = torch.Generator().manual_seed(seed)
+    row, column = torch.randint(NODES, (2, count), generator=generator)
+    pairs = SortedPairs(row, column, NODES)
+    values = torch.rand(count, generator=generator, dtype=torch.double)
+    dense = torch.zeros(NODES, NODES, dtype=torch.double).index_put_((pairs.row, pairs.column), values, True)
+    for matrix, expected in ((pairs.matrix(values), dense), (pairs.transposed(values), dense.T)):
+        torch.testing.assert_close(matrix @ torch.eye(NODES, dtype=torch.double), expected)

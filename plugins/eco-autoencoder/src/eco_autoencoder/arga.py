@@ -9,7 +9,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from eco_autoencoder.adversary import Discriminator, HiddenWidths, discriminator_loss, generator_loss
-from eco_autoencoder.reconstruction import NegativeRatio, reconstruction_terms
+from eco_autoencoder.reconstruction import Edges, NegativeRatio, prepared_edges, reconstruction_terms
 from eco_core import LossOutput
 
 
@@ -47,13 +47,20 @@ class ARGA(nn.Module):
         self.adversarial_weight = adversarial_weight
         self.adversary = Discriminator(n_features, discriminator_channels)
 
-    def forward(self, encode: Callable[[Any], Tensor], graph: Any, edge_index: Tensor) -> LossOutput:
+    def prepare(self, graph: Any, edge_index: Tensor) -> dict[str, Edges]:
+        """Sorts the edges once for each graph: the value of ``edges`` in `forward`."""
+        return prepared_edges(graph, edge_index)
+
+    def forward(
+        self, encode: Callable[[Any], Tensor], graph: Any, edge_index: Tensor, edges: Edges | None = None
+    ) -> LossOutput:
         """Returns the encoder's loss on a graph.
 
         Args:
             encode: From a graph to its embeddings, of shape (num_nodes, n_features).
             graph: The graph, or a sampled batch of one.
             edge_index: Edges between the rows of the embeddings, of shape (2, num_edges).
+            edges: From `prepare`.
 
         Returns:
             The loss, with its parts ``positive`` and ``negative`` (of the reconstruction) and ``generator``.
@@ -62,7 +69,7 @@ class ARGA(nn.Module):
             DataError: ECO303, if there is no edge to reconstruct.
         """
         z = encode(graph)
-        positive, negative = reconstruction_terms(z, edge_index, None, self.neg_ratio)
+        positive, negative = reconstruction_terms(z, edge_index, None, self.neg_ratio, edges)
         generator = generator_loss(self.adversary, z)
         return LossOutput.weighted(
             positive=(1.0, positive), negative=(1.0, negative), generator=(self.adversarial_weight, generator)

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from eco_autoencoder.adversary import Discriminator, HiddenWidths, discriminator_loss, generator_loss
 from eco_autoencoder.latent import GaussianLatent, draw, kl_from_standard_normal
-from eco_autoencoder.reconstruction import NegativeRatio, reconstruction_terms
+from eco_autoencoder.reconstruction import Edges, NegativeRatio, prepared_edges, reconstruction_terms
 from eco_core import LossOutput
 
 
@@ -55,8 +55,17 @@ class ARGVA(nn.Module):
         self.latent = GaussianLatent(n_features, latent_channels)
         self.adversary = Discriminator(latent_channels, discriminator_channels)
 
+    def prepare(self, graph: Any, edge_index: Tensor) -> dict[str, Edges]:
+        """Sorts the edges once for each graph: the value of ``edges`` in `forward`."""
+        return prepared_edges(graph, edge_index)
+
     def forward(
-        self, encode: Callable[[Any], Tensor], graph: Any, edge_index: Tensor, edge_weight: Tensor | None = None
+        self,
+        encode: Callable[[Any], Tensor],
+        graph: Any,
+        edge_index: Tensor,
+        edge_weight: Tensor | None = None,
+        edges: Edges | None = None,
     ) -> LossOutput:
         """Returns the encoder's loss on a graph; it is random, also in evaluation mode.
 
@@ -65,6 +74,7 @@ class ARGVA(nn.Module):
             graph: The graph, or a sampled batch of one.
             edge_index: Edges between the rows of that output, of shape (2, num_edges).
             edge_weight: Weights of shape (num_edges,) for the convolutions; the reconstruction ignores them.
+            edges: From `prepare`.
 
         Returns:
             The loss, with its parts ``positive`` and ``negative`` (of the reconstruction), ``kl`` (per node, neither
@@ -75,7 +85,7 @@ class ARGVA(nn.Module):
         """
         mean, log_std = self.latent(encode(graph), edge_index, edge_weight)
         z = draw(mean, log_std)
-        positive, negative = reconstruction_terms(z, edge_index, None, self.neg_ratio)
+        positive, negative = reconstruction_terms(z, edge_index, None, self.neg_ratio, edges)
         kl = kl_from_standard_normal(mean, log_std)
         generator = generator_loss(self.adversary, z)
         return LossOutput.weighted(

@@ -7,7 +7,14 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from eco_autoencoder.reconstruction import NegativeRatio, decode, reconstruction_terms, sample_negatives
+from eco_autoencoder.reconstruction import (
+    Edges,
+    NegativeRatio,
+    decode,
+    prepared_edges,
+    reconstruction_terms,
+    sample_negatives,
+)
 from eco_core import LossOutput
 
 
@@ -31,13 +38,20 @@ class GAE(nn.Module):
         super().__init__()
         self.neg_ratio = neg_ratio
 
-    def forward(self, encode: Callable[[Any], Tensor], graph: Any, edge_index: Tensor) -> LossOutput:
+    def prepare(self, graph: Any, edge_index: Tensor) -> dict[str, Edges]:
+        """Sorts the edges once for each graph: the value of ``edges`` in `forward`."""
+        return prepared_edges(graph, edge_index)
+
+    def forward(
+        self, encode: Callable[[Any], Tensor], graph: Any, edge_index: Tensor, edges: Edges | None = None
+    ) -> LossOutput:
         """Returns the loss of a graph.
 
         Args:
             encode: From a graph to its embeddings, of shape (num_nodes, width).
             graph: The graph, or a sampled batch of one.
             edge_index: Edges between the rows of the embeddings, of shape (2, num_edges).
+            edges: From `prepare`.
 
         Returns:
             The loss, with its parts ``positive`` (of the edges) and ``negative`` (of the sampled pairs).
@@ -45,7 +59,7 @@ class GAE(nn.Module):
         Raises:
             DataError: ECO303, if there is no edge to reconstruct.
         """
-        positive, negative = reconstruction_terms(encode(graph), edge_index, None, self.neg_ratio)
+        positive, negative = reconstruction_terms(encode(graph), edge_index, None, self.neg_ratio, edges)
         return LossOutput(total=positive + negative, positive=positive, negative=negative)
 
     def decode(self, z: Tensor, edge_index: Tensor, sigmoid: bool = True) -> Tensor:

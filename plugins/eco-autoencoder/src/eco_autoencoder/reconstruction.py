@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
+import torch
 import torch.nn.functional as F
 from pydantic import Field
 from torch import Tensor
 
 from eco_core.errors import DataError, Problem
-from eco_core.ops.pairs import pair_products, sample_non_edges
+from eco_core.ops.origin import Origin
+from eco_core.ops.pairs import NonEdges, SortedPairs, pair_products
 
 NegativeRatio = Annotated[float, Field(gt=0)]
 """How many pairs that are not linked are sampled for each edge."""
@@ -42,11 +44,56 @@ def sample_negatives(edge_index: Tensor, num_nodes: int, neg_ratio: float) -> Te
         Pairs of shape (2, ``neg_ratio * num_edges`` rounded, at least 1), drawn with replacement by torch's generator;
         none where all nodes are linked.
     """
-    return sample_non_edges(edge_index, num_nodes, max(1, round(neg_ratio * edge_index.size(1))))
+    return NonEdges(edge_index, num_nodes).sample(number_of_negatives(edge_index.size(1), neg_ratio))
+
+
+def number_of_negatives(num_edges: int, neg_ratio: float) -> int:
+    """Returns how many pairs that are not linked are sampled: ``neg_ratio`` for each edge, rounded, at least 1."""
+    return max(1, round(neg_ratio * num_edges))
+
+
+class Edges:
+    """The edges that are reconstructed, sorted once for each graph.
+
+    An inner product does not depend on the direction of an edge: each pair of linked nodes is computed once, and weighs
+    as much as there are edges between the two.
+
+    Args:
+        edge_index: Edges of shape (2, num_edges), dtype int64.
+        num_nodes: Number of nodes.
+
+    Attributes:
+        pairs: The pairs of linked nodes.
+        counts: How many edges each pair has, in their order, of shape (num_pairs,).
+        num_edges: Number of edges.
+        non_edges: The pairs that are not linked.
+    """
+
+    def __init__(self, edge_index: Tensor, num_nodes: int) -> None:
+        self._origin = Origin(edge_index)
+        self.num_edges = edge_index.size(1)
+        linked = torch.stack([edge_index.amax(dim=0), edge_index.amin(dim=0)])
+        # Sorted: the order of these pairs is their own.
+        linked, self.counts = linked.unique(dim=1, return_counts=True)
+        self.pairs = SortedPairs(linked[0], linked[1], num_nodes)
+        self.non_edges = NonEdges(edge_index, num_nodes)
+
+    def are_of(self, edge_index: Tensor) -> bool:
+        """Whether they were made of this very tensor, which nobody has changed since."""
+        return self._origin.is_of(edge_index)
+
+
+def prepared_edges(graph: Any, edge_index: Tensor) -> dict[str, Edges]:
+    """Sorts the edges of a graph once: what ``prepare`` of an auto-encoder returns, the name ``edges``."""
+    return {"edges": Edges(edge_index, graph.num_nodes)} if edge_index.size(1) else {}
 
 
 def reconstruction_terms(
-    z: Tensor, positives: Tensor, negatives: Tensor | None, neg_ratio: float
+    z: Tensor,
+    positives: Tensor,
+    negatives: Tensor | None,
+    neg_ratio: float,
+    edges: Edges | None = None,
 ) -> tuple[Tensor, Tensor]:
     r"""Returns the cross entropy of the edges and that of the pairs that are not linked, two scalars.
 
@@ -62,6 +109,7 @@ def reconstruction_terms(
         positives: Edges E of shape (2, num_edges).
         negatives: Pairs N that are not linked, of shape (2, num_pairs); None: they are sampled.
         neg_ratio: How many pairs are sampled for each edge.
+        edges: The edges, sorted before; those of another graph are not used.
 
     Raises:
         DataError: ECO303, if there is no edge to reconstruct.
@@ -75,10 +123,12 @@ def reconstruction_terms(
                 "reconstruct edges.",
             )
         )
+    if edges is None or not edges.are_of(positives):
+        edges = Edges(positives, z.size(0))
     if negatives is None:
-        negatives = sample_negatives(positives, z.size(0), neg_ratio)
+        negatives = edges.non_edges.sample(number_of_negatives(edges.num_edges, neg_ratio))
     # softplus(-s) is -log sigmoid(s), and softplus(s) is -log(1 - sigmoid(s)), without overflow.
-    positive = F.softplus(-decode(z, positives, sigmoid=False)).mean()
-    # A complete graph has no negatives: their mean is 0 then, not NaN.
-    negative = F.softplus(decode(z, negatives, sigmoid=False)).sum() / max(1, negatives.size(1))
-    return positive, negative
+    positive = (edges.counts * F.softplus(-pair_products(z, edges.pairs))).sum() / edges.num_edges
+    # A complete graph has no negatives: their mean is 0 then, not NaN. The pairs lie in the order of the larger node.
+    logits = pair_products(z, SortedPairs(negatives[1], negatives[0], z.size(0)))
+    return positive, F.softplus(logits).sum() / max(1, negatives.size(1))

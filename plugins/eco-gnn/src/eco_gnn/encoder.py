@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch_geometric.nn.inits import reset
 
 from eco_core.ops.sparse_factor import SparseFactor
-from eco_gnn.prepared import Adjacency, Prepared
+from eco_gnn.prepared import Prepared
 from eco_gnn.sparse import edge_weights
 
 
@@ -45,8 +45,8 @@ class GraphEncoder(nn.Module):
         """Makes once what every step reads of a graph: the value of ``prepared`` in `forward`."""
         return {"prepared": Prepared(x, edge_index, edge_weight, self._adjacency)}
 
-    def make_adjacency(self, edge_index: Tensor, weight: Tensor, num_nodes: int) -> Adjacency | None:
-        """Makes the matrix by which layers are multiplied, targets by sources; None: they read the edges themselves.
+    def make_adjacency(self, edge_index: Tensor, weight: Tensor, num_nodes: int) -> Any:
+        """Makes what layers read of the edges: mostly a matrix, targets by sources. None: the edges as they are.
 
         Args:
             edge_index: Edges of shape (2, num_edges), dtype int64.
@@ -64,7 +64,7 @@ class GraphEncoder(nn.Module):
 
     def read_adjacency(
         self, x: Tensor, edge_index: Tensor, edge_weight: Tensor | None, prepared: Prepared | None
-    ) -> Adjacency:
+    ) -> Any:
         """Returns what `make_adjacency` makes of a graph, or has made of it."""
         adjacency = None if prepared is None else prepared.adjacency_of(edge_index, edge_weight)
         return self._adjacency(edge_index, edge_weight, x.size(0)) if adjacency is None else adjacency

@@ -3,11 +3,49 @@
 from __future__ import annotations
 
 from functools import partial
+from typing import NamedTuple
 
+from torch import Tensor
+from torch.nn import functional as F
 from torch_geometric.nn import GATConv
+from torch_geometric.utils import add_self_loops, remove_self_loops
 
+from eco_core.ops.edge_attention import edge_softmax, edges_by_target, sum_of_neighbors
+from eco_core.ops.pairs import SortedPairs
+from eco_core.ops.sparse_factor import SparseFactor
 from eco_gnn.attention import AttentionStack
+from eco_gnn.prepared import Prepared
 from eco_gnn.stack import Activation, Count, Jumping, Norm, Probability
+
+
+class AttendedEdges(NamedTuple):
+    """The edges that attention runs along, self-loops included, and their features.
+
+    Attributes:
+        edges: The edges, sorted by target.
+        features: Features of shape (num_edges, 1), in the order of ``edges``; None: they have none.
+    """
+
+    edges: SortedPairs
+    features: Tensor | None
+
+
+class _SparseGATConv(GATConv):
+    """PyG's GAT layer on prepared edges, without a vector for each edge."""
+
+    def forward(self, x: Tensor | SparseFactor, attended: AttendedEdges) -> Tensor:
+        """Maps (num_nodes, in_channels) to (num_nodes, heads * out_channels), or (num_nodes, out_channels)."""
+        edges, features = attended
+        h = self.lin(x).view(-1, self.heads, self.out_channels)
+        of_source, of_target = ((h * attention).sum(dim=-1) for attention in (self.att_src, self.att_dst))
+        scores = of_source.index_select(0, edges.column) + of_target.index_select(0, edges.row)
+        if features is not None:
+            of_edge = (self.lin_edge.weight.view(self.heads, self.out_channels) * self.att_edge[0]).sum(dim=-1)
+            scores = scores + features * of_edge
+        weight = edge_softmax(F.leaky_relu(scores, self.negative_slope), edges)
+        out = sum_of_neighbors(F.dropout(weight, self.dropout, self.training), h, edges)
+        out = out.flatten(1) if self.concat else out.mean(dim=1)
+        return out if self.bias is None else out + self.bias
 
 
 class GAT(AttentionStack):
@@ -15,7 +53,7 @@ class GAT(AttentionStack):
 
     Each head of a layer computes :math:`h'_i = \sum_{j \in N(i) \cup \{i\}} \alpha_{ij} \Theta h_j` with the attention
     :math:`\alpha_{ij} = \mathrm{softmax}_j\, \mathrm{LeakyReLU}(a_s^T \Theta h_j + a_t^T \Theta h_i)`; PyG's `GATConv`.
-    Memory is proportional to edges times the width of a layer: attention differs from edge to edge.
+    Neighbours are summed by products with sparse matrices, one for each head: no vector of each edge is stored.
 
     As in the paper, hidden layers concatenate their heads and the last layer averages them. ``hidden_channels`` and
     ``out_channels`` are widths *of each head*, so a hidden layer with concatenated heads is ``heads * hidden_channels``
@@ -72,7 +110,7 @@ class GAT(AttentionStack):
     ) -> None:
         super().__init__(
             partial(
-                GATConv,
+                _SparseGATConv,
                 heads=heads,
                 negative_slope=negative_slope,
                 dropout=attention_dropout,
@@ -97,3 +135,30 @@ class GAT(AttentionStack):
             pre_linear=pre_linear,
             jk=jk,
         )
+        self.add_self_loops = add_self_loops
+
+    def make_adjacency(self, edge_index: Tensor, weight: Tensor, num_nodes: int) -> AttendedEdges:
+        """Sorts the edges, with self-loops where they are wanted."""
+        features = weight.view(-1, 1) if self.edge_attention else None
+        if self.add_self_loops:
+            edge_index, features = remove_self_loops(edge_index, features)
+            edge_index, features = add_self_loops(edge_index, features, fill_value="mean", num_nodes=num_nodes)
+        edges = edges_by_target(edge_index, num_nodes)
+        return AttendedEdges(edges, None if features is None else features[edges.order])
+
+    def forward(
+        self, x: Tensor, edge_index: Tensor, edge_weight: Tensor | None = None, prepared: Prepared | None = None
+    ) -> Tensor:
+        """Encodes a graph.
+
+        Args:
+            x: Features of shape (num_nodes, in_channels), dense or sparse COO.
+            edge_index: Edges of shape (2, num_edges), dtype int64.
+            edge_weight: Weights of shape (num_edges,), used with ``edge_attention`` only; None: all 1.
+            prepared: From `prepare`.
+
+        Returns:
+            Embeddings of shape (num_nodes, out_channels).
+        """
+        attended = self.read_adjacency(x, edge_index, edge_weight, prepared)
+        return self.run(self.read_features(x, prepared), lambda convolution, h: convolution(h, attended))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 from torch import Tensor
 
@@ -14,7 +15,7 @@ Adjacency = Tensor | SparseFactor
 
 
 class Prepared:
-    """The adjacency of a graph as an encoder wants it, and its features where they are sparse.
+    """The edges of a graph as an encoder wants them, and its features where they are sparse.
 
     A view of the graph has other tensors: what was not changed is still used, for the rest there is the view's own. A
     view whose sparse features have other values at the same places (masked ones, noise) shares their pattern.
@@ -23,7 +24,7 @@ class Prepared:
         x: Features of shape (num_nodes, in_channels), dense or sparse COO.
         edge_index: Edges of shape (2, num_edges), dtype int64.
         edge_weight: Weights of shape (num_edges,); None: all 1.
-        adjacency: Makes the adjacency of a graph from its edges, their weights and the number of nodes.
+        adjacency: Makes what the encoder reads of the edges, from these, their weights and the number of nodes.
     """
 
     def __init__(
@@ -31,7 +32,7 @@ class Prepared:
         x: Tensor,
         edge_index: Tensor,
         edge_weight: Tensor | None,
-        adjacency: Callable[[Tensor, Tensor | None, int], Adjacency],
+        adjacency: Callable[[Tensor, Tensor | None, int], Any],
     ) -> None:
         self._edges = Origin(edge_index, edge_weight)
         self._adjacency = adjacency(edge_index, edge_weight, x.size(0))
@@ -42,8 +43,8 @@ class Prepared:
             self._indices, self._version, self._shape = x.indices(), x.indices()._version, x.shape
             self._features = SparseFactor.of(x)
 
-    def adjacency_of(self, edge_index: Tensor, edge_weight: Tensor | None) -> Adjacency | None:
-        """The adjacency, if these are the very edges that it was made of."""
+    def adjacency_of(self, edge_index: Tensor, edge_weight: Tensor | None) -> Any:
+        """What was made of the edges, if these are the very ones."""
         return self._adjacency if self._edges.is_of(edge_index, edge_weight) else None
 
     def features_of(self, x: Tensor) -> SparseFactor | None:
