@@ -12,9 +12,12 @@ _LOGIT_MARGIN = 4.0
 """By how much, on average, the logit of a centre's own cluster exceeds another's where k-means placed the centres."""
 
 _LENGTH = 2.0
-"""Length of a cluster's weights at first. No two clusters begin alike, as they are orthogonal where the embedding is wide
-enough. Losses of partitions are flat where all assignments are nearly equal: from shorter weights, as Xavier's, they
-end higher (DMoN on CiteSeer: -0.68 instead of -0.72, on Cora -0.63 instead of -0.69), or do not begin to fall at all."""
+"""Length of a cluster's weights at first.
+
+They are orthogonal where the embedding is wide enough: no two clusters begin alike. Losses of partitions are flat where
+all assignments are nearly equal; from shorter weights, as Xavier's, they end higher (DMoN on CiteSeer: -0.68 instead of
+-0.72, on Cora -0.63 instead of -0.69), or do not begin to fall at all.
+"""
 
 
 class LinearClusterHead(BaseClusterHead):
