@@ -48,8 +48,9 @@ class ClusterHead(Protocol):
 class Objective(Protocol):
     """A self-supervised loss that trains an encoder.
 
-    Optional class attribute: ``needs_views`` (True: it compares embeddings of changed copies of the graph, and says
-    nothing where they are those of the graph itself).
+    Optional class attributes: ``needs_views`` (True: it compares embeddings of changed copies of the graph, and says
+    nothing where they are those of the graph itself), ``supports_sparse_x`` (True: the graph's ``x`` may be a sparse
+    COO tensor although it was loaded as a dense one).
 
     Optional: ``adversary`` (a module) with ``adversary_loss(...)``, trained in a second, alternating update;
     ``embed(...)`` where the embedding is not what the encoder returns; ``prepare(graph)``; ``batches(...)`` where a

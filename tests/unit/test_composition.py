@@ -467,6 +467,36 @@ def test_sparse_features_are_made_dense_for_encoders_that_cannot_read_them():
     assert graph.x.is_sparse
 
 
+@pytest.mark.parametrize(("share", "reads", "expected"), [(0.05, True, True), (0.05, False, False), (0.5, True, False)])
+def test_features_that_are_mostly_zeros_become_sparse_where_encoder_and_objective_read_them(share, reads, expected):
+    seen = []
+
+    class Reader(nn.Module):
+        learns = True
+        supports_sparse_x = True
+
+        def __init__(self, in_channels: int) -> None:
+            super().__init__()
+            self.weight = nn.Parameter(torch.ones(in_channels, 2))
+
+        def forward(self, x):
+            seen.append(x.is_sparse)
+            return x @ self.weight
+
+    class Shrink(nn.Module):
+        supports_sparse_x = reads
+
+        def forward(self, encode, graph):
+            return encode(graph).square().mean()
+
+    graph = blocks()
+    graph.x = (torch.rand(60, 40, generator=torch.Generator().manual_seed(0)) < share).float()
+    model = eco.compose(encoder=Reader, objective=Shrink, clusters=3, epochs=2).fit(graph)
+    assert set(seen) == {expected}
+    assert not graph.x.is_sparse
+    torch.testing.assert_close(model.embedding_, graph.x @ model.encoder.weight.detach())
+
+
 def test_fit_takes_names_paths_data_and_tuples(tmp_path: Path):
     from eco_core.data.formats import save_npz
 

@@ -35,6 +35,8 @@ class ARGA(nn.Module):
         adversary: The discriminator.
     """
 
+    supports_sparse_x = True
+
     def __init__(
         self,
         n_features: int,

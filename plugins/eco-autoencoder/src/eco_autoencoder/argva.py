@@ -39,6 +39,8 @@ class ARGVA(nn.Module):
         adversary: The discriminator.
     """
 
+    supports_sparse_x = True
+
     def __init__(
         self,
         n_features: int,

@@ -34,6 +34,8 @@ class GAE(nn.Module):
         neg_ratio: How many pairs that are not linked are sampled for each edge.
     """
 
+    supports_sparse_x = True
+
     def __init__(self, neg_ratio: NegativeRatio = 1.0) -> None:
         super().__init__()
         self.neg_ratio = neg_ratio

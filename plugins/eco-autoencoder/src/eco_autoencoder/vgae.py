@@ -34,6 +34,8 @@ class VGAE(nn.Module):
         kl_weight: The weight w of the divergence; 0 leaves it out.
     """
 
+    supports_sparse_x = True
+
     def __init__(
         self,
         n_features: int,

@@ -38,6 +38,7 @@ class CCASSG(nn.Module):
     """
 
     needs_views = True
+    supports_sparse_x = True
 
     def __init__(
         self,

@@ -36,6 +36,7 @@ class DGI(nn.Module):
     """
 
     needs_views = True
+    supports_sparse_x = True
 
     def __init__(
         self,

@@ -34,6 +34,7 @@ class GBT(nn.Module):
     """
 
     needs_views = True
+    supports_sparse_x = True
 
     def __init__(
         self,

@@ -41,6 +41,8 @@ class MAGI(nn.Module):
         seed: Seed of the walks.
     """
 
+    supports_sparse_x = True
+
     def __init__(
         self,
         tau: Annotated[float, Field(gt=0)] = 0.5,

@@ -41,6 +41,8 @@ class NS4GC(nn.Module):
         gam: Weight of the sparsity term.
     """
 
+    supports_sparse_x = True
+
     def __init__(
         self,
         transform1: View = GSSLTransform(0.2, 0.3),

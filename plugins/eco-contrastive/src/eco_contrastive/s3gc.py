@@ -42,6 +42,8 @@ class S3GC(nn.Module):
         batch_size: Nodes whose walks make one optimisation step; None: all nodes.
     """
 
+    supports_sparse_x = True
+
     def __init__(
         self,
         walk_length: Annotated[int, Field(ge=2)] = 3,

@@ -49,6 +49,8 @@ class Node2Vec(nn.Module):
         SpecError: ECO104, if the window is longer than the walks.
     """
 
+    supports_sparse_x = True
+
     def __init__(
         self,
         walk_length: Annotated[int, Field(ge=2)] = 10,

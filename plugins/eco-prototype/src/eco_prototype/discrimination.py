@@ -43,6 +43,7 @@ class NodeDiscrimination(nn.Module):
     """
 
     needs_views = True
+    supports_sparse_x = True
 
     def __init__(
         self,
