@@ -168,10 +168,10 @@ def test_centres_of_another_dtype_are_taken_and_stay_as_they_are() -> None:
     assert head.projection.weight.requires_grad
 
 
-def test_without_centres_the_map_is_drawn_anew_without_a_bias() -> None:
+def test_without_centres_the_map_is_drawn_anew_orthogonal_and_without_a_bias() -> None:
     head = new_head()
-    limit = math.sqrt(6 / (CLUSTERS + WIDTH))
-    assert 0.5 * limit < head.projection.weight.abs().max() <= limit
+    weight = head.projection.weight.detach()
+    torch.testing.assert_close(weight @ weight.T, 4 * torch.eye(CLUSTERS), rtol=1e-5, atol=1e-5)
     head.reset_cluster_centers(normal(CLUSTERS, WIDTH))
     assert head.projection.bias.abs().sum() > 0
     torch.manual_seed(3)
