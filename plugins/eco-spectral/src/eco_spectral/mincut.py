@@ -41,8 +41,6 @@ class MinCutClusterHead(LinearClusterHead):
             size; that of the square vanishes with it.
     """
 
-    initial_length = 1.0  # This loss is not flat at first: longer weights hold it where it began.
-
     def __init__(
         self,
         n_clusters: int,
