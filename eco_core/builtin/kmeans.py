@@ -23,7 +23,8 @@ class KMeansClusterHead(BaseClusterHead):
 
     Args:
         n_clusters: Number of clusters K.
-        backend: ``"sklearn"``, ``"torch"``, or ``"auto"``: sklearn for embeddings on the CPU, torch on an accelerator.
+        backend: ``"torch"``, ``"sklearn"``, or ``"auto"``: torch, which runs all restarts at a time, but scikit-learn
+            for sparse embeddings on the CPU, which it leaves sparse.
         n_init: Number of restarts; the one with the lowest inertia is kept.
         max_iter: Iterations of a restart at most.
         random_state: Seed; None: a different result each time.
@@ -77,17 +78,16 @@ class KMeansClusterHead(BaseClusterHead):
             ValueError: If ``z`` is not a matrix, has fewer than ``n_clusters`` rows, or holds NaN or infinity.
         """
         points = as_points(z, self.n_clusters).float()
-        on_cpu = points.device.type == "cpu"
-        if self.backend == "sklearn" or (self.backend == "auto" and on_cpu):
-            centers, self.inertia_ = self._fit_sklearn(points)
+        stays_sparse = points.is_sparse and points.device.type == "cpu"
+        if self.backend == "sklearn" or (self.backend == "auto" and stays_sparse):
+            self.cluster_centers_, self.inertia_ = self._fit_sklearn(points)
+            # Not its own labels: they can break ties differently from a later predict(z).
+            self.labels_ = nearest_centers(points, self.cluster_centers_)[0]
         else:
             kmeans = TorchKMeans(
                 self.n_clusters, n_init=self.n_init, max_iter=self.max_iter, random_state=self.random_state
             ).fit(points)
-            centers, self.inertia_ = kmeans.cluster_centers_, kmeans.inertia_
-        self.cluster_centers_ = centers
-        # Not the backend's own labels: they can break ties differently from a later predict(z).
-        self.labels_ = nearest_centers(points, centers)[0]
+            self.cluster_centers_, self.labels_, self.inertia_ = kmeans.cluster_centers_, kmeans.labels_, kmeans.inertia_
         return self
 
     def _fit_sklearn(self, points: Tensor) -> tuple[Tensor, float]:

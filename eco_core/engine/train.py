@@ -293,4 +293,10 @@ def make_optimizer(update: Update) -> torch.optim.Optimizer:
     }
     spec = update.optimizer
     momentum = {} if spec.momentum is None else {"momentum": spec.momentum}
-    return classes[spec.name](chosen, lr=spec.lr, weight_decay=spec.weight_decay, **momentum)
+    # One pass over the weights instead of eight.
+    fused = {"fused": True} if spec.name in ("adam", "adamw") and all(map(_can_be_fused, chosen)) else {}
+    return classes[spec.name](chosen, lr=spec.lr, weight_decay=spec.weight_decay, **momentum, **fused)
+
+
+def _can_be_fused(parameter: nn.Parameter) -> bool:
+    return parameter.device.type in ("cpu", "cuda") and parameter.is_floating_point()

@@ -1,18 +1,11 @@
-"""The compiled part of `eco_core.ops.random_walks`. Imported on its first use: numba comes with it.
-
-The kernels release the GIL and are run by ordinary threads, each on walks of its own. numba's own parallel loops are
-not used: they take twice as long to compile, abort the process when two threads enter them at a time (with numba's
-portable threading layer) or when it was forked after using them (with GNU OpenMP's), and have a number of threads of
-their own beside torch's.
-"""
+"""The compiled part of `eco_core.ops.random_walks`; see `eco_core.ops.compiled`."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
-
 import numpy as np
 from numba import njit
+
+from eco_core.ops.compiled import compiled
 
 _GAMMA = np.uint64(0x9E3779B97F4A7C15)
 _MIX_1 = np.uint64(0xBF58476D1CE4E5B9)
@@ -20,14 +13,6 @@ _MIX_2 = np.uint64(0x94D049BB133111EB)
 _S27, _S30, _S31, _S11 = np.uint64(27), np.uint64(30), np.uint64(31), np.uint64(11)
 _ONE = np.uint64(1)
 _TO_UNIT = 2.0**-53
-
-
-def _compiled(function: Callable[..., Any]) -> Any:
-    """Compiles for the argument types of the first call, and keeps the machine code on disk where that is possible."""
-    try:
-        return njit(nogil=True, cache=True)(function)
-    except RuntimeError:  # Neither the package's folder nor the user's cache can be written: compiled in each process.
-        return njit(nogil=True)(function)
 
 
 @njit(inline="always")
@@ -80,8 +65,8 @@ def _bias(rowptr, col, previous, candidate, to_return, to_far):  # type: ignore[
     return to_far
 
 
-@_compiled
-def fill_walks(rowptr, col, cumulative, walks, first, last, seed, to_return, to_far):  # type: ignore[no-untyped-def]
+@compiled
+def fill_walks(rowptr, col, cumulative, walks, seed, to_return, to_far, first, last):  # type: ignore[no-untyped-def]
     """Fills rows [first, last) of ``walks``, whose first column holds the start nodes.
 
     ``cumulative`` is empty for graphs without weights. ``seed`` is a uint64.
@@ -140,7 +125,7 @@ def fill_walks(rowptr, col, cumulative, walks, first, last, seed, to_return, to_
             walks[walk, step] = node
 
 
-@_compiled
+@compiled
 def row_sums(rowptr, weight, out):  # type: ignore[no-untyped-def]
     """Writes the running sum of the weights of each row, started anew in each: exact whatever the other rows hold."""
     for row in range(rowptr.shape[0] - 1):

@@ -1,8 +1,8 @@
 """Losses over all pairs of nodes, in blocks of rows: time O(N^2 d), memory O(N d) and a block, never (N x N).
 
 A similarity matrix is computed block by block and thrown away. Where the gradient of an entry depends on that entry
-alone, it is added up in the same pass; else the blocks are computed a second time for the gradient. Either is faster
-than keeping the matrix, which does not fit into a processor's cache.
+alone, it is added up in the same pass; else the blocks are computed a second time for the gradient, unless there are so
+few nodes that all blocks can be kept.
 
 A set of pairs (the edges of a graph, the positive pairs of a contrast) is a sparse symmetric matrix, made once for each
 graph: see `pair_matrix`. Sums over it are sparse products.
@@ -10,7 +10,7 @@ graph: see `pair_matrix`. Sums over it are sparse products.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
 import torch
@@ -25,6 +25,9 @@ _BLOCK_ENTRIES = {"cpu": 1 << 20}
 
 _MIN_ROWS = 64
 """Rows of a block at least: with fewer, matrix products no longer run at full speed."""
+
+_KEPT_BYTES = 1 << 27
+"""Up to this size the exponentials of all pairs are kept for the gradient: for 8192 nodes, each pair once."""
 
 _SAFE_EXPONENT = 60.0
 """Exponents up to this need no shift: neither they nor a sum of a billion of them overflow single precision."""
@@ -209,19 +212,29 @@ def mean_sigmoid_of_others(
 
 class _LogSumExp(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, z: Tensor, temperature: float, symmetric: bool) -> Tensor:
-        result = (_symmetric_sums if symmetric else _row_sums)(z, temperature)
+    def forward(ctx: Any, z: Tensor, temperature: float, symmetric: bool, training: bool) -> Tensor:
+        ctx.exponentials = None
+        if symmetric:
+            if training and z.size(0) ** 2 * z.element_size() // 2 <= _KEPT_BYTES:
+                ctx.exponentials = []
+            result = _symmetric_sums(z, temperature, ctx.exponentials)
+        else:
+            result = _row_sums(z, temperature)
         ctx.save_for_backward(z, result)
         ctx.temperature, ctx.symmetric = temperature, symmetric
         return result
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None]:
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None, None]:
         z, result = ctx.saved_tensors
-        gradient = _symmetric_gradient if ctx.symmetric else _row_gradient
         with torch.autocast(device_type=z.device.type, enabled=False):
-            return gradient(z, result, grad, ctx.temperature).div_(ctx.temperature), None, None
+            if ctx.symmetric:
+                blocks = ctx.exponentials or _exponentials(z, ctx.temperature)
+                of_z = _symmetric_gradient(z, result, grad, blocks)
+            else:
+                of_z = _row_gradient(z, result, grad, ctx.temperature)
+            return of_z.div_(ctx.temperature), None, None, None
 
 
 def _row_sums(z: Tensor, temperature: float) -> Tensor:
@@ -244,27 +257,34 @@ def _row_gradient(z: Tensor, result: Tensor, grad: Tensor, temperature: float) -
     return of_z
 
 
-def _symmetric_sums(z: Tensor, temperature: float) -> Tensor:
+def _symmetric_sums(z: Tensor, temperature: float, kept: list[tuple[slice, Tensor]] | None) -> Tensor:
     total = z.new_zeros(z.size(0))
-    for rows, block in _own_similarities(z, temperature, upper=True):
+    for rows, block in _exponentials(z, temperature):
         size = block.size(0)
-        block.exp_()[:, :size].diagonal().fill_(0.0)
         total[rows] += block.sum(dim=1)
         total[rows.stop :] += block[:, size:].sum(dim=0)
+        if kept is not None:
+            kept.append((rows, block.clone()))
     return total.log_()
 
 
-def _symmetric_gradient(z: Tensor, result: Tensor, grad: Tensor, temperature: float) -> Tensor:
+def _symmetric_gradient(z: Tensor, result: Tensor, grad: Tensor, blocks: Iterable[tuple[slice, Tensor]]) -> Tensor:
     # With E the exponentials and a = grad / sums, the gradient is that of a_i E_ij and that of a_j E_ji, added.
     weight = grad * (-result).exp()
     of_z = torch.zeros_like(z)
-    for rows, block in _own_similarities(z, temperature, upper=True):
+    for rows, block in blocks:
         size = block.size(0)
-        block.exp_()[:, :size].diagonal().fill_(0.0)
-        block.mul_(weight[rows].unsqueeze(1) + weight[rows.start :])
-        of_z[rows] += block @ z[rows.start :]
-        of_z[rows.stop :].addmm_(block[:, size:].T, z[rows])
+        weighted = block * (weight[rows].unsqueeze(1) + weight[rows.start :])
+        of_z[rows] += weighted @ z[rows.start :]
+        of_z[rows.stop :].addmm_(weighted[:, size:].T, z[rows])
     return of_z
+
+
+def _exponentials(z: Tensor, temperature: float) -> Iterator[tuple[slice, Tensor]]:
+    """Yields blocks of rows of the exponentiated similarities from the diagonal on, which is 0."""
+    for rows, block in _own_similarities(z, temperature, upper=True):
+        block.exp_()[:, : block.size(0)].diagonal().fill_(0.0)
+        yield rows, block
 
 
 def _own_similarities(z: Tensor, temperature: float, upper: bool = False) -> Iterator[tuple[slice, Tensor]]:
@@ -281,7 +301,7 @@ def log_sum_exp_of_others(z: Tensor, temperature: float = 1.0, bound: float | No
     .. math::
         L_i = \log \sum_{j \ne i} \exp (z_i^T z_j / \tau)
 
-    It is the denominator of contrastive losses such as InfoNCE. The blocks are computed again for the gradient.
+    It is the denominator of contrastive losses such as InfoNCE.
 
     Args:
         z: Embeddings of shape (num_nodes, width).
@@ -299,7 +319,7 @@ def log_sum_exp_of_others(z: Tensor, temperature: float = 1.0, bound: float | No
         return (0.0 * z).sum(dim=1) - torch.inf
     symmetric = bound is not None and bound / temperature <= _SAFE_EXPONENT
     with torch.autocast(device_type=z.device.type, enabled=False):
-        return _LogSumExp.apply(z, temperature, symmetric)
+        return _LogSumExp.apply(z, temperature, symmetric, torch.is_grad_enabled() and z.requires_grad)
 
 
 # --------------------------------------------------------------------------------------------------------- blocks

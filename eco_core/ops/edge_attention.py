@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from eco_core.ops.pairs import SortedPairs
-from eco_core.ops.sparse_factor import csr_product
+from eco_core.ops.sparse_product import csr_product
 
 
 def edges_by_target(edge_index: Tensor, num_nodes: int) -> SortedPairs:

@@ -1,4 +1,8 @@
-"""K-means in torch, on any device: Lloyd's algorithm from k-means++ seeds, in row blocks."""
+"""K-means in torch, on any device: Lloyd's algorithm from k-means++ seeds, all restarts at a time.
+
+The points are read once for all restarts: their distances to the centres (or candidates) of all restarts are one matrix
+product. On a CPU the sums of clusters are not computed anew either; only points that changed their cluster are moved.
+"""
 
 from __future__ import annotations
 
@@ -7,10 +11,23 @@ from collections.abc import Iterator
 from typing import Any, Literal
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
+from eco_core.ops.threads import number_of_threads, run_in_threads
+
 _BLOCK_ELEMENTS = 2**20
-"""Distances held at a time: large enough to keep a device busy, small enough to stay in a processor's cache."""
+"""Numbers of a block of rows: large enough to keep a device busy, small enough to stay in a processor's cache."""
+
+_RESTART_ELEMENTS = 2**24
+"""Distances to candidates that are held at a time: more restarts than they have room for wait for their turn."""
+
+_FAR = 16.0
+"""How much farther (squared) from the origin than from each other points may lie before they are copied closer to it:
+inner products then lose no more than a digit."""
+
+_MOVES_A_THREAD = 2**20
+"""Numbers that are added to sums below which another thread costs more than it saves."""
 
 _DRAW_BITS = 40
 """Sampling weights are integers of this many bits in total; their running sums are exact on every device."""
@@ -22,7 +39,8 @@ class TorchKMeans:
     Lloyd's algorithm (1982) from greedy k-means++ seeds (Arthur & Vassilvitskii, SODA 2007): each next centre is the
     best of ``2 + log K`` candidates drawn with a probability proportional to the squared distance from the centres so
     far. The best of ``n_init`` restarts is kept. All restarts draw from one generator, so that runs with neighbouring
-    seeds share none of them. Memory beyond one centred copy of the data is O(num_nodes).
+    seeds share none of them. Memory beyond the data is O(num_nodes), and that of one centred copy where points lie far
+    from the origin.
 
     Equal seeds give equal results on the same device with the same number of threads.
 
@@ -95,52 +113,33 @@ class TorchKMeans:
         """
         points = as_points(z, self.n_clusters)
         points = points.to_dense() if points.is_sparse else points
-        # The expanded square |x|^2 - 2 x c + |c|^2 loses its digits where points are far from the origin.
-        mean = points.mean(0)
         with torch.autocast(points.device.type, enabled=False):
-            self._fit(points - mean)
-        self.cluster_centers_ += mean
+            self._fit(_Points(points))
         # As predict(z) will give them, down to the ties.
-        self.labels_ = nearest_centers(points, self.cluster_centers_)[0]
+        self.labels_, distances = nearest_centers(points, self.cluster_centers_)
+        self.inertia_ = float(distances[:, 0].double().square().sum())
         return self
 
-    def _fit(self, points: Tensor) -> None:
-        generator = torch.Generator(points.device)
+    def _fit(self, points: _Points) -> None:
+        generator = torch.Generator(points.rows.device)
         generator.manual_seed(int(torch.randint(2**62, ())) if self.random_state is None else self.random_state)
-        squares = points.square().sum(1)
-        if not squares.sum().isfinite():
+        if not points.squares.sum().isfinite():
             raise ValueError(
-                f"k-means got values up to {float(points.abs().max()):.3g} from their mean; their squares are "
-                f"beyond the range of {points.dtype}. Normalise the features or the embeddings."
+                f"k-means got values up to {float(points.rows.abs().max()):.3g} from their mean; their squares are "
+                f"beyond the range of {points.rows.dtype}. Normalise the features or the embeddings."
             )
-        tolerance = float(points.var(0, correction=0).mean()) * self.tol
-        best = math.inf
-        for _ in range(self.n_init):
-            if self.init == "random":
-                rows = torch.randperm(len(points), generator=generator, device=points.device)[: self.n_clusters]
-            else:
-                rows = _plus_plus(points, squares, self.n_clusters, generator)
-            centers, n_iter = self._lloyd(points, squares, points[rows], tolerance)
-            labels, _ = _assign(points, squares, centers)
-            inertia = _inertia(points, centers, labels)
-            if inertia < best:
-                best = inertia
-                self.cluster_centers_, self.inertia_, self.n_iter_ = centers, inertia, n_iter
-
-    def _lloyd(self, points: Tensor, squares: Tensor, centers: Tensor, tolerance: float) -> tuple[Tensor, int]:
-        labels = torch.full((len(points),), -1, device=points.device)
-        n_iter, converged = 0, False
-        while n_iter < self.max_iter and not converged:
-            n_iter += 1
-            previous_labels, previous_centers = labels, centers
-            labels, distances = _assign(points, squares, centers)
-            sums, counts = _sum_by_cluster(points, labels, self.n_clusters)
-            unchanged, has_empty = torch.stack([(labels == previous_labels).all(), (counts == 0).any()]).tolist()
-            if has_empty:
-                _fill_empty(points, labels, distances, sums, counts)
-            centers = torch.where(counts[:, None] > 0, sums / counts.clamp(min=1)[:, None], centers)
-            converged = unchanged or float((centers - previous_centers).square().sum()) <= tolerance
-        return centers, n_iter
+        tolerance = float(points.squares.mean()) / points.rows.size(1) * self.tol
+        choose = _random_rows if self.init == "random" else _plus_plus
+        at_a_time = max(1, _RESTART_ELEMENTS // (len(points.rows) * _candidates(self.n_clusters)))
+        lowest = math.inf
+        for first in range(0, self.n_init, at_a_time):
+            seeds = choose(points, min(at_a_time, self.n_init - first), self.n_clusters, generator)
+            centers, inertia, n_iter = _lloyd(points, points.offsets(seeds), self.max_iter, tolerance)
+            best = int(inertia.argmin())
+            if float(inertia[best]) < lowest:
+                lowest = float(inertia[best])
+                self.cluster_centers_ = centers[best] + points.mean + points.origin
+                self.n_iter_ = int(n_iter[best])
 
     def predict(self, z: Any) -> Tensor:
         """Returns the nearest centres of points.
@@ -227,12 +226,12 @@ def nearest_centers(z: Any, centers: Tensor) -> tuple[Tensor, Tensor]:
     mean = centers.mean(0)
     labels, distances = [], []
     with torch.autocast(points.device.type, enabled=False):
-        for start, stop in _blocks(len(points), len(centers)):
+        for start, stop in _blocks(len(points), max(points.shape[1], len(centers))):
             if points.is_sparse:
                 rows = points.index_select(0, torch.arange(start, stop, device=points.device)).to_dense()
             else:
                 rows = points[start:stop]
-            near = _squared_distances(rows - mean, centers - mean).topk(min(2, len(centers)), largest=False).indices
+            near = _squares(rows - mean, centers - mean).topk(min(2, len(centers)), largest=False).indices
             near = near.sort(dim=1).values  # of two equally near ones, the first
             # Distances anew, without the rounding of the expanded square: a centre is at distance 0 of itself.
             exact = torch.stack([(rows - centers[center]).norm(dim=1) for center in near.T], dim=1)
@@ -248,97 +247,206 @@ def _blocks(num_rows: int, num_columns: int) -> Iterator[tuple[int, int]]:
         yield start, min(start + size, num_rows)
 
 
-def _squared_distances(points: Tensor, centers: Tensor, squares: Tensor | None = None) -> Tensor:
-    """Squared Euclidean distances (num_points, K) by one matrix product."""
-    squares = points.square().sum(1) if squares is None else squares
-    return torch.addmm(centers.square().sum(1), points, centers.T, alpha=-2).add_(squares[:, None]).clamp_(min=0)
+def _squares(points: Tensor, centers: Tensor) -> Tensor:
+    """Squared distances (num_points, K), less the squared norm of each point."""
+    return torch.addmm(centers.square().sum(1), points, centers.T, alpha=-2)
 
 
-def _assign(points: Tensor, squares: Tensor, centers: Tensor) -> tuple[Tensor, Tensor]:
-    labels = torch.empty(len(points), dtype=torch.long, device=points.device)
-    distances = torch.empty_like(squares)
-    for start, stop in _blocks(len(points), len(centers)):
-        block = _squared_distances(points[start:stop], centers, squares[start:stop])
-        torch.min(block, dim=1, out=(distances[start:stop], labels[start:stop]))
-    return labels, distances
+class _Points:
+    """Points, and their distances to centres that are given relative to the mean of the points.
+
+    The points themselves are not moved to it, which would take a copy, unless they lie far from the origin.
+
+    Attributes:
+        rows: The points, relative to ``origin``, of shape (num_points, width).
+        origin: Zeros, or the mean of the points if they lie far from zero, of shape (width,).
+        mean: The mean of ``rows``.
+        squares: Squared distances of the points to their mean, of shape (num_points,).
+    """
+
+    def __init__(self, rows: Tensor) -> None:
+        self.rows, self.mean = rows.contiguous(), rows.mean(0)
+        self.origin = torch.zeros_like(self.mean)
+        self.squares = self._squares()
+        if bool(self.mean.square().sum() > _FAR * self.squares.mean()):
+            self.origin = self.mean
+            self.rows = self.rows - self.origin
+            self.mean = torch.zeros_like(self.origin)
+            self.squares = self._squares()
+
+    def _squares(self) -> Tensor:
+        blocks = _blocks(*self.rows.shape)
+        return torch.cat([(self.rows[start:stop] - self.mean).square().sum(1) for start, stop in blocks])
+
+    def offsets(self, row: Tensor) -> Tensor:
+        """Returns some points relative to the mean: (...,) to (..., width)."""
+        return self.rows[row] - self.mean
+
+    def to_centers(self, centers: Tensor, start: int = 0, stop: int | None = None) -> Tensor:
+        """Squared distances of points to centres, less the entry of each point in ``squares``.
+
+        Args:
+            centers: Centres of shape (num_centers, width), relative to the mean.
+            start: First of the points.
+            stop: End of them.
+
+        Returns:
+            Tensor of shape (stop - start, num_centers).
+        """
+        shifts = centers.square().sum(1) + 2 * (centers @ self.mean)
+        return torch.addmm(shifts, self.rows[start:stop], centers.T, alpha=-2)
+
+    def assign(self, centers: Tensor) -> tuple[Tensor, Tensor]:
+        """Finds the nearest centre of each point in each restart.
+
+        Args:
+            centers: Shape (restarts, K, width), relative to the mean.
+
+        Returns:
+            Nearest centres, int64, and squared distances to them, both of shape (num_points, restarts).
+        """
+        restarts, n_clusters, width = centers.shape
+        flat = centers.reshape(restarts * n_clusters, width)
+        labels = torch.empty(len(self.rows), restarts, dtype=torch.long, device=self.rows.device)
+        distances = self.rows.new_empty(len(self.rows), restarts)
+        for start, stop in _blocks(len(self.rows), max(width, len(flat))):
+            block = self.to_centers(flat, start, stop).view(-1, restarts, n_clusters)
+            torch.min(block, dim=2, out=(distances[start:stop], labels[start:stop]))
+        return labels, distances.add_(self.squares[:, None]).clamp_(min=0)
+
+    def move(self, old: Tensor, new: Tensor, sums: Tensor) -> None:
+        """Moves points from the sums of old clusters to those of new ones, in place.
+
+        Args:
+            old: Clusters of shape (num_points, restarts), int64; -1: none yet.
+            new: Clusters of the same shape.
+            sums: Sums of the points, of shape (restarts, K, width), float64.
+        """
+        if self.rows.device.type != "cpu":
+            # Additions in parallel would come in a different order each time; a product does not.
+            sums.zero_()
+            for start, stop in _blocks(*self.rows.shape):
+                indicator = F.one_hot(new[start:stop], sums.size(1)).to(self.rows.dtype)
+                sums += (indicator.flatten(1).T @ self.rows[start:stop]).view(sums.shape)
+            return
+        from eco_core.ops import _kmeans_kernels as kernels
+
+        width = self.rows.size(1)
+        threads = min(width, number_of_threads(int((old != new).sum()) * width, _MOVES_A_THREAD))
+        bounds = [width * part // threads for part in range(threads + 1)]
+        run_in_threads(kernels.move, [part.numpy() for part in (self.rows, old, new, sums)], bounds)
 
 
-def _sum_by_cluster(points: Tensor, labels: Tensor, n_clusters: int) -> tuple[Tensor, Tensor]:
-    """Sums (K, n_features) and numbers (K,) of the points of each cluster."""
-    # Faster by index_add, but on an accelerator that adds in a different order each time.
-    block_sums = _sums_by_index if points.device.type == "cpu" else _sums_by_product
-    sums = points.new_zeros(n_clusters, points.shape[1])
-    counts = torch.zeros(n_clusters, dtype=torch.long, device=points.device)
-    for start, stop in _blocks(len(points), n_clusters):
-        more_sums, more_counts = block_sums(points[start:stop], labels[start:stop], n_clusters)
-        sums += more_sums
-        counts += more_counts
-    return sums, counts
+def _lloyd(points: _Points, centers: Tensor, max_iter: int, tolerance: float) -> tuple[Tensor, Tensor, Tensor]:
+    """Moves the centres of several restarts until each has converged.
+
+    Args:
+        points: The points.
+        centers: Shape (restarts, K, width), relative to their mean.
+        max_iter: Iterations at most.
+        tolerance: Squared movement of all centres of a restart at which it has converged.
+
+    Returns:
+        Centres, of the same shape; inertia and number of iterations of each restart, both of shape (restarts,).
+    """
+    n_clusters, device = centers.size(1), centers.device
+    result, n_iter = centers.clone(), torch.zeros(len(centers), dtype=torch.long, device=device)
+    running = torch.arange(len(centers), device=device)
+    labels = torch.full((len(points.rows), len(centers)), -1, device=device)
+    sums = torch.zeros_like(centers, dtype=torch.float64)
+    for _ in range(max_iter):
+        new, distances = points.assign(centers)
+        unchanged = (new == labels).all(0)
+        points.move(labels, new, sums)
+        counts = _counts(new, n_clusters)
+        for restart in (counts == 0).any(1).nonzero().flatten().tolist():
+            _fill_empty(points, new[:, restart], distances[:, restart], sums[restart], counts[restart])
+        means = (sums / counts.clamp(min=1)[:, :, None] - points.mean).to(centers.dtype)
+        moved = torch.where(counts[:, :, None] > 0, means, centers)
+        converged = unchanged | ((moved - centers).square().sum((1, 2)) <= tolerance)
+        result[running], labels, centers = moved, new, moved
+        n_iter[running] += 1
+        if bool(converged.any()):
+            going = (~converged).nonzero().flatten()
+            running, centers, sums = running[going], centers[going], sums[going]
+            labels = labels[:, going].contiguous()
+        if len(running) == 0:
+            break
+    return result, points.assign(result)[1].double().sum(0), n_iter
 
 
-def _sums_by_index(points: Tensor, labels: Tensor, n_clusters: int) -> tuple[Tensor, Tensor]:
-    sums = points.new_zeros(n_clusters, points.shape[1]).index_add_(0, labels, points)
-    return sums, torch.bincount(labels, minlength=n_clusters)
+def _counts(labels: Tensor, n_clusters: int) -> Tensor:
+    """Numbers of points of each cluster, (restarts, K), of labels (num_points, restarts)."""
+    restarts = labels.size(1)
+    numbers = labels + n_clusters * torch.arange(restarts, device=labels.device)
+    return torch.bincount(numbers.flatten(), minlength=restarts * n_clusters).view(restarts, n_clusters)
 
 
-def _sums_by_product(points: Tensor, labels: Tensor, n_clusters: int) -> tuple[Tensor, Tensor]:
-    indicator = labels[:, None] == torch.arange(n_clusters, device=labels.device)
-    return indicator.to(points.dtype).T @ points, indicator.sum(0)
-
-
-def _fill_empty(points: Tensor, labels: Tensor, distances: Tensor, sums: Tensor, counts: Tensor) -> None:
-    """Moves the points that are farthest from their centres into the empty clusters, in place."""
+def _fill_empty(points: _Points, labels: Tensor, distances: Tensor, sums: Tensor, counts: Tensor) -> None:
+    """Moves the points that are farthest from their centres into the empty clusters of a restart, in place."""
     empty = (counts == 0).nonzero().squeeze(1)
     far_distances, far = distances.topk(len(empty))
     # Where there are fewer distinct points than clusters, all points are on centres and some clusters stay empty.
     empty, far = empty[far_distances > 0], far[far_distances > 0]
-    moved, left = points[far], labels[far]
-    ones = torch.ones_like(left)
+    moved, left = points.rows[far].to(sums.dtype), labels[far]
     sums.index_put_((left,), -moved, accumulate=True)
-    counts.index_put_((left,), -ones, accumulate=True)
+    counts.index_put_((left,), -torch.ones_like(left), accumulate=True)
     sums[empty] = moved
     counts[empty] = 1
     labels[far] = empty
 
 
-def _inertia(points: Tensor, centers: Tensor, labels: Tensor) -> float:
-    parts = [
-        (points[start:stop] - centers[labels[start:stop]]).square().sum()
-        for start, stop in _blocks(len(points), points.shape[1])
-    ]
-    return float(torch.stack(parts).sum())
+def _random_rows(points: _Points, restarts: int, n_clusters: int, generator: torch.Generator) -> Tensor:
+    """Draws K rows without replacement for each restart: (restarts, K)."""
+    count, device = len(points.rows), points.rows.device
+    draws = [torch.randperm(count, generator=generator, device=device)[:n_clusters] for _ in range(restarts)]
+    return torch.stack(draws)
 
 
-def _plus_plus(points: Tensor, squares: Tensor, n_clusters: int, generator: torch.Generator) -> Tensor:
-    """Draws K rows by greedy k-means++."""
-    n_candidates = 2 + int(math.log(n_clusters))
-    rows = torch.empty(n_clusters, dtype=torch.long, device=points.device)
-    rows[:1] = torch.randint(len(points), (1,), generator=generator, device=points.device)
-    closest = _distances_to_rows(points, squares, rows[:1])
+def _candidates(n_clusters: int) -> int:
+    return 2 + int(math.log(n_clusters))
+
+
+def _plus_plus(points: _Points, restarts: int, n_clusters: int, generator: torch.Generator) -> Tensor:
+    """Draws K rows for each restart by greedy k-means++: (restarts, K)."""
+    n_candidates = _candidates(n_clusters)
+    count, device = len(points.rows), points.rows.device
+    each = torch.arange(restarts, device=device)
+    rows = torch.empty(restarts, n_clusters, dtype=torch.long, device=device)
+    rows[:, 0] = torch.randint(count, (restarts,), generator=generator, device=device)
+    closest = _to_rows(points, rows[:, 0])
     for k in range(1, n_clusters):
         candidates = _draw(closest, n_candidates, generator)
-        costs = torch.zeros(n_candidates, dtype=points.dtype, device=points.device)
-        for start, stop in _blocks(len(points), n_candidates):
-            block = _squared_distances(points[start:stop], points[candidates], squares[start:stop])
-            costs += torch.minimum(block, closest[start:stop, None]).sum(0)
-        rows[k : k + 1] = candidates[costs.argmin(0, keepdim=True)]
-        closest = torch.minimum(closest, _distances_to_rows(points, squares, rows[k : k + 1]))
+        distances = _to_rows(points, candidates.flatten()).view(count, restarts, n_candidates)
+        distances = torch.minimum(distances, closest[:, :, None])
+        best = distances.sum(0).argmin(1)
+        rows[:, k], closest = candidates[each, best], distances[:, each, best]
     return rows
 
 
-def _distances_to_rows(points: Tensor, squares: Tensor, row: Tensor) -> Tensor:
-    # The matrix product leaves about 1e-7 of the square instead of 0 for a point and its copies; k-means++ could then
-    # draw the same point twice.
-    distances = _squared_distances(points, points[row], squares).squeeze(1)
-    rounding = 16 * torch.finfo(points.dtype).eps
-    return torch.where(distances > rounding * (squares + squares[row]), distances, 0)
+def _to_rows(points: _Points, row: Tensor) -> Tensor:
+    """Squared distances of all points to some of them: (num_points, num_rows)."""
+    distances = points.to_centers(points.offsets(row)).add_(points.squares[:, None])
+    # The matrix product leaves some rounding instead of 0 for a point and its copies; k-means++ could then draw the
+    # same point twice.
+    rounding = 4 * _FAR * torch.finfo(distances.dtype).eps
+    return distances.masked_fill_(distances <= rounding * (points.squares[:, None] + points.squares[row]), 0)
 
 
 def _draw(weights: Tensor, size: int, generator: torch.Generator) -> Tensor:
-    """Draws indices, with replacement, with probabilities proportional to weights; uniformly if all are 0."""
-    total = weights.sum()
+    """Draws indices, with replacement, with probabilities proportional to weights; uniformly if all are 0.
+
+    Args:
+        weights: Shape (num_points, restarts).
+        size: How many for each restart.
+        generator: What is drawn from.
+
+    Returns:
+        Indices of shape (restarts, size).
+    """
+    total = weights.sum(0)
     shares = torch.where(total > 0, weights / total, 1 / len(weights))
     # Running sums of integers are exact, so that they do not depend on the order in which a device adds.
-    mass = (shares * 2**_DRAW_BITS).long().cumsum(0)
-    draws = torch.randint(2**62, (size,), generator=generator, device=weights.device) % mass[-1]
+    mass = (shares * 2**_DRAW_BITS).long().T.contiguous().cumsum(1)
+    draws = torch.randint(2**62, (len(mass), size), generator=generator, device=weights.device) % mass[:, -1:]
     return torch.searchsorted(mass, draws, right=True)

@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from eco_core.ops.csr import csr_tensor
-from eco_core.ops.sparse_factor import csr_product
+from eco_core.ops.sparse_product import csr_product
 
 
 class SortedPairs:

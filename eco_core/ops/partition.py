@@ -10,6 +10,7 @@ from torch.autograd.function import once_differentiable
 
 from eco_core.ops.csr import csr_matrix
 from eco_core.ops.origin import Origin
+from eco_core.ops.sparse_product import csr_product
 
 _BLOCK_ENTRIES = 1 << 20  # Entries of one gathered block of assignments: 4 MB in single precision, about a cache.
 
@@ -138,7 +139,7 @@ class Links:
 class _LinksWithin(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, s: Tensor, both_ways: Tensor) -> Tensor:
-        gradient = both_ways @ s
+        gradient = csr_product(both_ways, s)
         ctx.save_for_backward(gradient)
         return (s * gradient).sum(dim=0) / 2
 

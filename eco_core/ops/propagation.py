@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from eco_core.ops.csr import csr_matrix, csr_tensor, rows_of
+from eco_core.ops.sparse_factor import SparseFactor
 
 
 def normalized_adjacency(
@@ -66,7 +67,8 @@ def propagate(adjacency: Tensor, x: Tensor, steps: int = 1) -> Tensor:
     """Multiplies features by a propagation matrix, several times.
 
     Args:
-        adjacency: Sparse matrix of shape (num_nodes, num_nodes); see `normalized_adjacency`.
+        adjacency: Sparse matrix of shape (num_nodes, num_nodes), of which no gradient is taken; see
+            `normalized_adjacency`.
         x: Features of shape (num_nodes, ...), dense or sparse COO.
         steps: How many times; 0 returns the features.
 
@@ -78,13 +80,11 @@ def propagate(adjacency: Tensor, x: Tensor, steps: int = 1) -> Tensor:
     out = x.to(dtype)
     if out.layout is not torch.strided:
         out = out.to_dense()
-    adjacency = adjacency.to(dtype)
+    factor = SparseFactor.of(adjacency.to(dtype))
     shape = out.shape
     out = out.reshape(shape[0], -1)
-    # Torch has no sparse kernels in half precision on the CPU, and autocast would choose them.
-    with torch.autocast(device_type=out.device.type, enabled=False):
-        for _ in range(steps):
-            out = adjacency @ out
+    for _ in range(steps):
+        out = factor @ out
     return out.reshape(shape)
 
 

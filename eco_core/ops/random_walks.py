@@ -7,8 +7,6 @@ can be written, else in the user's cache (``NUMBA_CACHE_DIR`` names another plac
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
-from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -16,6 +14,7 @@ import torch
 from torch import Tensor
 
 from eco_core.errors import DataError, Problem
+from eco_core.ops.threads import number_of_threads, run_in_threads
 
 _STEPS_A_THREAD = 2**16
 """Steps below which another thread costs more than it saves: about a millisecond of work."""
@@ -155,15 +154,9 @@ def _fill(neighbors: Neighbors, walks: Tensor, p: float, q: float, seed: int) ->
     cumulative = np.empty(0) if neighbors.cumulative is None else neighbors.cumulative.numpy()
     graph: tuple[Any, ...] = (neighbors.rowptr.numpy(), neighbors.col.numpy(), cumulative, walks.numpy())
     settings: tuple[Any, ...] = (np.uint64(seed % 2**64), 1.0 / p, 1.0 / q)
-    steps = walks.size(0) * (walks.size(1) - 1)
-    threads = max(1, min(torch.get_num_threads(), steps // _STEPS_A_THREAD))
+    threads = number_of_threads(walks.size(0) * (walks.size(1) - 1), _STEPS_A_THREAD)
     bounds = [walks.size(0) * part // threads for part in range(threads + 1)]
-    if threads == 1:
-        kernels.fill_walks(*graph, 0, walks.size(0), *settings)
-        return
-    with ThreadPoolExecutor(threads) as pool:
-        for done in [pool.submit(kernels.fill_walks, *graph, *part, *settings) for part in pairwise(bounds)]:
-            done.result()
+    run_in_threads(kernels.fill_walks, (*graph, *settings), bounds)
 
 
 def _check_nodes(nodes: Tensor, num_nodes: int, what: str) -> None:

@@ -1,7 +1,7 @@
 """A sparse matrix that many products share: a graph's adjacency, or features that are mostly zeros.
 
 Training multiplies the same sparse matrix by dense ones in every step, and its transpose by their gradients. Both are
-kept by rows (CSR), made once, and read in panels of columns that stay in a processor's cache.
+kept by rows (CSR) and made once.
 """
 
 from __future__ import annotations
@@ -13,12 +13,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from eco_core.ops.csr import csr_tensor, rows_of
-
-_PANEL_BYTES = 1 << 21
-"""How much of the dense factor a panel holds: about what a processor core has as its own (second-level) cache."""
-
-_MIN_PANEL = 16
-"""Columns of a panel at least: one cache line of single-precision numbers."""
+from eco_core.ops.sparse_product import csr_product
 
 
 class SparseFactor:
@@ -124,27 +119,4 @@ class _Product(torch.autograd.Function):
         return csr_product(ctx.factor.transposed(grad.dtype), grad), None
 
 
-def csr_product(matrix: Tensor, dense: Tensor) -> Tensor:
-    """Multiplies a sparse CSR matrix by a dense one, in panels of columns where the whole does not fit into a cache.
-
-    Args:
-        matrix: Sparse CSR tensor of shape (rows, inner), of which no gradient is taken.
-        dense: Tensor of shape (inner, width), of the same dtype.
-
-    Returns:
-        Dense tensor of shape (rows, width).
-    """
-    width = dense.size(1)
-    panel = max(_MIN_PANEL, _PANEL_BYTES // max(1, dense.size(0) * dense.element_size()) // _MIN_PANEL * _MIN_PANEL)
-    # Torch has no sparse kernels in half precision on the CPU, and autocast would choose them (in a backward, too).
-    with torch.autocast(device_type=dense.device.type, enabled=False):
-        if dense.device.type != "cpu" or panel >= width:
-            return matrix @ dense
-        out = dense.new_empty(matrix.size(0), width)
-        for first in range(0, width, panel):
-            columns = slice(first, first + panel)
-            out[:, columns] = matrix @ dense[:, columns].contiguous()
-        return out
-
-
-__all__ = ["SparseFactor", "csr_product"]
+__all__ = ["SparseFactor"]

@@ -12,6 +12,7 @@ from eco_core.bases import is_differentiable
 from eco_core.builtin.kmeans import KMeansClusterHead
 from eco_core.inject import parameter_model
 from eco_core.metrics.labels import ari
+from eco_core.ops import TorchKMeans
 
 BACKENDS = ["sklearn", "torch"]
 
@@ -45,11 +46,19 @@ def test_clusters_what_it_was_fitted_on(z, backend):
     assert head.inertia_ <= 1.01 * KMeans(5, n_init=20, random_state=0).fit(z.numpy()).inertia_
 
 
-def test_auto_is_sklearn_on_the_cpu_with_its_parameters(z):
+def test_sklearn_gets_its_parameters_and_what_is_sparse(z):
     expected = KMeans(5, n_init=3, max_iter=7, random_state=11).fit(z.numpy())
+    for backend, points in (("sklearn", z), ("auto", z.to_sparse_coo())):
+        head = KMeansClusterHead(5, backend, n_init=3, max_iter=7, random_state=11).fit(points)
+        assert torch.allclose(head.cluster_centers_, torch.from_numpy(expected.cluster_centers_), atol=1e-5)
+        assert ari(head.labels_, expected.labels_) == 1
+
+
+def test_auto_is_torch_with_its_parameters(z):
+    expected = TorchKMeans(5, n_init=3, max_iter=7, random_state=11).fit(z)
     head = KMeansClusterHead(5, n_init=3, max_iter=7, random_state=11).fit(z)
-    assert torch.allclose(head.cluster_centers_, torch.from_numpy(expected.cluster_centers_), atol=1e-5)
-    assert ari(head.labels_, expected.labels_) == 1
+    assert torch.equal(head.cluster_centers_, expected.cluster_centers_)
+    assert torch.equal(head.labels_, expected.labels_)
 
 
 @pytest.mark.parametrize("backend", BACKENDS)

@@ -299,3 +299,14 @@ def test_gradient_of_mean_sigmoid_costs_nothing_where_it_is_not_needed(training:
         mean_sigmoid_of_others(z, z, links)
     products = sum(event.name in ("aten::mm", "aten::addmm_") for event in profile.events())
     assert products == (3 if training else 1)
+
+
+def test_exponentials_computed_again_give_the_gradient_of_those_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    z = torch.nn.functional.normalize(torch.randn(150, 6, dtype=torch.float64), dim=1)
+    gradients = []
+    for kept_bytes in (1 << 20, 0):
+        monkeypatch.setattr(all_pairs, "_KEPT_BYTES", kept_bytes)
+        leaf = z.clone().requires_grad_()
+        (log_sum_exp_of_others(leaf, 0.5, bound=1.0) * torch.arange(150)).sum().backward()
+        gradients.append(leaf.grad)
+    torch.testing.assert_close(*gradients)

@@ -8,8 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from eco_core.ops import sparse_factor
-from eco_core.ops.sparse_factor import SparseFactor, csr_product
+from eco_core.ops.sparse_factor import SparseFactor
 
 
 def random_matrix(seed: int, rows: int = 7, columns: int = 5, dtype: torch.dtype = torch.float64) -> Tensor:
@@ -35,14 +34,6 @@ def test_product_and_gradient_are_those_of_dense_matrices(seed: int, rows: int, 
 def test_gradient_is_that_of_finite_differences() -> None:
     factor = SparseFactor.of(random_matrix(0).to_sparse())
     assert torch.autograd.gradcheck(lambda dense: (factor @ dense).tanh(), other(0).requires_grad_())
-
-
-@given(st.integers(0, 10_000), st.integers(1, 70))
-def test_panels_change_nothing_but_rounding(seed: int, width: int) -> None:
-    matrix, dense = random_matrix(seed, 6, 9), other(seed, 9, width)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sparse_factor, "_PANEL_BYTES", 1)  # The narrowest panels that there are.
-        torch.testing.assert_close(csr_product(matrix.to_sparse_csr(), dense), matrix @ dense)
 
 
 def test_parallel_entries_add_up() -> None:

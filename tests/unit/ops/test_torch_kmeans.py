@@ -83,7 +83,7 @@ def test_neighbouring_seeds_share_no_restart(monkeypatch):
 
         def record(*args, seeds=seeds):
             rows = original(*args)
-            seeds.add(tuple(rows.tolist()))
+            seeds.update(map(tuple, rows.tolist()))
             return rows
 
         monkeypatch.setattr(module, "_plus_plus", record)
@@ -101,22 +101,47 @@ def test_small_blocks_change_nothing_but_the_rounding(monkeypatch):
     assert ari(blocks.labels_, whole.labels_) == 1
 
 
-def test_both_ways_to_sum_by_cluster_agree():
+def test_restarts_that_wait_for_their_turn_are_no_worse(monkeypatch):
+    z, _ = blobs(std=3.0)
+    together = TorchKMeans(8, random_state=0).fit(z).inertia_
+    monkeypatch.setattr(module, "_RESTART_ELEMENTS", 1)
+    assert TorchKMeans(8, random_state=0).fit(z).inertia_ == pytest.approx(together, rel=0.01)
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_points_move_between_the_sums_of_their_clusters(threads, monkeypatch):
     z, _ = blobs()
-    labels = torch.randint(7, (600,), generator=torch.Generator().manual_seed(0))
-    sums, counts = module._sums_by_index(z, labels, 9)
-    others, other_counts = module._sums_by_product(z, labels, 9)
-    assert torch.allclose(sums, others, atol=1e-3)
-    assert torch.equal(counts, other_counts)
-    assert counts.tolist()[7:] == [0, 0]
+    monkeypatch.setattr(module, "number_of_threads", lambda work, least: threads)
+    draw = torch.Generator().manual_seed(0)
+    first, second = (torch.randint(7, (600, 3), generator=draw) for _ in range(2))
+    sums = torch.zeros(3, 9, 5, dtype=torch.float64)
+    points = module._Points(z)
+    points.move(torch.full_like(first, -1), first, sums)
+    points.move(first, second, sums)
+    for restart in range(3):
+        indicator = torch.nn.functional.one_hot(second[:, restart], 9).double()
+        torch.testing.assert_close(sums[restart], indicator.T @ z.double())
 
 
 def test_candidates_are_drawn_in_proportion_to_their_weights():
-    weights = torch.tensor([0.0, 1.0, 0.0, 3.0, 0.0])
+    weights = torch.tensor([[0.0, 1.0, 0.0, 3.0, 0.0], [1.0, 0.0, 0.0, 0.0, 0.0], [0.0, 0.0, 0.0, 0.0, 0.0]]).T
     drawn = module._draw(weights, 20_000, torch.Generator().manual_seed(0))
-    shares = torch.bincount(drawn, minlength=5) / 20_000
-    assert shares[[0, 2, 4]].sum() == 0
-    assert shares[3].item() == pytest.approx(0.75, abs=0.02)
+    shares = torch.stack([torch.bincount(row, minlength=5) for row in drawn]) / 20_000
+    assert shares[0, [0, 2, 4]].sum() == 0
+    assert shares[0, 3].item() == pytest.approx(0.75, abs=0.02)
+    assert shares[1, 0] == 1
+    assert shares[2].tolist() == pytest.approx([0.2] * 5, abs=0.02)
+
+
+@pytest.mark.parametrize("offset", [0.0, 3.0, 40.0])
+def test_distances_are_exact_wherever_the_points_lie(offset):
+    z = blobs(n=80)[0] + offset
+    points = module._Points(z)
+    centers = z[:6] - z.mean(0)
+    expected = torch.cdist(z.double(), z[:6].double()).square().float()
+    found = points.to_centers(centers) + points.squares[:, None]
+    torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-3)
+    assert points.origin.any() == (offset == 40)
 
 
 def test_a_far_offset_does_not_cost_the_digits():
@@ -129,10 +154,11 @@ def test_a_far_offset_does_not_cost_the_digits():
 
 def test_an_empty_cluster_moves_to_the_farthest_point():
     # All seeds are in one place; both others must be found by moving empty clusters.
-    points = torch.tensor([[0.0], [0.0], [0.0], [10.0], [-7.0]])
-    squares = points.square().sum(1)
-    centers, _ = TorchKMeans(3)._lloyd(points, squares, points[:3], 0.0)
-    assert sorted(centers.squeeze(1).tolist()) == [-7, 0, 10]
+    points = module._Points(torch.tensor([[0.0], [0.0], [0.0], [10.0], [-7.0]]))
+    centers, inertia, _ = module._lloyd(points, points.offsets(torch.tensor([[0, 1, 2], [0, 3, 4]])), 300, 0.0)
+    for restart in centers + points.mean:
+        assert sorted(restart.squeeze(1).tolist()) == pytest.approx([-7, 0, 10])
+    assert inertia.tolist() == pytest.approx([0, 0], abs=1e-5)
 
 
 def test_one_cluster_is_the_mean():

@@ -10,7 +10,8 @@ import torch
 from torch import Tensor, nn
 
 from eco_core.ops.origin import Origin
-from eco_core.ops.propagation import normalized_adjacency, propagate
+from eco_core.ops.propagation import normalized_adjacency
+from eco_core.ops.sparse_factor import SparseFactor
 
 Diffusion = Literal["ppr", "heat"]
 
@@ -30,18 +31,18 @@ def diffusion_weights(kind: Diffusion, k_hop: int, alpha: float = 0.2, heat_t: f
     return tuple(math.exp(hop * math.log(heat_t) - heat_t - math.lgamma(hop + 1)) for hop in range(k_hop + 1))
 
 
-def diffuse(adjacency: Tensor, x: Tensor, weights: Sequence[float]) -> Tensor:
+def diffuse(adjacency: SparseFactor, x: Tensor, weights: Sequence[float]) -> Tensor:
     r"""Returns :math:`\sum_i \theta_i \tilde A^i X`, by one product for each hop.
 
     Args:
-        adjacency: Sparse CSR tensor of shape (num_nodes, num_nodes).
+        adjacency: Matrix of shape (num_nodes, num_nodes).
         x: Dense features of shape (num_nodes, width). Gradients flow to them.
         weights: :math:`\theta_0, \dots, \theta_k`.
     """
     # Horner's scheme: beside the features and the sum no power has to be kept.
     total = weights[-1] * x
     for weight in reversed(weights[:-1]):
-        total = propagate(adjacency, total).add(x, alpha=weight)
+        total = (adjacency @ total).add(x, alpha=weight)
     return total
 
 
@@ -64,12 +65,12 @@ class PropagatedGraph:
         self._origin = Origin(x, edge_index, edge_weight)
         self._weights = weights
         dtype = torch.promote_types(x.dtype, torch.float32)
-        adjacency = normalized_adjacency(edge_index, edge_weight, num_nodes=x.size(0), dtype=dtype)
+        adjacency = SparseFactor.of(normalized_adjacency(edge_index, edge_weight, num_nodes=x.size(0), dtype=dtype))
         self._dense: tuple[Tensor, Tensor] | None = None
         if x.layout is torch.strided:
-            self._dense = propagate(adjacency, x), diffuse(adjacency, x.to(dtype), weights)
+            self._dense = adjacency @ x, diffuse(adjacency, x.to(dtype), weights)
         else:
-            self._adjacency, self._sparse_x = adjacency, x.to(dtype).coalesce()
+            self._adjacency, self._sparse_x = adjacency, SparseFactor.of(x.to(dtype))
 
     def is_of(self, graph: Any) -> bool:
         """Whether a graph is the one that this was made of, with the same features, edges and weights, unchanged."""
@@ -84,12 +85,8 @@ class PropagatedGraph:
         """
         if self._dense is not None:
             return near(self._dense[0]), far(self._dense[1])
-        x, dtype = self._sparse_x, self._sparse_x.dtype
-        # Torch has no sparse kernels in half precision on the CPU, and autocast would choose them.
-        with torch.autocast(device_type=x.device.type, enabled=False):
-            one, other = (torch.sparse.mm(x, layer.weight.to(dtype).t()) for layer in (near, far))
-            one, other = propagate(self._adjacency, one), diffuse(self._adjacency, other, self._weights)
-            return one + near.bias, other + far.bias
+        one, other = (self._sparse_x @ layer.weight.t() for layer in (near, far))
+        return self._adjacency @ one + near.bias, diffuse(self._adjacency, other, self._weights) + far.bias
 
 
 def _tensors_of(graph: Any) -> tuple[Tensor, Tensor, Tensor | None]:

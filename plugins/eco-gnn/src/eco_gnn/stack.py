@@ -6,8 +6,11 @@ from collections.abc import Callable, Sequence
 from itertools import pairwise
 from typing import Annotated, Any, Literal
 
+import torch
+import torch.nn.functional as F
 from pydantic import Field
 from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
 from torch_geometric.nn import BatchNorm, GraphNorm, JumpingKnowledge, LayerNorm, Linear, PairNorm
 
 from eco_core.ops.sparse_factor import SparseFactor
@@ -182,7 +185,25 @@ class _PReLU(nn.PReLU):
     """The same function: torch's own gradient of its slope takes several times as long on a CPU."""
 
     def forward(self, x: Tensor) -> Tensor:
-        return x.relu() - self.weight.to(x.dtype) * (-x).relu()
+        if x.device.type == "cpu" and x.dtype == self.weight.dtype:
+            return _OneSlope.apply(x, self.weight)
+        return F.prelu(x, self.weight.to(x.dtype))
+
+
+class _OneSlope(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, slope: Tensor) -> Tensor:
+        ctx.slope = slope.item()  # On the CPU nothing waits for it.
+        ctx.save_for_backward(x)
+        return F.leaky_relu(x, ctx.slope)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor]:
+        (x,) = ctx.saved_tensors
+        grad = grad.contiguous()
+        of_slope = torch.dot(grad.flatten(), x.clamp(max=0).flatten())
+        return torch.ops.aten.leaky_relu_backward(grad, x, ctx.slope, False), of_slope.reshape(1)
 
 
 class _Last(nn.Module):

@@ -1,0 +1,25 @@
+"""Compiling kernels with numba. Only modules of kernels import this, on their first use: numba comes with it.
+
+The kernels release the GIL and are run by ordinary threads (see `eco_core.ops.threads`). numba's own parallel loops are
+not used: they take twice as long to compile, abort the process when two threads enter them at a time (with numba's
+portable threading layer) or when it was forked after using them (with GNU OpenMP's), and have a number of threads of
+their own beside torch's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from numba import njit
+
+
+def compiled(function: Callable[..., Any], **options: Any) -> Any:
+    """Compiles for the argument types of the first call, and keeps the machine code on disk where that is possible."""
+    try:
+        return njit(nogil=True, cache=True, **options)(function)
+    except RuntimeError:  # Neither the package's folder nor the user's cache can be written: compiled in each process.
+        return njit(nogil=True, **options)(function)
+
+
+__all__ = ["compiled"]
