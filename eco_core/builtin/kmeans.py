@@ -87,7 +87,11 @@ class KMeansClusterHead(BaseClusterHead):
             kmeans = TorchKMeans(
                 self.n_clusters, n_init=self.n_init, max_iter=self.max_iter, random_state=self.random_state
             ).fit(points)
-            self.cluster_centers_, self.labels_, self.inertia_ = kmeans.cluster_centers_, kmeans.labels_, kmeans.inertia_
+            self.cluster_centers_, self.labels_, self.inertia_ = (
+                kmeans.cluster_centers_,
+                kmeans.labels_,
+                kmeans.inertia_,
+            )
         return self
 
     def _fit_sklearn(self, points: Tensor) -> tuple[Tensor, float]:

@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import torch
 from torch import Tensor
 
 from eco_core.ops.csr import csr_matrix, csr_tensor, rows_of
 from eco_core.ops.sparse_factor import SparseFactor
+
+_PANEL_ENTRIES = 1 << 21
+"""Entries of a panel of columns: 8 MB in single precision, about a core's share of a processor's last cache."""
+
+_MIN_PANEL = 32
+"""Columns of a panel at least: two cache lines."""
 
 
 def normalized_adjacency(
@@ -88,4 +96,31 @@ def propagate(adjacency: Tensor, x: Tensor, steps: int = 1) -> Tensor:
     return out.reshape(shape)
 
 
-__all__ = ["normalized_adjacency", "propagate"]
+def column_panels(x: Tensor) -> Iterator[tuple[slice, Tensor]]:
+    """Yields a few columns of the features at a time: what smooths a column by itself reads them from a cache.
+
+    Args:
+        x: Features of shape (num_nodes, in_channels), dense or sparse COO.
+
+    Yields:
+        Which columns, and those as a dense contiguous tensor of shape (num_nodes, number of columns), in single
+        precision at least.
+    """
+    num_nodes, channels = x.shape
+    dtype = torch.promote_types(x.dtype, torch.float32)
+    width = max(_MIN_PANEL, _PANEL_ENTRIES // max(1, num_nodes) // _MIN_PANEL * _MIN_PANEL)
+    panels = [slice(first, min(first + width, channels)) for first in range(0, channels, width)]
+    if x.layout is torch.strided:
+        for columns in panels:
+            yield columns, x[:, columns].to(dtype).contiguous()
+        return
+    by_column = x.t().coalesce()
+    column, row = by_column.indices()
+    ends = torch.searchsorted(column, torch.tensor([panel.stop for panel in panels], device=x.device)).tolist()
+    for columns, first, last in zip(panels, [0, *ends], ends, strict=False):
+        panel = torch.zeros(num_nodes, columns.stop - columns.start, dtype=dtype, device=x.device)
+        panel[row[first:last], column[first:last] - columns.start] = by_column.values()[first:last].to(dtype)
+        yield columns, panel
+
+
+__all__ = ["column_panels", "normalized_adjacency", "propagate"]

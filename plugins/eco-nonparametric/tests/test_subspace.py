@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 from eco_nonparametric import MS2CAG, S2CAG, SAGSC
-from eco_nonparametric.features import affinity_normalized, column_blocks, unit_rows
+from eco_nonparametric.features import affinity_normalized, unit_rows
 from eco_nonparametric.sagsc import quadratic_features
 from eco_nonparametric.svd import Operator, left_singular_vectors
 from hypothesis import given, settings
@@ -287,14 +287,6 @@ def test_features_are_scaled_alike_whether_sparse_or_dense() -> None:
     root = affinity.sum(1).clamp(min=1e-300).rsqrt()
     normalized = affinity_normalized(x)
     torch.testing.assert_close(normalized @ normalized.t(), root[:, None] * affinity * root)
-
-
-def test_column_blocks_are_the_features_in_order() -> None:
-    x = torch.rand(3, 600) * (torch.rand(3, 600) < 0.3)
-    for layout in (x, x.to_sparse_coo()):
-        found = list(column_blocks(layout))
-        assert max(block.size(1) for block in found) < 600
-        assert torch.equal(torch.cat(found, dim=1), x)
 
 
 @given(st.integers(0, 10_000), st.integers(1, 20), st.integers(1, 20), st.integers(1, 8))

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from torch import Tensor
 from torch_geometric.nn.conv.gcn_conv import gcn_norm
 
-from eco_core.ops.propagation import normalized_adjacency, propagate
+from eco_core.ops import propagation
+from eco_core.ops.propagation import column_panels, normalized_adjacency, propagate
 
 
 def random_graph(seed: int, nodes: int = 9, edges: int = 30) -> tuple[Tensor, Tensor]:
@@ -171,3 +172,19 @@ def test_an_accelerator_gives_what_the_processor_gives() -> None:
     expected = propagate(normalized_adjacency(edge_index, weight.float(), num_nodes=9), x, 3)
     found = propagate(normalized_adjacency(edge_index.cuda(), weight.float().cuda(), num_nodes=9), x.cuda(), 3)
     torch.testing.assert_close(found.cpu(), expected)
+
+
+@pytest.mark.parametrize("layout", ["dense", "sparse"])
+def test_panels_are_the_columns_in_order(layout: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(propagation, "_PANEL_ENTRIES", 7 * 40)
+    x = torch.randn(7, 75, dtype=torch.float64).relu()
+    x[:, 32:64] = 0  # A panel without an entry.
+    found = list(column_panels(x if layout == "dense" else x.to_sparse_coo()))
+    assert [columns for columns, _ in found] == [slice(0, 32), slice(32, 64), slice(64, 75)]
+    assert torch.equal(torch.cat([panel for _, panel in found], dim=1), x)
+    assert all(panel.is_contiguous() for _, panel in found)
+
+
+def test_panels_of_half_precision_are_of_single() -> None:
+    assert {panel.dtype for _, panel in column_panels(torch.ones(3, 40, dtype=torch.float16))} == {torch.float32}
+    assert list(column_panels(torch.ones(3, 0))) == []

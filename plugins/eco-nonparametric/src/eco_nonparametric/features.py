@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import torch
 from torch import Tensor
-
-_COLUMNS = 256
 
 
 def unit_rows(x: Tensor) -> Tensor:
@@ -55,11 +51,4 @@ def inverse_root(values: Tensor) -> Tensor:
     return torch.where(values > 0, values, torch.inf).rsqrt()
 
 
-def column_blocks(x: Tensor) -> Iterator[Tensor]:
-    """Yields a few columns of the features at a time, dense: (num_nodes, up to 256)."""
-    for columns in torch.arange(x.size(1), device=x.device).split(_COLUMNS):
-        block = x.index_select(1, columns)
-        yield block.to_dense() if block.is_sparse else block
-
-
-__all__ = ["affinity_normalized", "column_blocks", "inverse_root", "scale_rows", "unit_rows"]
+__all__ = ["affinity_normalized", "inverse_root", "scale_rows", "unit_rows"]

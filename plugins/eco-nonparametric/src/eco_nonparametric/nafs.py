@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Annotated, Literal
 
 import torch
 from pydantic import Field
 from torch import Tensor
-from torch.nn.functional import cosine_similarity
 
 from eco_core.bases import BaseModel
-from eco_core.ops.propagation import normalized_adjacency, propagate
+from eco_core.ops.propagation import column_panels, normalized_adjacency
+from eco_core.ops.sparse_factor import SparseFactor
+from eco_nonparametric.svd import leading_components
 
 Exponent = Annotated[float, Field(ge=0, le=1)]
 
@@ -31,7 +32,8 @@ class NAFS(BaseModel):
     component *C*, :math:`X^{(\infty)}_i = d_i^r \sum_{j \in C} d_j^{1-r} X_j / \sum_{j \in C} d_j`. The closer a node
     is to it after *k* steps, the less that step counts. The embedding joins :math:`\hat X` of all exponents.
 
-    It has no parameters to train, and keeps no cache. The graph is taken as undirected: the weights of an edge's two
+    It has no parameters to train, and keeps no cache; a few columns of the features are smoothed at a time, so that
+    little beside the result is stored. The graph is taken as undirected: the weights of an edge's two
     directions are averaged.
 
     Args:
@@ -39,12 +41,15 @@ class NAFS(BaseModel):
         r_list: Exponents.
         ensemble: How the exponents are joined: ``concat``, ``mean`` or ``max``.
         distance: ``cosine`` (1 minus the cosine) or ``euclidean``.
+        n_components: Features are first reduced to so many components, by a truncated singular value decomposition:
+            for wide features, of which ``concat`` makes wide embeddings. None: they are smoothed as they are.
 
     Raises:
         ValueError: If ``r_list`` is empty, or ``ensemble`` or ``distance`` is unknown.
     """
 
     learns = False
+    supports_sparse_x = True
 
     def __init__(
         self,
@@ -52,6 +57,7 @@ class NAFS(BaseModel):
         r_list: Annotated[Sequence[Exponent], Field(min_length=1)] = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5),
         ensemble: Literal["concat", "mean", "max"] = "concat",
         distance: Literal["cosine", "euclidean"] = "cosine",
+        n_components: Annotated[int, Field(ge=1)] | None = None,
     ) -> None:
         super().__init__()
         if len(r_list) == 0:
@@ -64,6 +70,7 @@ class NAFS(BaseModel):
         self.r_list = tuple(r_list)
         self.ensemble = ensemble
         self.distance = distance
+        self.n_components = n_components
 
     def forward(self, x: Tensor, edge_index: Tensor, edge_weight: Tensor | None = None) -> Tensor:
         """Smooths features.
@@ -75,46 +82,88 @@ class NAFS(BaseModel):
 
         Returns:
             Embeddings, dense, of shape (num_nodes, in_channels); for ``concat`` of shape
-            (num_nodes, len(r_list) * in_channels).
+            (num_nodes, len(r_list) * in_channels). With ``n_components`` that takes the place of in_channels.
         """
         if edge_weight is None:
             edge_weight = torch.ones(edge_index.size(1), device=edge_index.device)
         both = torch.cat([edge_index, edge_index.flip(0)], dim=1)
         halves = edge_weight.reshape(-1).repeat(2) / 2
-        x = x.to_dense() if x.layout is not torch.strided else x
         x = x.to(torch.promote_types(x.dtype, torch.float32))
+        if self.n_components is not None:
+            x = leading_components(x, self.n_components)
         component = _components(both[:, halves > 0], x.size(0))
-        smoothed = [self._smooth(x, both, halves, component, r) for r in self.r_list]
-        if self.ensemble == "concat":
-            return torch.cat(smoothed, dim=1)
-        stacked = torch.stack(smoothed)
-        return stacked.mean(dim=0) if self.ensemble == "mean" else stacked.amax(dim=0)
+        copies = len(self.r_list) if self.ensemble == "concat" else 1
+        out = torch.empty(x.size(0), copies, x.size(1), dtype=x.dtype, device=x.device)
+        for number, r in enumerate(self.r_list):
+            for columns, smoothed in self._smooth(x, both, halves, component, r):
+                if self.ensemble == "concat":
+                    out[:, number, columns] = smoothed
+                elif number == 0:
+                    out[:, 0, columns] = smoothed
+                elif self.ensemble == "mean":
+                    out[:, 0, columns] += smoothed
+                else:
+                    out[:, 0, columns] = torch.maximum(out[:, 0, columns], smoothed)
+        return (out / len(self.r_list) if self.ensemble == "mean" else out).flatten(1)
 
-    def _smooth(self, x: Tensor, edge_index: Tensor, weight: Tensor, component: Tensor, r: float) -> Tensor:
-        """Returns the features smoothed with one exponent: (num_nodes, in_channels)."""
-        adjacency = normalized_adjacency(edge_index, weight, num_nodes=x.size(0), r=r, dtype=x.dtype)
+    def _smooth(
+        self, x: Tensor, edge_index: Tensor, weight: Tensor, component: Tensor, r: float
+    ) -> Iterator[tuple[slice, Tensor]]:
+        """Yields the features smoothed with one exponent, a few columns at a time: (num_nodes, number of columns).
+
+        The weights of the steps depend on all columns: the first pass finds them, the second smooths again.
+        """
+        num_nodes = x.size(0)
+        adjacency = SparseFactor.of(normalized_adjacency(edge_index, weight, num_nodes=num_nodes, r=r, dtype=x.dtype))
         degree = _degrees(edge_index, weight, x)
-        limit = _stationary(x, degree, component, r)
-        # A softmax over the steps that is updated step by step: keeping all K + 1 feature matrices would take too much.
-        total, norm = torch.zeros_like(x), x.new_zeros(x.size(0), 1)
-        highest = x.new_full((x.size(0), 1), -torch.inf)
-        step = x
-        for k in range(self.K + 1):
-            step = propagate(adjacency, step) if k else step
-            distance = self._distance(step, limit).unsqueeze(1)
-            top = torch.maximum(highest, distance)
-            before, now = (highest - top).exp(), (distance - top).exp()
-            total, norm, highest = before * total + now * step, before * norm + now, top
-        return total / norm
-
-    def _distance(self, z: Tensor, other: Tensor) -> Tensor:
-        if self.distance == "cosine":
-            return 1 - cosine_similarity(z, other, dim=1)
-        return (z - other).norm(dim=1)
+        shares = _Distances(num_nodes, self.K, self.distance, x)
+        for _, step in column_panels(x):
+            limit = _stationary(step, degree, component, r)
+            for k in range(self.K + 1):
+                step = adjacency @ step if k else step
+                shares.add(k, step, limit)
+        weights = shares.total().softmax(dim=1)
+        for columns, step in column_panels(x):
+            total = weights[:, :1] * step
+            for k in range(1, self.K + 1):
+                step = adjacency @ step
+                total = total.addcmul_(weights[:, k : k + 1], step)
+            yield columns, total
 
     def extra_repr(self) -> str:
         """The parameters, for ``repr``."""
-        return f"K={self.K}, r_list={self.r_list}, ensemble={self.ensemble!r}, distance={self.distance!r}"
+        return (
+            f"K={self.K}, r_list={self.r_list}, ensemble={self.ensemble!r}, distance={self.distance!r}, "
+            f"n_components={self.n_components}"
+        )
+
+
+class _Distances:
+    """How far each step is from the limit, added up over panels of columns."""
+
+    def __init__(self, num_nodes: int, steps: int, distance: str, like: Tensor) -> None:
+        self.distance = distance
+        self.products, self.squares = (
+            torch.zeros(num_nodes, steps + 1, dtype=like.dtype, device=like.device) for _ in range(2)
+        )
+        self.limit_squares = torch.zeros(num_nodes, dtype=like.dtype, device=like.device)
+
+    def add(self, k: int, step: Tensor, limit: Tensor) -> None:
+        """Takes some columns of step k and of the limit into account."""
+        if self.distance == "euclidean":
+            self.squares[:, k] += (step - limit).square_().sum(dim=1)
+            return
+        self.products[:, k] += (step * limit).sum(dim=1)
+        self.squares[:, k] += step.square().sum(dim=1)
+        if k == 0:
+            self.limit_squares += limit.square().sum(dim=1)
+
+    def total(self) -> Tensor:
+        """The distances of all columns, of shape (num_nodes, steps + 1)."""
+        if self.distance == "euclidean":
+            return self.squares.sqrt()
+        lengths = (self.squares * self.limit_squares.unsqueeze(1)).sqrt()
+        return 1 - self.products / lengths.clamp(min=1e-8)  # As torch's cosine similarity: 0 for rows of zeros.
 
 
 def _components(edge_index: Tensor, num_nodes: int) -> Tensor:
@@ -131,7 +180,9 @@ def _components(edge_index: Tensor, num_nodes: int) -> Tensor:
 def _degrees(edge_index: Tensor, weight: Tensor, like: Tensor) -> Tensor:
     """Returns degrees, with a self-loop of weight 1 where there is none: (num_nodes,)."""
     source, target = edge_index
-    degree = like.new_zeros(like.size(0)).index_add_(0, target, weight.to(like.dtype))
+    degree = torch.zeros(like.size(0), dtype=like.dtype, device=like.device).index_add_(
+        0, target, weight.to(like.dtype)
+    )
     alone = torch.ones_like(degree, dtype=torch.bool)
     alone[source[source == target]] = False
     return degree + alone

@@ -10,8 +10,8 @@ from pydantic import Field
 from torch import Tensor
 
 from eco_core.bases import BaseModel
-from eco_core.ops.propagation import normalized_adjacency, propagate
-from eco_nonparametric.features import affinity_normalized, column_blocks, inverse_root, unit_rows
+from eco_core.ops.propagation import column_panels, normalized_adjacency, propagate
+from eco_nonparametric.features import affinity_normalized, inverse_root, unit_rows
 from eco_nonparametric.svd import Operator, left_singular_vectors
 
 Steps = Annotated[int, Field(ge=0)]
@@ -80,7 +80,13 @@ class S2CAG(BaseModel):
         with torch.autocast(device_type=x.device.type, enabled=False):
             x = affinity_normalized(unit_rows(x.double()))
             smooth, adjoint = _filters(edge_index, edge_weight, x, self.T, self.alpha)
-            z = Operator(_shape(x), x.device, lambda v: smooth(x @ v), lambda u: x.t() @ adjoint(u))
+            features = Operator.of(x)
+            z = Operator(
+                features.shape,
+                x.device,
+                lambda v: smooth(features.times(v)),
+                lambda u: features.transposed_times(adjoint(u)),
+            )
             vectors = left_singular_vectors(
                 z, self.n_clusters + 1, iterations=self.tau, oversampling=self.oversampling, seed=self.seed
             )
@@ -155,15 +161,16 @@ class MS2CAG(BaseModel):
         with torch.autocast(device_type=x.device.type, enabled=False):
             x = affinity_normalized(unit_rows(x.double()))
             smooth, adjoint = _filters(edge_index, edge_weight, x, self.T, self.alpha)
-            squares = sum(smooth(part).square().sum(dim=1, keepdim=True) for part in column_blocks(x))
+            squares = sum(smooth(part).square().sum(dim=1, keepdim=True) for _, part in column_panels(x))
             inverse = inverse_root(torch.as_tensor(squares))
-            mean = torch.nn.functional.normalize(x.t() @ adjoint(inverse), dim=0)
+            features = Operator.of(x)
+            mean = torch.nn.functional.normalize(features.transposed_times(adjoint(inverse)), dim=0)
             removed = 1 - (1 - self.gamma) ** 0.5
             z = Operator(
-                _shape(x),
+                features.shape,
                 x.device,
-                lambda v: inverse * smooth(x @ _without(v, mean, removed)),
-                lambda u: _without(x.t() @ adjoint(inverse * u), mean, removed),
+                lambda v: inverse * smooth(features.times(_without(v, mean, removed))),
+                lambda u: _without(features.transposed_times(adjoint(inverse * u)), mean, removed),
                 magnitude=x.size(0) ** 0.5,  # The length of all rows together: what they have in common may be all.
             )
             vectors = left_singular_vectors(z, self.n_clusters, iterations=self.tau, seed=self.seed)
@@ -199,10 +206,6 @@ def _filters(
 def _without(v: Tensor, direction: Tensor, share: float) -> Tensor:
     """Takes a share of what points along a unit vector out of columns (in_channels, width)."""
     return v - share * direction @ (direction.t() @ v)
-
-
-def _shape(x: Tensor) -> tuple[int, int]:
-    return x.size(0), x.size(1)
 
 
 __all__ = ["MS2CAG", "S2CAG"]

@@ -86,11 +86,12 @@ class SAGSC(BaseModel):
         n = x.size(0)
         forward = normalized_adjacency(edge_index, edge_weight, num_nodes=n, dtype=x.dtype)
         backward = forward.t().to_sparse_csr()
+        features = Operator.of(x)
         return Operator(
             (n, x.size(1)),
             x.device,
-            lambda v: propagate(forward, x @ v, self.p),
-            lambda u: x.t() @ propagate(backward, u, self.p),
+            lambda v: propagate(forward, features.times(v), self.p),
+            lambda u: features.transposed_times(propagate(backward, u, self.p)),
         )
 
     def extra_repr(self) -> str:

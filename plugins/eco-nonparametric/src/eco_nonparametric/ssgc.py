@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import Annotated
 
+import torch
 from pydantic import Field
 from torch import Tensor
 
 from eco_core.bases import BaseModel
-from eco_core.ops.propagation import normalized_adjacency, propagate
+from eco_core.ops.propagation import column_panels, normalized_adjacency
+from eco_core.ops.sparse_factor import SparseFactor
 
 
 class SSGC(BaseModel):
@@ -16,7 +18,8 @@ class SSGC(BaseModel):
 
     :math:`Z = \frac{1}{K} \sum_{k=1}^{K} \left((1-\alpha) S^k X + \alpha X\right)` with
     :math:`S = \hat D^{-1/2} \hat A \hat D^{-1/2}`, :math:`\hat A = A + I` and :math:`\hat D` its degrees. It has no
-    parameters to train, and keeps no cache: the result is a function of the graph that is given.
+    parameters to train, and keeps no cache: the result is a function of the graph that is given. A few columns of the
+    features are smoothed at a time, so that little beside the result is stored.
 
     Args:
         alpha: Share of the features themselves, from 0 to 1.
@@ -25,6 +28,7 @@ class SSGC(BaseModel):
     """
 
     learns = False
+    supports_sparse_x = True
 
     def __init__(
         self,
@@ -49,13 +53,20 @@ class SSGC(BaseModel):
             Embeddings of shape (num_nodes, in_channels), dense.
         """
         adjacency = normalized_adjacency(
-            edge_index, edge_weight, num_nodes=x.size(0), add_self_loops=self.add_self_loops, dtype=x.dtype
+            edge_index,
+            edge_weight,
+            num_nodes=x.size(0),
+            add_self_loops=self.add_self_loops,
+            dtype=torch.promote_types(x.dtype, torch.float32),
         )
-        smoothed = propagate(adjacency, x, 0)
-        z = self.alpha * smoothed
-        for _ in range(self.K):
-            smoothed = propagate(adjacency, smoothed)
-            z = z + (1 - self.alpha) / self.K * smoothed
+        factor = SparseFactor.of(adjacency)
+        z = torch.empty(x.shape, dtype=factor.values.dtype, device=x.device)
+        for columns, panel in column_panels(x):
+            total = self.alpha * panel
+            for _ in range(self.K):
+                panel = factor @ panel
+                total = total.add(panel, alpha=(1 - self.alpha) / self.K)
+            z[:, columns] = total
         return z
 
     def extra_repr(self) -> str:

@@ -8,6 +8,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from eco_core.ops.sparse_factor import SparseFactor
+from eco_core.ops.sparse_product import csr_product
+
 
 @dataclass(frozen=True)
 class Operator:
@@ -30,8 +33,17 @@ class Operator:
 
     @classmethod
     def of(cls, matrix: Tensor) -> Operator:
-        """Takes a dense matrix (rows, columns), float64."""
+        """Takes a matrix (rows, columns), dense or sparse COO, float64."""
         rows, columns = matrix.shape
+        if matrix.is_sparse:
+            factor = SparseFactor.of(matrix)
+            by_row, by_column = factor.rows(), factor.transposed()
+            return cls(
+                (rows, columns),
+                matrix.device,
+                lambda v: csr_product(by_row, v),
+                lambda u: csr_product(by_column, u),
+            )
         return cls((rows, columns), matrix.device, lambda v: matrix @ v, lambda u: matrix.t() @ u)
 
 
@@ -78,6 +90,24 @@ def left_singular_vectors(
     return torch.nn.functional.pad(left, (0, k - kept))
 
 
+@torch.no_grad()
+def leading_components(x: Tensor, k: int) -> Tensor:
+    r"""Reduces features by a truncated singular value decomposition: :math:`U_k \Sigma_k`.
+
+    Inner products of rows are those of the best approximation of rank k. Features are not centred.
+
+    Args:
+        x: Features of shape (num_nodes, in_channels), dense or sparse COO.
+        k: How many components.
+
+    Returns:
+        Dense tensor of shape (num_nodes, k), with the dtype of ``x``; zeros beyond the rank.
+    """
+    matrix = Operator.of(x.double())
+    left = left_singular_vectors(matrix, k)
+    return (left * torch.linalg.norm(matrix.transposed_times(left), dim=0)).to(x.dtype)
+
+
 def _rayleigh_ritz(matrix: Operator, right: Tensor) -> tuple[Tensor, Tensor]:
     """The best left singular vectors (rows, width) and values (width,) for right ones in the span of ``right``."""
     basis, triangle = torch.linalg.qr(matrix.times(right))
@@ -85,4 +115,4 @@ def _rayleigh_ritz(matrix: Operator, right: Tensor) -> tuple[Tensor, Tensor]:
     return basis @ rotation, values
 
 
-__all__ = ["Operator", "left_singular_vectors"]
+__all__ = ["Operator", "leading_components", "left_singular_vectors"]
