@@ -1,6 +1,6 @@
 """The compiled part of products with sparse matrices; see `eco_core.ops.compiled`.
 
-Sums may be reassociated: that is what lets them be vectorised. Each row of a result is computed by one thread, in an
+Sums may be reassociated: that is what lets them be vectorised. Each entry of a result is computed by one thread, in an
 order of its own, so that it does not depend on the number of threads.
 """
 
@@ -35,3 +35,21 @@ def multiply(starts, columns, values, dense, out, first, last):  # type: ignore[
             for k in range(width):
                 total[k] += of_a * a[k]
             entry += 1
+
+
+@partial(compiled, fastmath={"reassoc", "contract"})
+def multiply_transposed(starts, columns, values, dense, out, first, last):  # type: ignore[no-untyped-def]
+    """Writes columns [first, last) of a transposed CSR matrix times a dense one.
+
+    Rows of the result are added to as the entries of the matrix come up, and stay in a cache where they are few.
+    """
+    for row in range(out.shape[0]):
+        total = out[row, first:last]
+        for k in range(last - first):
+            total[k] = 0.0
+    for row in range(starts.shape[0] - 1):
+        a = dense[row, first:last]
+        for entry in range(starts[row], starts[row + 1]):
+            total, of_a = out[columns[entry], first:last], values[entry]
+            for k in range(last - first):
+                total[k] += of_a * a[k]

@@ -192,8 +192,9 @@ def as_points(z: Any, n_clusters: int = 1, who: str = "k-means") -> Tensor:
         points = points.to(torch.float32)
     if points.layout != torch.strided:
         points = (points if points.is_sparse else points.to_sparse_coo()).coalesce()
-    finite = torch.isfinite(points.values() if points.is_sparse else points)
-    if not finite.all():
+    values = points.values() if points.is_sparse else points
+    # A sum is finite only if all that is added is, and takes no copy, as looking at each value does.
+    if not values.sum().isfinite() and not (finite := torch.isfinite(values)).all():
         raise ValueError(
             f"{who} got {int((~finite).sum())} values that are NaN or infinite in points of shape "
             f"{tuple(points.shape)}; expected finite ones. Check the features, or lower the learning rate."

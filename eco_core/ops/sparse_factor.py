@@ -1,7 +1,7 @@
 """A sparse matrix that many products share: a graph's adjacency, or features that are mostly zeros.
 
 Training multiplies the same sparse matrix by dense ones in every step, and its transpose by their gradients. Both are
-kept by rows (CSR) and made once.
+kept by rows (CSR) and made once; of a matrix with fewer columns than rows, such as features, no transpose is needed.
 """
 
 from __future__ import annotations
@@ -13,15 +13,16 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from eco_core.ops.csr import csr_tensor, rows_of
-from eco_core.ops.sparse_product import csr_product
+from eco_core.ops.sparse_product import can_be_compiled, csr_product, transposed_csr_product
 
 
 class SparseFactor:
     """A constant sparse matrix, for products with dense ones from the left. Gradients flow to those alone.
 
     Args:
-        starts: Where the entries of each row begin, and the end of the last one's, of shape (rows + 1,), int64.
-        columns: Columns, of shape (num_entries,), int64, sorted and each once in a row.
+        starts: Where the entries of each row begin, and the end of the last one's, of shape (rows + 1,); kept in 32
+            bits where they are enough.
+        columns: Columns, of shape (num_entries,), sorted and each once in a row.
         values: Values, of shape (num_entries,), of a float dtype.
         size: Numbers of rows and columns.
 
@@ -31,6 +32,8 @@ class SparseFactor:
     """
 
     def __init__(self, starts: Tensor, columns: Tensor, values: Tensor, size: tuple[int, int]) -> None:
+        if max(*size, columns.numel()) < 2**31:
+            starts, columns = starts.int(), columns.int()
         self._pattern = _Pattern(starts, columns, size)
         self.values = values
         self.size = size
@@ -80,11 +83,21 @@ class SparseFactor:
         """The matrix as a sparse CSR tensor, with its values in some dtype."""
         return self._pattern.matrix(self.values.to(dtype or self.values.dtype))
 
-    def transposed(self, dtype: torch.dtype | None = None) -> Tensor:
-        """The transposed matrix as a sparse CSR tensor."""
+    def transposed_product(self, dense: Tensor) -> Tensor:
+        """Multiplies the transposed matrix by a dense one, without a gradient.
+
+        Args:
+            dense: Tensor of shape (rows, width), with the dtype of the values or a wider one.
+
+        Returns:
+            Dense tensor of shape (columns, width), with the dtype of ``dense``.
+        """
+        rows, columns = self.size
+        if columns < rows and can_be_compiled(dense):
+            return transposed_csr_product(self.rows(dense.dtype), dense)
         if self._transposed is None:
             self._transposed = self._pattern.transposed_matrix(self.values)
-        return self._transposed.to(dtype or self.values.dtype)
+        return csr_product(self._transposed.to(dense.dtype), dense)
 
 
 class _Pattern:
@@ -102,7 +115,7 @@ class _Pattern:
             starts = torch.zeros(self.size[1] + 1, dtype=self.starts.dtype, device=self.starts.device)
             starts[1:] = torch.bincount(self.columns, minlength=self.size[1]).cumsum(0)
             order = self.columns.argsort(stable=True)
-            self._transposed = starts, rows_of(self.matrix(values))[order], order
+            self._transposed = starts, rows_of(self.matrix(values))[order].to(self.columns.dtype), order
         starts, columns, order = self._transposed
         return csr_tensor(starts, columns, values[order], (self.size[1], self.size[0]))
 
@@ -116,7 +129,7 @@ class _Product(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:
-        return csr_product(ctx.factor.transposed(grad.dtype), grad), None
+        return ctx.factor.transposed_product(grad), None
 
 
 __all__ = ["SparseFactor"]

@@ -15,8 +15,6 @@ from eco_core.ops.threads import number_of_threads, run_in_threads
 _PRODUCTS_A_THREAD = 2**22
 """Multiplications below which another thread costs more than it saves: about a millisecond of work."""
 
-_COMPILED = (torch.float32, torch.float64)
-
 _MIN_WIDTH = 24
 """Width below which torch's product is the faster one."""
 
@@ -31,27 +29,52 @@ def csr_product(matrix: Tensor, dense: Tensor) -> Tensor:
     Returns:
         Dense tensor of shape (rows, width).
     """
-    if dense.device.type != "cpu" or dense.dtype not in _COMPILED or dense.size(1) < _MIN_WIDTH:
+    if not can_be_compiled(dense) or dense.size(1) < _MIN_WIDTH:
         # Torch has no sparse kernels in half precision on the CPU, and autocast would choose them (in a backward, too).
         with torch.autocast(device_type=dense.device.type, enabled=False):
             return matrix @ dense
     from eco_core.ops import _sparse_kernels as kernels
 
     out = dense.new_empty(matrix.size(0), dense.size(1))
-    if out.numel():
-        starts = matrix.crow_indices().numpy()
-        arrays = (starts, *(part.detach().numpy() for part in (matrix.col_indices(), matrix.values())))
-        arrays = (*arrays, dense.detach().contiguous().numpy(), out.numpy())
-        run_in_threads(kernels.multiply, arrays, _bounds(starts, dense.size(1)))
+    starts, *arrays = _arrays(matrix, dense, out)
+    threads = number_of_threads(int(starts[-1]) * dense.size(1), _PRODUCTS_A_THREAD)
+    # Rows at which the threads begin: all have about as many entries.
+    inner = np.searchsorted(starts, [int(starts[-1]) * part // threads for part in range(1, threads)])
+    run_in_threads(kernels.multiply, (starts, *arrays), [0, *map(int, inner), matrix.size(0)])
     return out
 
 
-def _bounds(starts: np.ndarray, width: int) -> list[int]:
-    """Rows at which the work of threads begins, so that all have about as many entries, and the number of rows."""
-    entries = int(starts[-1])
-    threads = number_of_threads(entries * width, _PRODUCTS_A_THREAD)
-    inner = np.searchsorted(starts, [entries * part // threads for part in range(1, threads)])
-    return [0, *map(int, inner), len(starts) - 1]
+def transposed_csr_product(matrix: Tensor, dense: Tensor) -> Tensor:
+    """Multiplies a transposed sparse CSR matrix by a dense one, without a gradient, without transposing it.
+
+    Faster than the product with the transposed matrix where the result has fewer rows than the dense factor.
+
+    Args:
+        matrix: Sparse CSR tensor of shape (inner, rows), on the CPU.
+        dense: Tensor of shape (inner, width), of the same dtype, for which `can_be_compiled`.
+
+    Returns:
+        Dense tensor of shape (rows, width).
+    """
+    from eco_core.ops import _sparse_kernels as kernels
+
+    width = dense.size(1)
+    out = dense.new_empty(matrix.size(1), width)
+    arrays = _arrays(matrix, dense, out)
+    threads = number_of_threads(matrix.values().numel() * width, _PRODUCTS_A_THREAD)
+    threads = max(1, min(threads, width // _MIN_WIDTH))
+    run_in_threads(kernels.multiply_transposed, arrays, [width * part // threads for part in range(threads + 1)])
+    return out
 
 
-__all__ = ["csr_product"]
+def can_be_compiled(dense: Tensor) -> bool:
+    """Whether products with this tensor run in compiled code."""
+    return dense.device.type == "cpu" and dense.dtype in (torch.float32, torch.float64)
+
+
+def _arrays(matrix: Tensor, dense: Tensor, out: Tensor) -> list[np.ndarray]:
+    parts = (matrix.crow_indices(), matrix.col_indices(), matrix.values().detach(), dense.detach().contiguous(), out)
+    return [part.numpy() for part in parts]
+
+
+__all__ = ["can_be_compiled", "csr_product", "transposed_csr_product"]

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import torch
 from eco_gnn import GAT, GCN, GIN, MLP, SAGE, GATv2
-from eco_gnn.stack import make_act
+from eco_gnn.stack import Dropout, make_act
 from torch import Tensor, nn
 
 NODES, FEATURES = 12, 6
@@ -291,3 +291,14 @@ def test_prelu_keeps_the_dtype_of_its_input(dtype: torch.dtype) -> None:
     x = torch.tensor([-1.0, 2.0], dtype=dtype)
     assert make_act("prelu")(x).tolist() == [-0.25, 2.0]
     assert make_act("prelu")(x).dtype == dtype
+
+
+def test_dropout_drops_its_share_and_keeps_the_mean() -> None:
+    dropout, x = Dropout(0.3), torch.ones(400, 100, requires_grad=True)
+    out = dropout(x)
+    out.sum().backward()
+    assert (out == 0).double().mean().item() == pytest.approx(0.3, abs=0.01)
+    assert out.max().item() == pytest.approx(1 / 0.7)
+    torch.testing.assert_close(x.grad, out.detach())
+    assert dropout.eval()(x) is x
+    assert not torch.equal(dropout.train()(x), out)

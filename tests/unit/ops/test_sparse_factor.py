@@ -10,6 +10,9 @@ from torch import Tensor
 
 from eco_core.ops.sparse_factor import SparseFactor
 
+SHAPES = [(7, 5), (5, 7)]
+"""Fewer columns than rows, which needs no transposed matrix, and more."""
+
 
 def random_matrix(seed: int, rows: int = 7, columns: int = 5, dtype: torch.dtype = torch.float64) -> Tensor:
     """A dense matrix of which two thirds are zeros: rows and columns without entries come up."""
@@ -31,9 +34,17 @@ def test_product_and_gradient_are_those_of_dense_matrices(seed: int, rows: int, 
         torch.testing.assert_close(gradient, matrix.T @ weights)
 
 
-def test_gradient_is_that_of_finite_differences() -> None:
-    factor = SparseFactor.of(random_matrix(0).to_sparse())
-    assert torch.autograd.gradcheck(lambda dense: (factor @ dense).tanh(), other(0).requires_grad_())
+@pytest.mark.parametrize("shape", SHAPES)
+def test_gradient_is_that_of_finite_differences(shape: tuple[int, int]) -> None:
+    factor = SparseFactor.of(random_matrix(0, *shape).to_sparse())
+    assert torch.autograd.gradcheck(lambda dense: (factor @ dense).tanh(), other(0, shape[1]).requires_grad_())
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("width", [1, 24, 50])
+def test_product_with_the_transposed_matrix(shape: tuple[int, int], width: int) -> None:
+    matrix, dense = random_matrix(5, *shape), other(5, shape[0], width)
+    torch.testing.assert_close(SparseFactor.of(matrix.to_sparse()).transposed_product(dense), matrix.T @ dense)
 
 
 def test_parallel_entries_add_up() -> None:
@@ -41,15 +52,16 @@ def test_parallel_entries_add_up() -> None:
     assert (SparseFactor.of(twice) @ torch.eye(2)).tolist() == [[0, 3], [4, 0]]
 
 
-def test_other_values_at_the_same_places_have_their_own_products_and_gradients() -> None:
-    matrix = random_matrix(3)
+@pytest.mark.parametrize("shape", SHAPES)
+def test_other_values_at_the_same_places_have_their_own_products_and_gradients(shape: tuple[int, int]) -> None:
+    matrix = random_matrix(3, *shape)
     factor = SparseFactor.of(matrix.to_sparse())
-    dense = other(3).requires_grad_()
-    factor.transposed()
+    dense = other(3, shape[1]).requires_grad_()
+    factor.transposed_product(other(4, shape[0]))
     twin = factor.with_values(2 * factor.values)
     (twin @ dense).sum().backward()
     torch.testing.assert_close(twin @ dense, 2 * matrix @ dense)
-    torch.testing.assert_close(dense.grad, 2 * matrix.T @ torch.ones(7, 3, dtype=torch.float64))
+    torch.testing.assert_close(dense.grad, 2 * matrix.T @ torch.ones(shape[0], 3, dtype=torch.float64))
     torch.testing.assert_close(factor @ dense, matrix @ dense)
     assert torch.equal(twin.to_dense(), 2 * matrix)
 

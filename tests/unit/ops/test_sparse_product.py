@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Callable
 
 import pytest
 import torch
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from eco_core.ops import sparse_product
-from eco_core.ops.sparse_product import csr_product
+from eco_core.ops.sparse_product import csr_product, transposed_csr_product
 from eco_core.ops.threads import number_of_threads, run_in_threads
 
 
@@ -42,11 +43,14 @@ def test_product_is_the_dense_one_whatever_the_threads(
     torch.testing.assert_close(found, matrix @ dense)
 
 
-def test_result_is_bitwise_the_same_on_any_number_of_threads(monkeypatch: pytest.MonkeyPatch) -> None:
-    matrix, dense = random_matrix(0, 50, 40, torch.float32).to_sparse_csr(), torch.randn(40, 64)
-    alone = csr_product(matrix, dense)
+@pytest.mark.parametrize("product", [csr_product, transposed_csr_product])
+def test_result_is_bitwise_the_same_on_any_number_of_threads(
+    product: Callable[[Tensor, Tensor], Tensor], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    matrix, dense = random_matrix(0, 50, 50, torch.float32).to_sparse_csr(), torch.randn(50, 100)
+    alone = product(matrix, dense)
     monkeypatch.setattr(sparse_product, "number_of_threads", lambda work, least: 3)
-    assert torch.equal(csr_product(matrix, dense), alone)
+    assert torch.equal(product(matrix, dense), alone)
 
 
 def test_indices_of_32_bits_and_tables_that_are_not_contiguous_are_read() -> None:

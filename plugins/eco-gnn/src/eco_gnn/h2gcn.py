@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import torch
 from pydantic import Field
-from torch import Tensor, nn
+from torch import Tensor
 from torch_geometric.nn import Linear
 from torch_geometric.utils import remove_self_loops
 
@@ -17,7 +17,7 @@ from eco_gnn.encoder import GraphEncoder
 from eco_gnn.gcn import gcn_matrix
 from eco_gnn.prepared import Adjacency, Prepared
 from eco_gnn.sparse import SparseInputLinear, edge_weights, sparse_product
-from eco_gnn.stack import Activation, Count, Probability, make_act
+from eco_gnn.stack import Activation, Count, Dropout, Probability, make_act
 
 
 class H2GCN(GraphEncoder):
@@ -57,7 +57,7 @@ class H2GCN(GraphEncoder):
         self.num_layers = num_layers
         self.lin_in = SparseInputLinear(in_channels, hidden_channels, bias=bias)
         self.act = make_act(act)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
         self.lin = Linear(width, self.out_channels, bias=bias)
         self._seen: _Seen | None = None
 

@@ -13,7 +13,7 @@ from eco_gnn.encoder import GraphEncoder
 from eco_gnn.gcn import SparseGCNConv, gcn_matrix
 from eco_gnn.prepared import Adjacency, Prepared
 from eco_gnn.sparse import SparseInputLinear
-from eco_gnn.stack import Count, Probability, make_norm
+from eco_gnn.stack import Count, Dropout, Probability, make_norm
 
 Share = Annotated[float, Field(ge=0, le=1)]
 
@@ -41,7 +41,7 @@ class LocalLayer(nn.Module):
         self.gate = Linear(channels, channels)
         self.convolution = convolution
         self.lin = Linear(channels, channels)
-        self.finish = nn.Sequential(make_norm("batch" if post_bn else "none", channels), nn.ReLU(), nn.Dropout(dropout))
+        self.finish = nn.Sequential(make_norm("batch" if post_bn else "none", channels), nn.ReLU(), Dropout(dropout))
         self.norm = make_norm("layer", channels)
         self.beta = beta
 
@@ -78,7 +78,7 @@ class KernelAttention(nn.Module):
         self.v = Linear(channels, channels, bias=False)
         self.norm = make_norm("layer", channels)
         self.lin = Linear(channels, channels)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
         self.beta = beta
 
     def forward(self, x: Tensor) -> Tensor:
@@ -152,7 +152,7 @@ class Polynormer(GraphEncoder):
             return SparseGCNConv(width, width)
 
         self.lin_in = SparseInputLinear(in_channels, width)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
         self.locals = nn.ModuleList(
             LocalLayer(convolution(), width, beta, dropout, pre_ln, post_bn) for _ in range(local_layers)
         )

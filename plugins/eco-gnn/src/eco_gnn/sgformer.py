@@ -15,7 +15,7 @@ from eco_gnn.encoder import GraphEncoder
 from eco_gnn.gcn import SparseGCNConv, gcn_matrix
 from eco_gnn.prepared import Adjacency, Prepared
 from eco_gnn.sparse import SparseInputLinear
-from eco_gnn.stack import Count, Probability, make_norm
+from eco_gnn.stack import Count, Dropout, Probability, make_norm
 
 
 class SimpleAttention(nn.Module):
@@ -145,4 +145,4 @@ class SGFormer(GraphEncoder):
 
 
 def _finish(norm: Literal["batch", "layer"], width: int, dropout: float) -> nn.Sequential:
-    return nn.Sequential(make_norm(norm, width), nn.ReLU(), nn.Dropout(dropout))
+    return nn.Sequential(make_norm(norm, width), nn.ReLU(), Dropout(dropout))

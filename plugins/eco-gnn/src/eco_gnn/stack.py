@@ -127,7 +127,7 @@ class ConvolutionStack(GraphEncoder):
             self.jump = _JUMPS[jk](width, len(widths))
             self.lin = Linear(width * len(widths) if jk == "cat" else width, out_channels)
             self.finish = finish(out_channels, act_last)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
         _read_sparse_input(self.convolutions[0])
 
     def run(self, x: Tensor | SparseFactor, convolve: Callable[[Any, Tensor], Tensor]) -> Tensor:
@@ -179,6 +179,16 @@ def make_act(act: Activation) -> nn.Module:
 def make_norm(norm: Norm, width: int) -> nn.Module:
     """Returns a normalisation by its name. Raises ValueError, with the known names, for any other."""
     return _known("norm", norm, _NORMS)(width)
+
+
+class Dropout(nn.Dropout):
+    """The same module: on a CPU torch's takes four times as long, since it draws one bit with several numbers."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        """Sets random entries to zero in training, and scales the others."""
+        if not self.training or self.p == 0 or input.device.type != "cpu":
+            return super().forward(input)
+        return input * (torch.rand(input.shape) >= self.p).to(input.dtype).div_(1 - self.p)
 
 
 class _PReLU(nn.PReLU):

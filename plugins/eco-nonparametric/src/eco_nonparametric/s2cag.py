@@ -161,8 +161,7 @@ class MS2CAG(BaseModel):
         with torch.autocast(device_type=x.device.type, enabled=False):
             x = affinity_normalized(unit_rows(x.double()))
             smooth, adjoint = _filters(edge_index, edge_weight, x, self.T, self.alpha)
-            squares = sum(smooth(part).square().sum(dim=1, keepdim=True) for _, part in column_panels(x))
-            inverse = inverse_root(torch.as_tensor(squares))
+            inverse = inverse_root(_squared_lengths(edge_index, edge_weight, x, self.T, self.alpha))
             features = Operator.of(x)
             mean = torch.nn.functional.normalize(features.transposed_times(adjoint(inverse)), dim=0)
             removed = 1 - (1 - self.gamma) ** 0.5
@@ -197,10 +196,22 @@ def _filters(
         total = decay[0] * h
         for weight in decay[1:]:
             h = propagate(matrix, h)
-            total = total + weight * h
+            total.add_(h, alpha=weight)
         return total
 
     return (lambda h: smooth(forward, h)), (lambda h: smooth(backward, h))
+
+
+def _squared_lengths(edge_index: Tensor, edge_weight: Tensor | None, x: Tensor, T: int, alpha: float) -> Tensor:
+    """The squared lengths of the rows of the smoothed features, (num_nodes, 1), in the dtype of the features.
+
+    In single precision: sums of squares lose nothing to cancellation.
+    """
+    smooth, _ = _filters(edge_index, edge_weight, x.float(), T, alpha)
+    squares = torch.zeros(x.size(0), 1, dtype=x.dtype, device=x.device)
+    for _, panel in column_panels(x.float()):
+        squares += smooth(panel).square_().sum(dim=1, keepdim=True)
+    return squares
 
 
 def _without(v: Tensor, direction: Tensor, share: float) -> Tensor:

@@ -9,7 +9,6 @@ import torch
 from torch import Tensor
 
 from eco_core.ops.sparse_factor import SparseFactor
-from eco_core.ops.sparse_product import csr_product
 
 
 @dataclass(frozen=True)
@@ -37,13 +36,7 @@ class Operator:
         rows, columns = matrix.shape
         if matrix.is_sparse:
             factor = SparseFactor.of(matrix)
-            by_row, by_column = factor.rows(), factor.transposed()
-            return cls(
-                (rows, columns),
-                matrix.device,
-                lambda v: csr_product(by_row, v),
-                lambda u: csr_product(by_column, u),
-            )
+            return cls((rows, columns), matrix.device, factor.__matmul__, factor.transposed_product)
         return cls((rows, columns), matrix.device, lambda v: matrix @ v, lambda u: matrix.t() @ u)
 
 
