@@ -9,7 +9,7 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from eco_contrastive.correlation import standardize
+from eco_contrastive.correlation import gram, standardize
 from eco_core import LossOutput
 from eco_core.transforms import GSSLTransform, View
 
@@ -66,5 +66,5 @@ class CCASSG(nn.Module):
             z1, z2 = standardize(z1), standardize(z2)
             identity = torch.eye(z1.size(1), dtype=z1.dtype, device=z1.device)
             invariance = (z1 - z2).square().sum()
-            decorrelation = torch.stack([(z.t() @ z - identity).square().sum() for z in (z1, z2)]).sum()
+            decorrelation = torch.stack([(gram(z) - identity).square().sum() for z in (z1, z2)]).sum()
             return LossOutput.weighted(invariance=(1.0, invariance), decorrelation=(self.lam, decorrelation))

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 
 
 def standardize(z: Tensor) -> Tensor:
@@ -35,6 +38,30 @@ def standardize(z: Tensor) -> Tensor:
         varies = squares > rounding.clamp(min=precision.tiny)
     # The root is taken of 1 where a column is constant: that of 0 has no finite derivative.
     return centred * (squares.where(varies, squares.new_ones(())).rsqrt() * varies)
+
+
+def gram(z: Tensor) -> Tensor:
+    r"""Returns the inner products of the columns, :math:`Z^T Z`, of shape (n_features, n_features).
+
+    It can be differentiated once: the gradient is one product, where automatic differentiation makes two.
+
+    Args:
+        z: Embeddings of shape (num_nodes, n_features).
+    """
+    return _Gram.apply(z)
+
+
+class _Gram(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, z: Tensor) -> Tensor:
+        ctx.save_for_backward(z)
+        return z.t() @ z
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad: Tensor) -> Tensor:
+        (z,) = ctx.saved_tensors
+        return z @ (grad + grad.t())
 
 
 def off_diagonal(square: Tensor) -> Tensor:
