@@ -1,0 +1,119 @@
+"""The measured cases as markdown."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from statistics import median
+from typing import Any
+
+from benchmarks.kernels.graphs import Graph
+from benchmarks.kernels.machine_limits import Limits
+from benchmarks.kernels.timing import Measured, Result
+
+_COLUMNS = ("kernel", "ECO ms", "MB", "MFLOP", "of bandwidth", "of GEMM", "other way", "its ms", "other / ECO")
+_LEFT = {"kernel", "other way"}
+LEGEND = """\
+Times are medians over rounds in which all ways of a row's kernel run in turn, in one process; the ratio is the median
+of the rounds' ratios with [lowest, highest], and above 1 where ECO takes less time. What is made once for a graph
+(sorted edges, sparse matrices, masks) is not timed, on either side.
+
+MB is what a kernel moves at least: each input read once and each output written once, with the gradients where there is
+a backward. MFLOP are its operations at least, in millions: multiplications and additions of the products, nothing
+computed a second time; for k-means, as if all restarts took as many iterations as the best one. Both divided by the
+time are shown as shares of the measured bandwidth of memory and rate of matrix products. Where everything stays in a
+cache, the share of the bandwidth can exceed 100 %."""
+
+
+def machine_text(machine: Mapping[str, Any], limits: Limits, threads: int) -> str:
+    """Describes what the figures were measured on.
+
+    Args:
+        machine: From `benchmarks.side_by_side.machine.describe`.
+        limits: What it can do at most.
+        threads: Number of threads.
+    """
+    packages = ", ".join(f"{name} {number}" for name, number in machine["packages"].items())
+    return (
+        f"{machine['cpu']}, {machine['cores']} cores, {machine['ram_gib']} GiB, {machine['os']}, "
+        f"Python {machine['python']}, {packages}, revision {machine['revision']}.\n\n"
+        f"{threads} thread{'s' if threads > 1 else ''}: memory bandwidth {limits.bandwidth / 1e9:.1f} GB/s "
+        f"(copy {limits.copy / 1e9:.1f}, triad {limits.triad / 1e9:.1f}), products of 2048 x 2048 matrices in single "
+        f"precision {limits.gemm / 1e9:.1f} GFLOP/s."
+    )
+
+
+def graph_text(graph: Graph, results: Sequence[Result], limits: Limits) -> str:
+    """Returns heading, table and remarks of a graph.
+
+    Args:
+        graph: What the cases ran on.
+        results: What was measured.
+        limits: Of the machine.
+    """
+    filled = "dense" if not graph.x.is_sparse else f"{100 * graph.x._nnz() / graph.x.numel():.2f} % not zero"
+    heading = (
+        f"## {graph.name}: {graph.num_nodes} nodes, {graph.num_edges} edges (both directions), "
+        f"{graph.x.size(1)} features ({filled})"
+    )
+    marks = ["---" if name in _LEFT else "---:" for name in _COLUMNS]
+    lines = [_line(_COLUMNS), _line(marks)]
+    lines += [_line(cells) for result in results for cells in _rows(result, limits)]
+    remarks = list(_remarks(results))
+    return "\n\n".join([heading, "\n".join(lines), *(["\n".join(remarks)] if remarks else [])])
+
+
+def _line(cells: Iterable[str]) -> str:
+    return "| " + " | ".join(cells) + " |"
+
+
+def _rows(result: Result, limits: Limits) -> Iterator[list[str]]:
+    work, seconds = result.work, result.seconds
+    own = [
+        result.case,
+        _number(1000 * seconds),
+        _number(work.num_bytes / 1e6),
+        _number(work.flops / 1e6) if work.flops else "-",
+        _share(work.num_bytes / seconds / limits.bandwidth),
+        _share(work.flops / seconds / limits.gemm) if work.flops else "-",
+    ]
+    for other in result.others:
+        yield [*own, *_other(result, other)]
+        own = [""] * len(own)
+
+
+def _other(result: Result, other: Measured) -> list[str]:
+    if not other.seconds:
+        return [other.way.name, f"not run: {other.way.reason}", "-"]
+    ratios = result.ratios(other)
+    spread = f"{_number(median(ratios))} [{_number(min(ratios))}, {_number(max(ratios))}]"
+    return [other.way.name, _number(1000 * median(other.seconds)), spread]
+
+
+def _number(value: float) -> str:
+    return f"{value:.0f}" if value >= 100 else f"{value:.3g}"
+
+
+def _share(value: float) -> str:
+    return f"{100 * value:.2g} %" if value < 1 else f"{100 * value:.0f} %"
+
+
+def _remarks(results: Iterable[Result]) -> Iterator[str]:
+    for result in results:
+        for other in result.others:
+            if other.remark:
+                yield f"- {result.case}, {other.way.name}: {other.remark}."
+
+
+def slower_text(results: Mapping[str, Sequence[Result]]) -> str:
+    """Lists where ECO is the slower way; empty where it never is.
+
+    Args:
+        results: By the name of the graph.
+    """
+    lines = []
+    for graph, measured in results.items():
+        for result in measured:
+            for other in result.others:
+                if other.seconds and median(result.ratios(other)) < 1:
+                    lines.append(f"- {graph}: {result.case}: {_other(result, other)[2]} of {other.way.name}.")
+    return "\n".join(["Where another way takes less time than ECO:\n", *lines]) if lines else ""
