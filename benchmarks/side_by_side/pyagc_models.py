@@ -70,7 +70,10 @@ def _ssgc(spec: Options, data: Data) -> Built:
 
 
 def _nafs(spec: Options, data: Data) -> Built:
-    return _full_batch(models.NAFS(**_without_name(spec["encoder"])), data)
+    options = _without_name(spec["encoder"])
+    if options.pop("n_components") is not None:
+        raise NotImplementedError("PyAGC's NAFS has no reduced form.")
+    return _full_batch(models.NAFS(**options), data)
 
 
 def _sagsc(spec: Options, data: Data) -> Built:
