@@ -13,6 +13,7 @@ _MIX_2 = np.uint64(0x94D049BB133111EB)
 _S27, _S30, _S31, _S11 = np.uint64(27), np.uint64(30), np.uint64(31), np.uint64(11)
 _ONE = np.uint64(1)
 _TO_UNIT = 2.0**-53
+_TOGETHER = 64
 
 
 @njit(inline="always")
@@ -123,6 +124,29 @@ def fill_walks(rowptr, col, cumulative, walks, seed, to_return, to_far, first, l
             previous = node
             node = col[chosen]
             walks[walk, step] = node
+
+
+@compiled
+def fill_uniform_walks(rowptr, col, walks, seed, first, last):  # type: ignore[no-untyped-def]
+    """Fills rows [first, last) as `fill_walks` does, where every neighbour is as likely as any other.
+
+    Several walks advance together: while one waits for memory, the others go on.
+    """
+    key = _mix(seed + _GAMMA)
+    states = np.empty(_TOGETHER, np.uint64)
+    for start in range(first, last, _TOGETHER):
+        count = min(_TOGETHER, last - start)
+        for walk in range(count):
+            states[walk] = _mix(key ^ _mix((np.uint64(start + walk) + _ONE) * _GAMMA))
+        for step in range(1, walks.shape[1]):
+            for walk in range(count):
+                node = walks[start + walk, step - 1]
+                low = rowptr[node]
+                degree = rowptr[node + 1] - low
+                states[walk] += _GAMMA
+                if degree > 0:
+                    node = col[low + np.int64(_unit(states[walk]) * degree)]
+                walks[start + walk, step] = node
 
 
 @compiled

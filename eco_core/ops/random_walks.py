@@ -156,7 +156,11 @@ def _fill(neighbors: Neighbors, walks: Tensor, p: float, q: float, seed: int) ->
     settings: tuple[Any, ...] = (np.uint64(seed % 2**64), 1.0 / p, 1.0 / q)
     threads = number_of_threads(walks.size(0) * (walks.size(1) - 1), _STEPS_A_THREAD)
     bounds = [walks.size(0) * part // threads for part in range(threads + 1)]
-    run_in_threads(kernels.fill_walks, (*graph, *settings), bounds)
+    if neighbors.cumulative is None and p == q == 1:
+        arguments = (neighbors.rowptr.numpy(), neighbors.col.numpy(), walks.numpy(), settings[0])
+        run_in_threads(kernels.fill_uniform_walks, arguments, bounds)
+    else:
+        run_in_threads(kernels.fill_walks, (*graph, *settings), bounds)
 
 
 def _check_nodes(nodes: Tensor, num_nodes: int, what: str) -> None:

@@ -245,3 +245,12 @@ print(random_walks(torch.tensor([[0, 1], [1, 0]]), torch.tensor([0]), 3).tolist(
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.stdout.strip() == "[[0, 1, 0, 1]]", done.stderr
+
+
+@given(st.integers(0, 10_000), st.integers(0, 200), st.integers(0, 6))
+def test_walks_that_advance_together_are_those_that_go_alone(seed: int, count: int, length: int) -> None:
+    """Equal weights take the other way through the kernels, and draw the same numbers."""
+    edges = torch.randint(20, (2, 60), generator=torch.Generator().manual_seed(seed))
+    start = torch.arange(count) % 20
+    alone = random_walks(edges, start, length, edge_weight=torch.ones(60), num_nodes=20, seed=seed)
+    assert torch.equal(random_walks(edges, start, length, num_nodes=20, seed=seed), alone)

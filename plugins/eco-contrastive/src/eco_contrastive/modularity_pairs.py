@@ -9,9 +9,13 @@ from torch import Tensor
 
 from eco_core.ops.all_pairs import pair_matrix
 from eco_core.ops.random_walks import Neighbors, random_walks
+from eco_core.ops.threads import number_of_threads, run_in_threads
 
 _CHUNK_VISITS = 1 << 23
 """Visits that are counted at a time: 64 MB of them."""
+
+_VISITS_A_THREAD = 2**17
+"""Visits below which another thread costs more than it saves: about a millisecond of work."""
 
 
 class PositivePairs(NamedTuple):
@@ -78,7 +82,24 @@ def modularity_pairs(neighbors: Neighbors, num_walks: int, walk_length: int, see
         # Walks are numbered within a call: every call has a seed of its own.
         walks_seed = int(torch.randint(2**63 - 1, (), generator=generator))
         walks = random_walks(neighbors, nodes.repeat_interleave(num_walks), walk_length, seed=walks_seed)
-        numbers, counts = torch.unique(walks[:, :1] * num_nodes + walks[:, 1:], return_counts=True)
-        pairs = torch.stack([numbers // num_nodes, numbers % num_nodes])
-        found.append(pairs[:, (counts * num_nodes > visits) & (pairs[0] != pairs[1])])
+        found.append(
+            _frequent(walks.view(nodes.numel(), num_walks * (walk_length + 1)), visits // max(1, num_nodes) + 1)
+        )
     return torch.cat(found, dim=1) if found else torch.empty(2, 0, dtype=torch.int64)
+
+
+def _frequent(visits: Tensor, least: int) -> Tensor:
+    """Returns the pairs of each row's node, in the first column, and those of the others that come up often enough.
+
+    Args:
+        visits: Nodes of shape (num_rows, num_visits), int64, which are overwritten.
+        least: How often a node comes up at least.
+    """
+    from eco_contrastive import _visit_kernels as kernels
+
+    start, kept = visits[:, 0].clone(), torch.empty(visits.size(0), dtype=torch.int64)
+    threads = number_of_threads(visits.numel(), _VISITS_A_THREAD)
+    bounds = [visits.size(0) * part // threads for part in range(threads + 1)]
+    run_in_threads(kernels.keep_frequent, (visits.numpy(), least, kept.numpy()), bounds)
+    taken = torch.arange(visits.size(1)) < kept.unsqueeze(1)
+    return torch.stack([start.repeat_interleave(kept), visits[taken]])
