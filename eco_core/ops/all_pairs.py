@@ -106,13 +106,31 @@ class LinkedPairs(NamedTuple):
         matrix: Symmetric weights of the links, from `pair_matrix`.
         rows: Number of rows of a block (of the last one: at most).
         taken: For each block of rows, the positions in it of the pairs that are linked or a node with itself.
-        num_others: Number of ordered pairs of two nodes that are not linked.
+        num_rows: Number of rows of the pairs: all nodes, or the anchors.
+        num_others: Number of ordered pairs of two nodes that are not linked; for anchors, how many are to be expected.
     """
 
     matrix: Tensor
     rows: int
     taken: tuple[Tensor, ...]
-    num_others: int
+    num_rows: int
+    num_others: float
+
+    def of_anchors(self, anchors: Tensor) -> LinkedPairs:
+        """Returns the links of some nodes, drawn at random, for an unbiased estimate of a mean over all pairs.
+
+        Args:
+            anchors: Nodes of shape (num_anchors,), int64; each as likely as any other.
+        """
+        starts, columns = self.matrix.crow_indices(), self.matrix.col_indices()
+        counts = starts.diff()[anchors]
+        row = torch.repeat_interleave(torch.arange(anchors.numel(), device=anchors.device), counts)
+        # The entries of the anchors' rows, one row after the other.
+        entry = torch.arange(row.numel(), device=row.device) - (counts.cumsum(0) - counts)[row] + starts[anchors][row]
+        num_nodes = self.matrix.size(0)
+        rows, taken = _taken_in_blocks(row, columns[entry], anchors, num_nodes)
+        expected = self.num_others * anchors.numel() / num_nodes
+        return LinkedPairs(self.matrix, rows, taken, anchors.numel(), expected)
 
 
 def linked_pairs(edge_index: Tensor, num_nodes: int, edge_weight: Tensor | None = None) -> LinkedPairs:
@@ -126,13 +144,27 @@ def linked_pairs(edge_index: Tensor, num_nodes: int, edge_weight: Tensor | None 
     """
     matrix = pair_matrix(edge_index, num_nodes, edge_weight)
     nodes = torch.arange(num_nodes, device=edge_index.device)
-    linked = rows_of(matrix) * num_nodes + matrix.col_indices()
-    taken = torch.cat([linked, nodes * (num_nodes + 1)]).sort().values
-    rows = _rows_of_block(num_nodes, edge_index.device)
-    starts = torch.arange(0, num_nodes, rows, device=taken.device)
-    sizes = torch.bincount(taken // (rows * num_nodes), minlength=starts.numel()) if num_nodes else starts
-    parts = tuple(part % (rows * num_nodes) for part in taken.split(sizes.tolist()))
-    return LinkedPairs(matrix, rows, parts, num_nodes**2 - taken.numel())
+    rows, taken = _taken_in_blocks(rows_of(matrix), matrix.col_indices(), nodes, num_nodes)
+    num_others = num_nodes**2 - num_nodes - matrix.values().numel()
+    return LinkedPairs(matrix, rows, taken, num_nodes, num_others)
+
+
+def _taken_in_blocks(row: Tensor, column: Tensor, own: Tensor, num_nodes: int) -> tuple[int, tuple[Tensor, ...]]:
+    """Returns the rows of a block, and for each block the positions of the linked pairs and of each row's own node.
+
+    Args:
+        row: Rows of the linked pairs, of shape (num_pairs,).
+        column: Their columns.
+        own: The node of each row, of shape (num_rows,).
+        num_nodes: Number of columns.
+    """
+    num_rows = own.numel()
+    linked, itself = row * num_nodes + column, torch.arange(num_rows, device=own.device) * num_nodes + own
+    taken = torch.cat([linked, itself]).sort().values
+    rows = max(1, min(num_rows, _rows_of_block(num_nodes, own.device)))
+    starts = torch.arange(0, num_rows, rows, device=taken.device)
+    sizes = torch.bincount(taken // (rows * num_nodes), minlength=starts.numel()) if num_rows else starts
+    return rows, tuple(part % (rows * num_nodes) for part in taken.split(sizes.tolist()))
 
 
 class _MeanSigmoid(torch.autograd.Function):
@@ -140,14 +172,14 @@ class _MeanSigmoid(torch.autograd.Function):
     def forward(
         ctx: Any, left: Tensor, right: Tensor, links: LinkedPairs, shift: float, temperature: float, training: bool
     ) -> Tensor:
-        num_nodes = left.size(0)
+        num_rows, num_nodes = left.size(0), right.size(0)
         needed = [training and needs for needs in ctx.needs_input_grad[:2]]
         of_left = torch.zeros_like(left) if needed[0] else None
         of_right = torch.zeros_like(right) if needed[1] else None
         total = left.new_zeros((), dtype=torch.float64)
         scaled, right_t = left / temperature, right.T
         buffer = left.new_empty(links.rows * num_nodes)
-        for rows, taken in zip(_blocks(num_nodes, links.rows), links.taken, strict=True):
+        for rows, taken in zip(_blocks(num_rows, links.rows), links.taken, strict=True):
             block = _similarities(scaled[rows], right_t, buffer)
             block.sub_(shift / temperature).sigmoid_()
             # Zeros where pairs do not count: they add nothing to the sum, and below nothing to the gradient.
@@ -185,9 +217,9 @@ def mean_sigmoid_of_others(
     One pass over blocks of rows computes the sum and, where it is asked for, the gradient.
 
     Args:
-        left: Embeddings l of shape (num_nodes, width).
-        right: Embeddings r of the same shape.
-        links: From `linked_pairs`.
+        left: Embeddings l of shape (num_nodes, width), or those of anchors, of shape (num_anchors, width).
+        right: Embeddings r of shape (num_nodes, width).
+        links: From `linked_pairs`; of its `of_anchors` for an estimate from some rows of the pairs.
         shift: The similarity s whose sigmoid is 1/2.
         temperature: The temperature tau, above 0.
 
@@ -197,10 +229,11 @@ def mean_sigmoid_of_others(
     Raises:
         ValueError: The links are those of another number of nodes.
     """
-    if not left.size(0) == right.size(0) == links.matrix.size(0):
+    if (left.size(0), right.size(0)) != (links.num_rows, links.matrix.size(0)):
         raise ValueError(
             f"The embeddings have {left.size(0)} and {right.size(0)} rows, but the links are those of "
-            f"{links.matrix.size(0)} nodes. Give linked_pairs(edge_index, {left.size(0)}) of the same graph."
+            f"{links.num_rows} and {links.matrix.size(0)} nodes. Give linked_pairs(edge_index, {right.size(0)}) of the "
+            "same graph."
         )
     left, right = _wide(left), _wide(right)
     with torch.autocast(device_type=left.device.type, enabled=False):
@@ -212,49 +245,58 @@ def mean_sigmoid_of_others(
 
 class _LogSumExp(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, z: Tensor, temperature: float, symmetric: bool, training: bool) -> Tensor:
-        ctx.exponentials = None
-        if symmetric:
-            if training and z.size(0) ** 2 * z.element_size() // 2 <= _KEPT_BYTES:
-                ctx.exponentials = []
-            result = _symmetric_sums(z, temperature, ctx.exponentials)
-        else:
-            result = _row_sums(z, temperature)
-        ctx.save_for_backward(z, result)
-        ctx.temperature, ctx.symmetric = temperature, symmetric
+    def forward(ctx: Any, left: Tensor, right: Tensor, own: Tensor, temperature: float) -> Tensor:
+        result = left.new_empty(left.size(0))
+        for rows, block in _similarities_to_others(left, right, own, temperature):
+            largest = block.amax(dim=1, keepdim=True)
+            torch.sum(block.sub_(largest).exp_(), dim=1, out=result[rows])
+            result[rows].log_().add_(largest.squeeze(1))
+        ctx.save_for_backward(left, right, own, result)
+        ctx.temperature = temperature
         return result
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None, None]:
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor, None, None]:
+        left, right, own, result = ctx.saved_tensors
+        of_left, of_right = torch.empty_like(left), torch.zeros_like(right)
+        with torch.autocast(device_type=left.device.type, enabled=False):
+            for rows, block in _similarities_to_others(left, right, own, ctx.temperature):
+                block.sub_(result[rows].unsqueeze(1)).exp_().mul_(grad[rows].unsqueeze(1))
+                torch.mm(block, right, out=of_left[rows])
+                of_right.addmm_(block.T, left[rows])
+        return of_left.div_(ctx.temperature), of_right.div_(ctx.temperature), None, None
+
+
+def _similarities_to_others(
+    left: Tensor, right: Tensor, own: Tensor, temperature: float
+) -> Iterator[tuple[slice, Tensor]]:
+    """Yields blocks of rows of the similarities, written over each other; that of a row's own node is -inf."""
+    size = max(1, min(left.size(0), _rows_of_block(right.size(0), right.device)))
+    scaled, right_t, buffer = left / temperature, right.T, left.new_empty(size * right.size(0))
+    for rows in _blocks(left.size(0), size):
+        block = _similarities(scaled[rows], right_t, buffer)
+        yield rows, block.scatter_(1, own[rows].unsqueeze(1), -torch.inf)
+
+
+class _SymmetricLogSumExp(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, z: Tensor, temperature: float, training: bool) -> Tensor:
+        ctx.exponentials = None
+        if training and z.size(0) ** 2 * z.element_size() // 2 <= _KEPT_BYTES:
+            ctx.exponentials = []
+        result = _symmetric_sums(z, temperature, ctx.exponentials)
+        ctx.save_for_backward(z, result)
+        ctx.temperature = temperature
+        return result
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None]:
         z, result = ctx.saved_tensors
         with torch.autocast(device_type=z.device.type, enabled=False):
-            if ctx.symmetric:
-                blocks = ctx.exponentials or _exponentials(z, ctx.temperature)
-                of_z = _symmetric_gradient(z, result, grad, blocks)
-            else:
-                of_z = _row_gradient(z, result, grad, ctx.temperature)
-            return of_z.div_(ctx.temperature), None, None, None
-
-
-def _row_sums(z: Tensor, temperature: float) -> Tensor:
-    result = z.new_empty(z.size(0))
-    for rows, block in _own_similarities(z, temperature):
-        block[:, rows].diagonal().fill_(-torch.inf)
-        largest = block.amax(dim=1, keepdim=True)
-        torch.sum(block.sub_(largest).exp_(), dim=1, out=result[rows])
-        result[rows].log_().add_(largest.squeeze(1))
-    return result
-
-
-def _row_gradient(z: Tensor, result: Tensor, grad: Tensor, temperature: float) -> Tensor:
-    of_z = torch.zeros_like(z)
-    for rows, block in _own_similarities(z, temperature):
-        block.sub_(result[rows].unsqueeze(1)).exp_().mul_(grad[rows].unsqueeze(1))
-        block[:, rows].diagonal().fill_(0.0)
-        of_z[rows] += block @ z
-        of_z.addmm_(block.T, z[rows])
-    return of_z
+            blocks = ctx.exponentials or _exponentials(z, ctx.temperature)
+            return _symmetric_gradient(z, result, grad, blocks).div_(ctx.temperature), None, None
 
 
 def _symmetric_sums(z: Tensor, temperature: float, kept: list[tuple[slice, Tensor]] | None) -> Tensor:
@@ -281,21 +323,18 @@ def _symmetric_gradient(z: Tensor, result: Tensor, grad: Tensor, blocks: Iterabl
 
 
 def _exponentials(z: Tensor, temperature: float) -> Iterator[tuple[slice, Tensor]]:
-    """Yields blocks of rows of the exponentiated similarities from the diagonal on, which is 0."""
-    for rows, block in _own_similarities(z, temperature, upper=True):
+    """Yields blocks of rows of the exponentiated similarities from the diagonal on, which is 0, over each other."""
+    size = _rows_of_block(z.size(0), z.device)
+    scaled, buffer = z / temperature, z.new_empty(size * z.size(0))
+    for rows in _blocks(z.size(0), size):
+        block = _similarities(scaled[rows], z[rows.start :].T, buffer)
         block.exp_()[:, : block.size(0)].diagonal().fill_(0.0)
         yield rows, block
 
 
-def _own_similarities(z: Tensor, temperature: float, upper: bool = False) -> Iterator[tuple[slice, Tensor]]:
-    """Yields blocks of rows of the similarities, written over each other; with ``upper`` from their diagonal on."""
-    size = _rows_of_block(z.size(0), z.device)
-    scaled, buffer = z / temperature, z.new_empty(size * z.size(0))
-    for rows in _blocks(z.size(0), size):
-        yield rows, _similarities(scaled[rows], z[rows.start if upper else 0 :].T, buffer)
-
-
-def log_sum_exp_of_others(z: Tensor, temperature: float = 1.0, bound: float | None = None) -> Tensor:
+def log_sum_exp_of_others(
+    z: Tensor, temperature: float = 1.0, bound: float | None = None, anchors: Tensor | None = None
+) -> Tensor:
     r"""Returns for each node the logarithm of the sum of its exponentiated similarities to all other nodes.
 
     .. math::
@@ -309,17 +348,40 @@ def log_sum_exp_of_others(z: Tensor, temperature: float = 1.0, bound: float | No
         bound: A number that the absolute value of no inner product exceeds, 1 for embeddings of unit length. Where
             ``bound / temperature`` is at most 60, no exponential can overflow, and each pair is computed once for both
             of its nodes: in half the time. None: not known.
+        anchors: Nodes of shape (num_anchors,), int64, for which it is wanted; None: all.
 
     Returns:
-        Tensor of shape (num_nodes,), in single precision at least; -inf for a single node. It can be differentiated
+        Tensor of shape (num_nodes,) or (num_anchors,), in single precision at least; -inf for a single node. It can be differentiated
         once.
     """
     z = _wide(z)
     if z.size(0) < 2:
-        return (0.0 * z).sum(dim=1) - torch.inf
-    symmetric = bound is not None and bound / temperature <= _SAFE_EXPONENT
+        alone = (0.0 * z).sum(dim=1) - torch.inf
+        return alone if anchors is None else alone.index_select(0, anchors)
     with torch.autocast(device_type=z.device.type, enabled=False):
-        return _LogSumExp.apply(z, temperature, symmetric, torch.is_grad_enabled() and z.requires_grad)
+        if anchors is not None:
+            return _LogSumExp.apply(z.index_select(0, anchors), z, anchors, temperature)
+        if bound is not None and bound / temperature <= _SAFE_EXPONENT:
+            return _SymmetricLogSumExp.apply(z, temperature, torch.is_grad_enabled() and z.requires_grad)
+        return _LogSumExp.apply(z, z, torch.arange(z.size(0), device=z.device), temperature)
+
+
+# -------------------------------------------------------------------------------------------------------- anchors
+
+
+def draw_anchors(z: Tensor, count: int | None) -> Tensor | None:
+    """Draws nodes without replacement, from torch's generator, for sums over the pairs that go out from these alone.
+
+    Args:
+        z: Embeddings of shape (num_nodes, width).
+        count: How many nodes; None: all.
+
+    Returns:
+        Nodes of shape (count,), int64, in order; None where all are wanted.
+    """
+    if count is None or count >= z.size(0):
+        return None
+    return torch.randperm(z.size(0), device=z.device)[:count].sort().values
 
 
 # --------------------------------------------------------------------------------------------------------- blocks
@@ -344,4 +406,12 @@ def _similarities(rows: Tensor, others_t: Tensor, buffer: Tensor) -> Tensor:
     return torch.mm(rows, others_t, out=buffer[: size[0] * size[1]].view(size))
 
 
-__all__ = ["LinkedPairs", "linked_pairs", "log_sum_exp_of_others", "mean_sigmoid_of_others", "pair_matrix", "pair_sum"]
+__all__ = [
+    "LinkedPairs",
+    "draw_anchors",
+    "linked_pairs",
+    "log_sum_exp_of_others",
+    "mean_sigmoid_of_others",
+    "pair_matrix",
+    "pair_sum",
+]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -20,12 +21,32 @@ def csr_matrix(row: Tensor, column: Tensor, value: Tensor, size: tuple[int, int]
     Returns:
         Sparse CSR tensor of that size, on the device of the entries.
     """
+    if value.device.type == "cpu" and value.dtype in (torch.float32, torch.float64) and not value.requires_grad:
+        return _counted(row, column, value, size)
     entries = torch.sparse_coo_tensor(torch.stack([row, column]), value, size, check_invariants=False).coalesce()
     row, column = entries.indices()
     # Coalesced entries are sorted by row: what is left to do is to count them.
     starts = torch.zeros(size[0] + 1, dtype=torch.int64, device=row.device)
     starts[1:] = torch.bincount(row, minlength=size[0]).cumsum(0)
     return csr_tensor(starts, column, entries.values(), size)
+
+
+def _counted(row: Tensor, column: Tensor, value: Tensor, size: tuple[int, int]) -> Tensor:
+    """Does so by two counting sorts: a fifth of the time of sorting numbers of places."""
+    from eco_core.ops import _csr_kernels as kernels
+
+    for part, end in zip((row, column), size, strict=True):
+        if part.numel() and not 0 <= int(part.min()) <= int(part.max()) < end:
+            raise ValueError(f"An entry is at {int(part.min())} or {int(part.max())}; expected 0 to {end - 1}.")
+    rows, columns, values = (part.contiguous().numpy() for part in (row, column, value))
+    entries = np.arange(len(rows))
+    by_column, order = np.empty_like(entries), np.empty_like(entries)
+    starts = np.empty(size[0] + 1, dtype=np.int64)
+    kernels.sort_by(columns, entries, by_column, np.empty(size[1] + 1, dtype=np.int64))
+    kernels.sort_by(rows, by_column, order, starts)
+    merged = torch.empty(size[0] + 1, dtype=torch.int64), torch.empty_like(column), torch.empty_like(value)
+    count = kernels.merge(starts, columns, values, order, *(part.numpy() for part in merged))
+    return csr_tensor(merged[0], merged[1][:count], merged[2][:count], size)
 
 
 def csr_tensor(starts: Tensor, columns: Tensor, values: Tensor, size: tuple[int, int]) -> Tensor:

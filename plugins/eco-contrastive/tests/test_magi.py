@@ -301,3 +301,20 @@ def test_trains_jointly_with_a_differentiable_head() -> None:
 def test_one_cluster_and_as_many_as_nodes_work(clusters: int) -> None:
     model = eco.compose(encoder=Convolution, objective="eco-contrastive:magi", clusters=clusters, epochs=1, seed=0)
     assert len(set(model.fit_predict(two_groups()).tolist())) <= clusters
+
+
+def test_anchors_estimate_the_loss_without_bias() -> None:
+    graph, encoder = two_groups(), Convolution(two_groups().x.size(1))
+    still = {} if "MAGI" == "MAGI" else {"transform1": lambda g: g, "transform2": lambda g: g}
+    exact = MAGI(**still)
+    names = exact.prepare(graph, graph.edge_index)
+
+    def loss(objective: MAGI) -> Tensor:
+        value = objective(lambda g: encoder(g.x, g.edge_index), graph, graph.edge_index, **names)
+        return getattr(value, "total", value).detach()
+
+    torch.manual_seed(0)
+    few = MAGI(**still, num_anchors=graph.num_nodes // 2)
+    draws = torch.stack([loss(few) for _ in range(300)])
+    assert draws.std() > 0
+    assert abs(draws.mean() - loss(exact)) < 4 * draws.std() / 300**0.5

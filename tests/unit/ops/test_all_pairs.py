@@ -13,6 +13,7 @@ from torch import Tensor
 from eco_core.ops import all_pairs
 from eco_core.ops.all_pairs import (
     LinkedPairs,
+    draw_anchors,
     linked_pairs,
     log_sum_exp_of_others,
     mean_sigmoid_of_others,
@@ -182,7 +183,7 @@ def test_complete_graph_and_single_node_have_no_others() -> None:
 
 def test_links_of_another_graph_are_refused() -> None:
     left, right = tables()
-    with pytest.raises(ValueError, match=r"23 and 23 rows.*those of 9 nodes.*linked_pairs\(edge_index, 23\)"):
+    with pytest.raises(ValueError, match=r"23 and 23 rows.*those of 9 and 9 nodes.*linked_pairs\(edge_index, 23\)"):
         mean_sigmoid_of_others(left, right, linked_pairs(torch.tensor([[0], [1]]), 9))
 
 
@@ -310,3 +311,54 @@ def test_exponentials_computed_again_give_the_gradient_of_those_kept(monkeypatch
         (log_sum_exp_of_others(leaf, 0.5, bound=1.0) * torch.arange(150)).sum().backward()
         gradients.append(leaf.grad)
     torch.testing.assert_close(*gradients)
+
+
+# -------------------------------------------------------------------------------------------------------- anchors
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_estimates_from_all_sets_of_anchors_have_the_mean_of_all_pairs(small_blocks: int, count: int) -> None:
+    left, right = tables()
+    links = linked_pairs(messy_edges(), NODES)
+    exact = mean_sigmoid_of_others(left, right, links, 0.1, 0.7)
+    sets = torch.combinations(torch.arange(NODES), count).unbind()
+    estimates = [
+        mean_sigmoid_of_others(left.index_select(0, anchors), right, links.of_anchors(anchors), 0.1, 0.7)
+        for anchors in sets
+    ]
+    mean = torch.stack(estimates).mean()
+    torch.testing.assert_close(mean, exact)
+    torch.testing.assert_close(gradients(mean, left, right), gradients(exact, left, right))
+
+
+def test_log_sums_of_anchors_are_theirs_among_all(small_blocks: int) -> None:
+    z, anchors = tables()[0], torch.tensor([4, 7, 22])
+    found, expected = log_sum_exp_of_others(z, 0.5, anchors=anchors), dense_log_sums(z, 0.5)[anchors]
+    torch.testing.assert_close(found, expected)
+    torch.testing.assert_close(gradients(found.sum(), z), gradients(expected.sum(), z))
+
+
+def test_the_error_of_an_estimate_falls_with_the_root_of_the_number_of_anchors() -> None:
+    z = torch.nn.functional.normalize(torch.randn(1000, 8, generator=torch.Generator().manual_seed(0)), dim=1)
+    links = linked_pairs(torch.randint(1000, (2, 4000), generator=torch.Generator().manual_seed(1)), 1000)
+    exact = mean_sigmoid_of_others(z, z, links, 0.3, 0.1)
+
+    def error(count: int) -> float:
+        drawn = [draw_anchors(z, count) for _ in range(200)]
+        estimates = [mean_sigmoid_of_others(z[rows], z, links.of_anchors(rows), 0.3, 0.1) for rows in drawn]
+        return (torch.stack(estimates) / exact - 1).square().mean().sqrt().item()
+
+    torch.manual_seed(0)
+    few, many = error(10), error(160)
+    assert few < 0.1
+    assert many == pytest.approx(few / 4, rel=0.35)
+
+
+def test_anchors_are_different_nodes_in_order() -> None:
+    z = torch.zeros(30, 2)
+    anchors = draw_anchors(z, 12)
+    assert anchors is not None
+    assert anchors.tolist() == sorted(set(anchors.tolist()))
+    assert len(anchors) == 12
+    assert draw_anchors(z, None) is None
+    assert draw_anchors(z, 30) is None

@@ -11,7 +11,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from eco_contrastive.modularity_pairs import PositivePairs, modularity_pairs, positive_pairs
-from eco_core.ops.all_pairs import log_sum_exp_of_others, pair_sum
+from eco_core.ops.all_pairs import draw_anchors, log_sum_exp_of_others, pair_sum
 from eco_core.ops.random_walks import neighbors_of
 
 
@@ -39,6 +39,8 @@ class MAGI(nn.Module):
         num_walks: Walks from each node.
         walk_length: Steps of a walk.
         seed: Seed of the walks.
+        num_anchors: For how many nodes, drawn anew in each step, the denominators are computed, for graphs whose pairs
+            take too long: an unbiased estimate of the loss in time O(num_anchors N d). None: for all.
     """
 
     supports_sparse_x = True
@@ -50,6 +52,7 @@ class MAGI(nn.Module):
         num_walks: Annotated[int, Field(ge=1)] = 100,
         walk_length: Annotated[int, Field(ge=1)] = 2,
         seed: int = 0,
+        num_anchors: Annotated[int, Field(ge=1)] | None = None,
     ) -> None:
         super().__init__()
         self.tau = tau
@@ -57,6 +60,7 @@ class MAGI(nn.Module):
         self.num_walks = num_walks
         self.walk_length = walk_length
         self.seed = seed
+        self.num_anchors = num_anchors
 
     def prepare(self, graph: Any, edge_index: Tensor, edge_weight: Tensor | None = None) -> dict[str, PositivePairs]:
         """Samples the pairs, once for each graph; the result is the name ``positives``."""
@@ -100,8 +104,11 @@ class MAGI(nn.Module):
             positives = positives.among(n_id)
         if positives.pairs.size(1) == 0:
             return z.sum() * 0.0
-        denominators = log_sum_exp_of_others(z, self.tau, bound=1.0)
-        return (positives.share * denominators).sum() - pair_sum(z, z, positives.matrix) / self.tau
+        share, anchors = positives.share, draw_anchors(z, self.num_anchors)
+        if anchors is not None:
+            share = share.index_select(0, anchors) * (z.size(0) / anchors.numel())
+        denominators = log_sum_exp_of_others(z, self.tau, bound=1.0, anchors=anchors)
+        return (share * denominators).sum() - pair_sum(z, z, positives.matrix) / self.tau
 
     def embed(self, encode: Callable[[Any], Tensor], graph: Any) -> Tensor:
         """Returns the embeddings of a graph's nodes, of unit length, of shape (num_nodes, width).
