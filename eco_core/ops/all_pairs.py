@@ -351,8 +351,8 @@ def log_sum_exp_of_others(
         anchors: Nodes of shape (num_anchors,), int64, for which it is wanted; None: all.
 
     Returns:
-        Tensor of shape (num_nodes,) or (num_anchors,), in single precision at least; -inf for a single node. It can be differentiated
-        once.
+        Tensor of shape (num_nodes,) or (num_anchors,), in single precision at least; -inf for a single node. It can be
+        differentiated once.
     """
     z = _wide(z)
     if z.size(0) < 2:

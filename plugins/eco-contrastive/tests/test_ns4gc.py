@@ -205,7 +205,7 @@ def test_signature_and_defaults_are_the_declared_ones() -> None:
     parameters = inspect.signature(NS4GC).parameters
     assert list(parameters) == ["transform1", "transform2", "s", "tau", "lam", "gam", "num_anchors"]
     view = GSSLTransform(0.2, 0.3)
-    assert [parameter.default for parameter in parameters.values()] == [view, view, 0.6, 0.1, 1.0, 1.0]
+    assert [parameter.default for parameter in parameters.values()] == [view, view, 0.6, 0.1, 1.0, 1.0, None]
 
 
 @pytest.mark.parametrize(("parameter", "wrong"), [("tau", 0.0), ("lam", -1.0), ("gam", -0.1)])

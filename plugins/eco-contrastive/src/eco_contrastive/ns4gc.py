@@ -39,8 +39,8 @@ class NS4GC(nn.Module):
         tau: Temperature of the sigmoid: how sharp the threshold is.
         lam: Weight of the neighbours' term.
         gam: Weight of the sparsity term.
-        num_anchors: From how many nodes, drawn anew in each step, the pairs of the sparsity term go out, for graphs whose
-            pairs take too long: an unbiased estimate in time O(num_anchors N d). None: from all.
+        num_anchors: From how many nodes, drawn anew in each step, the pairs of the sparsity term go out, for graphs
+            whose pairs take too long: an unbiased estimate in time O(num_anchors N d). None: from all.
     """
 
     supports_sparse_x = True
