@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import sys
 from pathlib import Path
@@ -99,3 +100,19 @@ def quality(session: nox.Session) -> None:
     """Slow runs on real graphs: the figures that a release promises."""
     session.install(*CONSTRAINTS, ".[dev]", *map(str, PLUGINS))
     session.run("python", "-m", "pytest", "-m", "quality", "tests", "plugins", "-s", *session.posargs)
+
+
+@nox.session
+def bench(session: nox.Session) -> None:
+    """ECO and PyAGC side by side, and the kernels: hours. Stopped and started again, it goes on where it was.
+
+    Arguments go to the comparison, for example ``-- --data cora --recipes dgi,gae``.
+    """
+    session.install(*CONSTRAINTS, ".", "pyagc>=1.1,<1.2", *map(str, PLUGINS))
+    results = ROOT / "benchmarks" / "results"
+    data_root = os.environ.get("ECO_TEST_DATA", str(ROOT.parent / "shared" / "data"))
+    compare = ["python", "-m", "benchmarks.side_by_side.compare", "--out", str(results / "side_by_side.jsonl")]
+    compare += ["--data-root", data_root, "--threads", "1", "--memory-limit", "16", "--pairs", "3"]
+    session.run(*compare, "--data", "all", "--epochs", "physics=3,arxiv=3", *session.posargs)
+    session.run("python", "-m", "benchmarks.kernels", "--threads", "1", "--out", str(results / "kernels.md"))
+    session.run("python", "-m", "benchmarks.results")

@@ -1,0 +1,5 @@
+"""What was measured, as it was written down, and the page that is made of it.
+
+``side_by_side.jsonl`` is from `benchmarks.side_by_side.compare`, ``kernels.md`` is from
+`benchmarks.kernels`. ``python -m benchmarks.results`` makes ``benchmarks/RESULTS.md`` of them.
+"""

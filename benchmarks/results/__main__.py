@@ -1,0 +1,27 @@
+"""Makes ``benchmarks/RESULTS.md``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from benchmarks.side_by_side.compare import read_lines
+from benchmarks.side_by_side.report import report
+
+_HERE = Path(__file__).parent
+_HEAD = """\
+# Results
+
+Made by `nox -s bench`; how things are measured is in [README.md](README.md). Machines are shared and noisy: the ratios
+are what counts, each of two processes or two calls that ran one after the other on the same machine."""
+
+
+def main() -> None:
+    """Writes the page."""
+    records = read_lines(_HERE / "side_by_side.jsonl")
+    kernels = (_HERE / "kernels.md").read_text(encoding="utf-8").strip()
+    parts = [_HEAD, "# ECO and PyAGC side by side", report(records), "# Kernels", kernels]
+    (_HERE.parent / "RESULTS.md").write_text("\n\n".join(parts) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
