@@ -12,10 +12,12 @@ if TYPE_CHECKING:
     from eco_core.data.formats import reader_for, save_npz
     from eco_core.data.info import graph_info
     from eco_core.data.load import load_graph
+    from eco_core.data.sampling import NeighborLoader
     from eco_core.data.source import default_root, is_path
     from eco_core.data.validate import validate_graph
 
 _HOMES = {
+    "NeighborLoader": "sampling",
     "default_root": "source",
     "graph_info": "info",
     "is_path": "source",
@@ -25,7 +27,16 @@ _HOMES = {
     "validate_graph": "validate",
 }
 
-__all__ = ["default_root", "graph_info", "is_path", "load_graph", "reader_for", "save_npz", "validate_graph"]
+__all__ = [
+    "NeighborLoader",
+    "default_root",
+    "graph_info",
+    "is_path",
+    "load_graph",
+    "reader_for",
+    "save_npz",
+    "validate_graph",
+]
 
 
 def __getattr__(name: str) -> Any:

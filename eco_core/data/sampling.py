@@ -1,0 +1,215 @@
+"""Neighbour sampling from pip alone: compiled, seeded, on several threads; no pyg-lib, no torch-sparse.
+
+`NeighborSampler` is a sampler as PyTorch Geometric has them, so that its ``NodeLoader`` and ``LinkLoader`` take it,
+with ``Data`` and with feature and graph stores. `NeighborLoader` is the loader that is ready to use.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch_geometric.data import Data
+from torch_geometric.loader import NodeLoader
+from torch_geometric.sampler import BaseSampler, EdgeSamplerInput, NegativeSampling, NodeSamplerInput, SamplerOutput
+from torch_geometric.sampler.neighbor_sampler import edge_sample
+
+from eco_core.errors import DataError, Problem
+from eco_core.ops.random_walks import Neighbors, neighbors_of
+from eco_core.ops.threads import number_of_threads, run_in_threads
+
+_EDGES_A_THREAD = 2**15
+"""Edges below which another thread costs more than it saves: about a millisecond of work."""
+
+
+class NeighborSampler(BaseSampler):
+    """Samples the neighbourhoods that a graph neural network reads (Hamilton et al., NeurIPS 2017, arXiv 1706.02216).
+
+    From each seed, edges are followed backwards, from targets to sources: up to ``fan_out[k]`` in hop k from each node
+    that came up first in the hop before. Seeds come first in a batch. What is drawn depends on the seed and on the
+    number of the call, not on the number of threads.
+
+    Args:
+        edge_index: Edges of shape (2, num_edges), dtype int64, from sources to targets.
+        num_nodes: Number of nodes.
+        fan_out: How many neighbours of a node are sampled in each hop; -1: all. A node with fewer has all of them.
+        replace: Whether a neighbour can be drawn several times.
+        edge_weight: Weights of shape (num_edges,): edges are drawn in proportion to them. None: all alike.
+        seed: Any integer.
+
+    Raises:
+        ValueError: If ``fan_out`` is empty or holds anything but positive numbers and -1.
+        DataError: ECO303, for edges or weights that are invalid.
+    """
+
+    def __init__(
+        self,
+        edge_index: Tensor,
+        num_nodes: int,
+        fan_out: Sequence[int],
+        *,
+        replace: bool = False,
+        edge_weight: Tensor | None = None,
+        seed: int = 0,
+    ) -> None:
+        if not fan_out or any(count < 1 and count != -1 for count in fan_out):
+            raise ValueError(f"fan_out is {list(fan_out)}; expected one positive number, or -1 for all, for each hop.")
+        self.fan_out = list(fan_out)
+        self.replace = replace
+        # By target: a node's entries are the sources of the edges that point to it.
+        self._incoming, self._order = _sorted_by_target(edge_index, num_nodes, edge_weight)
+        self._generator = torch.Generator().manual_seed(seed)
+
+    @property
+    def edge_permutation(self) -> Tensor:
+        """Which edge of the graph each edge of the sampler is."""
+        return self._order
+
+    def sample_from_nodes(self, index: NodeSamplerInput, **kwargs: Any) -> SamplerOutput:
+        """Samples the neighbourhood of nodes.
+
+        Args:
+            index: The nodes; each may come up several times, and is one seed then.
+            **kwargs: Not used.
+
+        Returns:
+            Nodes, seeds first; edges between their rows; the numbers of both for each hop.
+        """
+        out = self._sample(index.node)
+        out.metadata = (index.input_id, index.time)
+        return out
+
+    def sample_from_edges(self, index: EdgeSamplerInput, neg_sampling: NegativeSampling | None = None) -> SamplerOutput:
+        """Samples the neighbourhood of the ends of edges, and of pairs that are no edges where they are asked for."""
+        return edge_sample(index, self._sample, self._incoming.num_nodes, False, None, neg_sampling)
+
+    def _sample(self, seeds: Tensor, *_: Any) -> SamplerOutput:
+        seeds = seeds.long().cpu().contiguous()
+        if seeds.numel() and not 0 <= int(seeds.min()) <= int(seeds.max()) < self._incoming.num_nodes:
+            raise DataError(
+                Problem(
+                    "ECO303",
+                    f"A seed is node {int(seeds.min())} or {int(seeds.max())}, but the graph has "
+                    f"{self._incoming.num_nodes} nodes, numbered from 0.",
+                    "Sample from nodes of the graph.",
+                )
+            )
+        from eco_core.data import _sampling_kernels as kernels
+
+        key = int(torch.randint(2**63 - 1, (), generator=self._generator))
+        batch = _Batch(seeds)
+        frontier = seeds
+        nodes_per_hop, edges_per_hop = [batch.count], []
+        rows, columns, edges = [], [], []
+        begin = 0
+        for hop, fan_out in enumerate(self.fan_out):
+            ends = np.empty(frontier.numel(), dtype=np.int64)
+            kernels.count_edges(self._incoming.rowptr.numpy(), frontier.numpy(), fan_out, self.replace, ends)
+            positions = torch.empty(int(ends[-1]) if len(ends) else 0, dtype=torch.int64)
+            self._fill(frontier, fan_out, ends, positions, key, hop)
+            before = batch.count
+            rows.append(batch.add(self._incoming.col.index_select(0, positions)))
+            counts = torch.from_numpy(ends).diff(prepend=torch.zeros(1, dtype=torch.int64))
+            columns.append(torch.arange(begin, begin + frontier.numel()).repeat_interleave(counts))
+            edges.append(positions)
+            nodes_per_hop.append(batch.count - before)
+            edges_per_hop.append(positions.numel())
+            begin, frontier = before, batch.nodes(before)
+        return SamplerOutput(
+            node=batch.nodes(),
+            row=torch.cat(rows),
+            col=torch.cat(columns),
+            edge=torch.cat(edges),
+            num_sampled_nodes=nodes_per_hop,
+            num_sampled_edges=edges_per_hop,
+        )
+
+    def _fill(self, frontier: Tensor, fan_out: int, ends: np.ndarray, positions: Tensor, key: int, hop: int) -> None:
+        from eco_core.data import _sampling_kernels as kernels
+
+        total = positions.numel()
+        threads = number_of_threads(total, _EDGES_A_THREAD)
+        inner = np.searchsorted(ends, [total * part // threads for part in range(1, threads)])
+        cumulative = np.empty(0) if self._incoming.cumulative is None else self._incoming.cumulative.numpy()
+        rowptr, nodes, out = (part.numpy() for part in (self._incoming.rowptr, frontier, positions))
+        arguments = (rowptr, cumulative, nodes, fan_out, self.replace, ends, out, np.uint64(key), hop)
+        run_in_threads(kernels.sample_edges, arguments, [0, *map(int, inner), frontier.numel()])
+
+
+class NeighborLoader(NodeLoader):
+    """Mini-batches of sampled neighbourhoods, as PyG's loader of that name gives them, from pip alone.
+
+    Args:
+        data: The graph, with ``edge_index``.
+        num_neighbors: How many neighbours of a node are sampled in each hop; -1: all.
+        input_nodes: The seeds: nodes, a mask, or None for all.
+        replace: Whether a neighbour can be drawn several times.
+        weight_attr: Name of the edges' weights in ``data``: they are drawn in proportion to them. None: all alike.
+        seed: Of the sampling; the order of the batches is drawn by PyTorch's ``DataLoader``.
+        **kwargs: Of PyG's ``NodeLoader`` and of the ``DataLoader``: ``batch_size``, ``shuffle``, ``transform`` ...
+
+    Example:
+        >>> loader = NeighborLoader(graph, num_neighbors=[15, 10], batch_size=1024, shuffle=True)
+        >>> for batch in loader:
+        ...     z = encoder(batch.x, batch.edge_index)[: batch.batch_size]
+    """
+
+    def __init__(
+        self,
+        data: Data,
+        num_neighbors: Sequence[int],
+        input_nodes: Tensor | None = None,
+        *,
+        replace: bool = False,
+        weight_attr: str | None = None,
+        seed: int = 0,
+        **kwargs: Any,
+    ) -> None:
+        weight = None if weight_attr is None else getattr(data, weight_attr)
+        sampler = NeighborSampler(
+            data.edge_index, int(data.num_nodes), num_neighbors, replace=replace, edge_weight=weight, seed=seed
+        )
+        super().__init__(data, node_sampler=sampler, input_nodes=input_nodes, **kwargs)
+
+
+class _Batch:
+    """The nodes of a batch, numbered in the order in which they come up."""
+
+    def __init__(self, seeds: Tensor) -> None:
+        self.count = seeds.numel()
+        self._nodes = seeds.numpy().copy()
+        self._table_nodes, self._table_ids = np.empty(0, np.int64), np.empty(0, np.int64)
+
+    def nodes(self, first: int = 0) -> Tensor:
+        """The nodes from some number on."""
+        return torch.from_numpy(self._nodes[first : self.count])
+
+    def add(self, neighbors: Tensor) -> Tensor:
+        """Numbers nodes, some of which may have a number already; returns the numbers."""
+        from eco_core.data import _sampling_kernels as kernels
+
+        needed = self.count + neighbors.numel()
+        known = self._nodes[: self.count].copy()
+        self._nodes = np.empty(needed, np.int64)
+        self._nodes[: self.count] = known
+        if len(self._table_nodes) < 2 * needed:
+            size = 1 << (2 * needed).bit_length()
+            self._table_nodes, self._table_ids = np.full(size, -1, np.int64), np.empty(size, np.int64)
+            kernels.enter(known, self._table_nodes, self._table_ids)
+        local = torch.empty_like(neighbors)
+        table = (self._table_nodes, self._table_ids, self._nodes)
+        self.count = kernels.relabel(neighbors.numpy(), *table, self.count, local.numpy())
+        return local
+
+
+def _sorted_by_target(edge_index: Tensor, num_nodes: int, edge_weight: Tensor | None) -> tuple[Neighbors, Tensor]:
+    """Returns the incoming edges of each node, and which edge of the graph each is."""
+    incoming = neighbors_of(edge_index.flip(0), num_nodes, edge_weight)
+    edge_index = edge_index.detach().cpu().long()
+    return incoming, torch.argsort(edge_index[1] * num_nodes + edge_index[0])
+
+
+__all__ = ["NeighborLoader", "NeighborSampler"]
