@@ -10,6 +10,7 @@ graph: see `pair_matrix`. Sums over it are sparse products.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
@@ -295,41 +296,70 @@ class _SymmetricLogSumExp(torch.autograd.Function):
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None]:
         z, result = ctx.saved_tensors
         with torch.autocast(device_type=z.device.type, enabled=False):
-            blocks = ctx.exponentials or _exponentials(z, ctx.temperature)
-            return _symmetric_gradient(z, result, grad, blocks).div_(ctx.temperature), None, None
+            tiles = ctx.exponentials or _exponentials(z, ctx.temperature)
+            return _symmetric_gradient(z, result, grad, tiles).div_(ctx.temperature), None, None
 
 
-def _symmetric_sums(z: Tensor, temperature: float, kept: list[tuple[slice, Tensor]] | None) -> Tensor:
+class _Tile(NamedTuple):
+    """The exponentials of some rows and columns of the similarities.
+
+    Attributes:
+        rows: Which rows.
+        columns: Which columns, the first of them on the diagonal or to its right.
+        square: How many of these columns are those of the rows themselves, which hold each pair twice.
+        values: The exponentials, of shape (rows, columns); 0 on the diagonal.
+    """
+
+    rows: slice
+    columns: slice
+    square: int
+    values: Tensor
+
+    def others(self) -> tuple[slice, Tensor]:
+        """The columns that are not among the rows, and their values."""
+        return slice(self.columns.start + self.square, self.columns.stop), self.values[:, self.square :]
+
+
+def _symmetric_sums(z: Tensor, temperature: float, kept: list[_Tile] | None) -> Tensor:
     total = z.new_zeros(z.size(0))
-    for rows, block in _exponentials(z, temperature):
-        size = block.size(0)
-        total[rows] += block.sum(dim=1)
-        total[rows.stop :] += block[:, size:].sum(dim=0)
+    for tile in _exponentials(z, temperature):
+        total[tile.rows] += tile.values.sum(dim=1)
+        columns, values = tile.others()
+        total[columns] += values.sum(dim=0)
         if kept is not None:
-            kept.append((rows, block.clone()))
+            kept.append(tile._replace(values=tile.values.clone()))
     return total.log_()
 
 
-def _symmetric_gradient(z: Tensor, result: Tensor, grad: Tensor, blocks: Iterable[tuple[slice, Tensor]]) -> Tensor:
+def _symmetric_gradient(z: Tensor, result: Tensor, grad: Tensor, tiles: Iterable[_Tile]) -> Tensor:
     # With E the exponentials and a = grad / sums, the gradient is that of a_i E_ij and that of a_j E_ji, added.
     weight = grad * (-result).exp()
     of_z = torch.zeros_like(z)
-    for rows, block in blocks:
-        size = block.size(0)
-        weighted = block * (weight[rows].unsqueeze(1) + weight[rows.start :])
-        of_z[rows] += weighted @ z[rows.start :]
-        of_z[rows.stop :].addmm_(weighted[:, size:].T, z[rows])
+    for tile in tiles:
+        weighted = tile._replace(values=tile.values * (weight[tile.rows].unsqueeze(1) + weight[tile.columns]))
+        of_z[tile.rows].addmm_(weighted.values, z[tile.columns])
+        columns, values = weighted.others()
+        of_z[columns].addmm_(values.T, z[tile.rows])
     return of_z
 
 
-def _exponentials(z: Tensor, temperature: float) -> Iterator[tuple[slice, Tensor]]:
-    """Yields blocks of rows of the exponentiated similarities from the diagonal on, which is 0, over each other."""
-    size = _rows_of_block(z.size(0), z.device)
-    scaled, buffer = z / temperature, z.new_empty(size * z.size(0))
-    for rows in _blocks(z.size(0), size):
-        block = _similarities(scaled[rows], z[rows.start :].T, buffer)
-        block.exp_()[:, : block.size(0)].diagonal().fill_(0.0)
-        yield rows, block
+def _exponentials(z: Tensor, temperature: float) -> Iterator[_Tile]:
+    """Yields the tiles from the diagonal on, written over each other.
+
+    Tiles and not whole rows: each of their products has three dimensions of some hundreds, at which it is fastest, and
+    adds to a few rows of the gradient only.
+    """
+    entries = _block_entries(z.device)
+    height = max(_MIN_ROWS, math.isqrt(entries // 4))
+    width = max(height, entries // height)
+    scaled, buffer = z / temperature, z.new_empty(height * width)
+    for rows in _blocks(z.size(0), height):
+        for start in range(rows.start, z.size(0), width):
+            columns = slice(start, min(start + width, z.size(0)))
+            values = _similarities(scaled[rows], z[columns].T, buffer).exp_()
+            square = rows.stop - rows.start if start == rows.start else 0
+            values[:, :square].diagonal().fill_(0.0)
+            yield _Tile(rows, columns, square, values)
 
 
 def log_sum_exp_of_others(
@@ -391,8 +421,12 @@ def _wide(table: Tensor) -> Tensor:
     return table.to(torch.promote_types(table.dtype, torch.float32))
 
 
+def _block_entries(device: torch.device) -> int:
+    return _BLOCK_ENTRIES.get(device.type, 1 << 26)
+
+
 def _rows_of_block(num_nodes: int, device: torch.device) -> int:
-    entries = _BLOCK_ENTRIES.get(device.type, 1 << 26)
+    entries = _block_entries(device)
     return max(1, min(num_nodes, max(_MIN_ROWS, entries // max(1, num_nodes))))
 
 
