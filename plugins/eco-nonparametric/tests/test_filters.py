@@ -16,6 +16,7 @@ from pydantic import ValidationError
 from torch import Tensor, nn
 
 from eco_core.inject import parameter_model
+from eco_core.ops import propagation
 
 NODES, WIDTH = 8, 5
 R_LIST = (0.0, 0.25, 0.5)
@@ -232,3 +233,39 @@ def test_specs_refuse_values_out_of_range(cls: type, wrong: dict[str, Any]) -> N
 def test_nafs_refuses_what_it_does_not_know(wrong: dict[str, Any], said: str) -> None:
     with pytest.raises(ValueError, match=said):
         NAFS(**wrong)
+
+
+# ------------------------------------------------------------------------------------------------- panels, components
+
+
+@pytest.mark.parametrize("ensemble", ["concat", "mean", "max"])
+@pytest.mark.parametrize("distance", ["cosine", "euclidean"])
+def test_nafs_of_several_panels_is_that_of_one(ensemble: Any, distance: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    _, edges, weight = random_graph(4)
+    x = torch.rand(NODES, 70, dtype=torch.float64)
+    make = NAFS(K=3, r_list=R_LIST, ensemble=ensemble, distance=distance)
+    whole = make(x, edges, weight)
+    monkeypatch.setattr(propagation, "_PANEL_ENTRIES", 1)
+    torch.testing.assert_close(make(x, edges, weight), whole)
+    torch.testing.assert_close(make(x.to_sparse_coo(), edges, weight), whole)
+
+
+def test_ssgc_of_several_panels_is_that_of_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    _, edges, weight = random_graph(4)
+    x = torch.rand(NODES, 70, dtype=torch.float64)
+    whole = SSGC(K=3)(x, edges, weight)
+    monkeypatch.setattr(propagation, "_PANEL_ENTRIES", 1)
+    torch.testing.assert_close(SSGC(K=3)(x, edges, weight), whole)
+    torch.testing.assert_close(SSGC(K=3)(x.to_sparse_coo(), edges, weight), whole)
+
+
+def test_nafs_of_all_components_has_the_inner_products_of_the_features() -> None:
+    x, edges, weight = random_graph(5)
+    whole = NAFS(K=3, r_list=R_LIST)(x, edges, weight)
+    reduced = NAFS(K=3, r_list=R_LIST, n_components=x.size(1))(x, edges, weight)
+    torch.testing.assert_close(reduced @ reduced.T, whole @ whole.T, atol=1e-6, rtol=1e-6)
+
+
+def test_nafs_of_few_components_is_narrow() -> None:
+    x, edges, weight = random_graph(5)
+    assert NAFS(K=3, r_list=R_LIST, n_components=2)(x, edges, weight).shape == (NODES, 2 * len(R_LIST))

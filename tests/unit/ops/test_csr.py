@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 
+import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -31,3 +32,15 @@ def test_no_warning_is_shown() -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         csr_matrix(torch.tensor([1]), torch.tensor([0]), torch.ones(1), (2, 2))
+
+
+def test_entries_outside_of_the_matrix_are_refused() -> None:
+    with pytest.raises(ValueError, match="at 0 or 2; expected 0 to 1"):
+        csr_matrix(torch.tensor([0, 2]), torch.tensor([0, 0]), torch.ones(2), (2, 2))
+
+
+def test_entries_with_a_gradient_keep_it() -> None:
+    value = torch.ones(3, requires_grad=True)
+    matrix = csr_matrix(torch.tensor([1, 0, 1]), torch.tensor([0, 0, 0]), value, (2, 2))
+    matrix.values().sum().backward()
+    assert value.grad.tolist() == [1, 1, 1]
