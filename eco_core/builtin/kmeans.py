@@ -38,8 +38,8 @@ class KMeansClusterHead(BaseClusterHead):
         inertia_: Sum of their squared distances to their centres; None before `fit`.
 
     Raises:
-        ValueError: If ``n_clusters``, ``n_init`` or ``max_iter`` is below 1, the backend or the criterion is unknown, or
-            scikit-learn is asked for sums of plain distances.
+        ValueError: If ``n_clusters``, ``n_init`` or ``max_iter`` is below 1, the backend or the criterion is unknown,
+            or scikit-learn is asked for sums of plain distances.
     """
 
     cluster_centers_: Tensor

@@ -64,6 +64,19 @@ class NeighborSampler(BaseSampler):
         self._generator = torch.Generator().manual_seed(seed)
 
     @property
+    def incoming(self) -> Neighbors:
+        """The graph by targets: the sources of the edges that point to each node."""
+        return self._incoming
+
+    def manual_seed(self, seed: int) -> None:
+        """Begins anew with another seed.
+
+        Args:
+            seed: Any integer.
+        """
+        self._generator.manual_seed(seed)
+
+    @property
     def edge_permutation(self) -> Tensor:
         """Which edge of the graph each edge of the sampler is."""
         return self._order

@@ -140,10 +140,8 @@ class TorchKMeans:
                 f"beyond the range of {points.rows.dtype}. Normalise the features or the embeddings."
             )
         tolerance = float(points.squares.mean()) / points.rows.size(1) * self.tol
-        if self.init == "random":
-            choose = _random_rows
-        else:
-            choose = functools.partial(_plus_plus, criterion=self.criterion)
+        plus_plus = functools.partial(_plus_plus, criterion=self.criterion)
+        choose = _random_rows if self.init == "random" else plus_plus
         at_a_time = max(1, _RESTART_ELEMENTS // (len(points.rows) * _candidates(self.n_clusters)))
         lowest = math.inf
         for first in range(0, self.n_init, at_a_time):
