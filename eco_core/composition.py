@@ -186,7 +186,7 @@ class Composition(ClusteringModel):
             resolved.spec = self._plan.spec.model_copy(update={"train": train.model_copy(update={"batch": batch})})
             object.__setattr__(self, "_plan", resolved)
             train = resolved.spec.train
-        return make_batches(graph, train, self.encoder, self._plan.spec.seed)
+        return make_batches(self._sparse_where_it_pays(graph), train, self.encoder, self._plan.spec.seed)
 
     def _install(self, attribute: str, module: nn.Module | None) -> None:
         """Sets a part without taking it for a user's swap."""

@@ -17,6 +17,7 @@ from torch_geometric.sampler import NodeSamplerInput
 
 from eco_core.data.parts import graph_parts
 from eco_core.data.sampling import NeighborSampler
+from eco_core.ops.csr import csr_matrix, take_rows
 from eco_core.ops.random_walks import Neighbors
 from eco_core.ops.sample import BatchRows, Sample
 
@@ -36,7 +37,7 @@ class NeighborBatches:
     """
 
     def __init__(self, graph: Data, fan_out: Sequence[int], batch_size: int) -> None:
-        self._graph = graph
+        self._graph, self._reader = graph, _Reader(graph)
         self._sampler = NeighborSampler(graph.edge_index, int(graph.num_nodes), fan_out)
         self._induced = InducedEdges(self._sampler.incoming)
         self.batch_size = batch_size
@@ -54,7 +55,7 @@ class NeighborBatches:
             sample = Sample(num_nodes, len(seeds), torch.arange(len(seeds)))
             rows = self._induced.rows(seeds, sample, self._sampler.edge_permutation, self._graph)
             e_id = self._sampler.edge_permutation[out.edge]
-            yield _batch(self._graph, out.node, edge_index, e_id, len(seeds), rows)
+            yield self._reader.batch(out.node, edge_index, e_id, len(seeds), rows)
 
 
 class SubgraphBatches:
@@ -67,7 +68,7 @@ class SubgraphBatches:
     """
 
     def __init__(self, graph: Data, batch_size: int, seed: int = 0) -> None:
-        self._graph = graph
+        self._graph, self._reader = graph, _Reader(graph)
         self._sampler = NeighborSampler(graph.edge_index, int(graph.num_nodes), [-1])
         incoming = self._sampler.incoming
         self._induced = InducedEdges(incoming)
@@ -88,7 +89,7 @@ class SubgraphBatches:
             nodes = torch.cat(parts)
             rows = self._induced.rows(nodes, sample, self._sampler.edge_permutation, self._graph)
             assert rows.e_id is not None
-            yield _batch(self._graph, nodes, rows.edge_index, rows.e_id, len(nodes), rows)
+            yield self._reader.batch(nodes, rows.edge_index, rows.e_id, len(nodes), rows)
 
 
 class InducedEdges:
@@ -144,15 +145,31 @@ class InducedEdges:
         return BatchRows(nodes, edge_index, weight, e_id, sample)
 
 
-def _batch(graph: Data, nodes: Tensor, edge_index: Tensor, e_id: Tensor, seeds: int, rows: BatchRows) -> Data:
-    device = graph.edge_index.device
-    batch = Data(edge_index=edge_index, n_id=nodes, rows=rows).to(device)
-    batch.x = graph.x.index_select(0, nodes.to(graph.x.device))
-    batch.num_nodes, batch.batch_size = len(nodes), seeds
-    weight = getattr(graph, "edge_weight", None)
-    if weight is not None:
-        batch.edge_weight = weight.index_select(0, e_id.to(device))
-    return batch
+class _Reader:
+    """Reads what belongs to the nodes and edges of a batch."""
+
+    def __init__(self, graph: Data) -> None:
+        self._graph = graph
+        self._sparse_x: Tensor | None = None
+        if graph.x.layout is torch.sparse_coo:
+            # By rows: of a COO tensor, torch reads all entries to find some rows.
+            x = graph.x.coalesce()
+            self._sparse_x = csr_matrix(*x.indices(), x.values(), (x.size(0), x.size(1)))
+
+    def batch(self, nodes: Tensor, edge_index: Tensor, e_id: Tensor, seeds: int, rows: BatchRows) -> Data:
+        device = self._graph.edge_index.device
+        batch = Data(edge_index=edge_index, n_id=nodes, rows=rows).to(device)
+        batch.x = self._features(batch.n_id)
+        batch.num_nodes, batch.batch_size = len(nodes), seeds
+        weight = getattr(self._graph, "edge_weight", None)
+        if weight is not None:
+            batch.edge_weight = weight.index_select(0, e_id.to(device))
+        return batch
+
+    def _features(self, nodes: Tensor) -> Tensor:
+        if self._sparse_x is None:
+            return self._graph.x.index_select(0, nodes)
+        return take_rows(self._sparse_x, nodes)
 
 
 __all__ = ["InducedEdges", "NeighborBatches", "SubgraphBatches"]

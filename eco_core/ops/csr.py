@@ -69,4 +69,27 @@ def rows_of(matrix: Tensor) -> Tensor:
     return torch.repeat_interleave(torch.arange(counts.numel(), device=counts.device), counts)
 
 
-__all__ = ["csr_matrix", "csr_tensor", "rows_of"]
+def take_rows(matrix: Tensor, rows: Tensor) -> Tensor:
+    """Returns some rows of a sparse CSR tensor, as a coalesced COO tensor.
+
+    Args:
+        matrix: Sparse CSR tensor of shape (num_rows, width).
+        rows: Which ones, of shape (count,), int64; each may come up several times.
+
+    Returns:
+        Sparse COO tensor of shape (count, width).
+    """
+    starts = matrix.crow_indices()
+    first = starts.index_select(0, rows)
+    counts = starts.index_select(0, rows + 1) - first
+    row = torch.repeat_interleave(torch.arange(rows.numel(), device=rows.device), counts)
+    # What is added to the position in the result to have that in the matrix.
+    shift = first - counts.cumsum(0) + counts
+    position = torch.arange(row.numel(), device=rows.device) + shift.index_select(0, row)
+    indices = torch.stack([row, matrix.col_indices().index_select(0, position)])
+    values = matrix.values().index_select(0, position)
+    size = (rows.numel(), matrix.size(1))
+    return torch.sparse_coo_tensor(indices, values, size, check_invariants=False, is_coalesced=True)
+
+
+__all__ = ["csr_matrix", "csr_tensor", "rows_of", "take_rows"]
