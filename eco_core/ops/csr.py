@@ -3,10 +3,31 @@
 from __future__ import annotations
 
 import warnings
+from typing import NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
+
+
+class CSR(NamedTuple):
+    """The edges of a graph by their target, as plain arrays: what sampling follows.
+
+    Attributes:
+        rowptr: Where each node's entries begin in ``col``, and the last one's end, shape (num_nodes + 1,), int64.
+        col: The sources of the edges that point to a node, sorted within each node's entries, shape (num_edges,), int32
+            or int64.
+        weight: Their weights, shape (num_edges,), float32; None: every edge weighs the same.
+    """
+
+    rowptr: Tensor
+    col: Tensor
+    weight: Tensor | None = None
+
+    @property
+    def num_nodes(self) -> int:
+        """Number of nodes."""
+        return self.rowptr.numel() - 1
 
 
 def csr_matrix(row: Tensor, column: Tensor, value: Tensor, size: tuple[int, int]) -> Tensor:
@@ -69,4 +90,4 @@ def rows_of(matrix: Tensor) -> Tensor:
     return torch.repeat_interleave(torch.arange(counts.numel(), device=counts.device), counts)
 
 
-__all__ = ["csr_matrix", "csr_tensor", "rows_of"]
+__all__ = ["CSR", "csr_matrix", "csr_tensor", "rows_of"]
