@@ -20,7 +20,7 @@ ROWS = 2**20
 """Rows of a chunk of a narrow table; of a wide one there are fewer."""
 
 _VALUES = 2**24
-_BLOCK = 2**25
+_BLOCK = 2**23
 
 
 class Chunk(NamedTuple):
@@ -210,6 +210,8 @@ def _ids_of(name: str, column: Any, path: Path) -> Ids:
     if not (pa.types.is_string(column.type) or pa.types.is_large_string(column.type)):
         raise unreadable(path, f"column {name!r} holds {column.type}; expected node ids, integers or texts")
     column = pc.ascii_ltrim(column, characters=" ")
+    if len(column) and isinstance(as_ids([column[0].as_py()]), list):
+        return column.to_pylist()
     try:
         integers = column.cast(pa.int64())
         if pc.all(pc.equal(integers.cast(column.type), column)).as_py() is not False:
