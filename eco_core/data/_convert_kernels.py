@@ -10,22 +10,64 @@ from eco_core.ops.compiled import compiled
 
 
 @compiled
-def number_ids(ids, keys, numbers, known, count, add, out):  # type: ignore[no-untyped-def]
+def number_integers(ids, numbers, keys, known, count, add, out):  # type: ignore[no-untyped-def]
     """Writes the number of each id, -1 where it has none; returns how many ids there are.
 
-    ``keys`` and ``numbers`` (-1: free) are a hash table of a power of two entries, at least twice as many as ids.
-    With ``add``, ids without a number get the next one, and are entered into the table and into ``known``.
+    ``numbers`` (-1: free) and ``keys`` are a hash table of a power of two entries, at least twice as many as ids. With
+    ``add``, ids without a number get the next one, and are entered into the table and into ``known``.
     """
-    mask = keys.shape[0] - 1
+    mask = numbers.shape[0] - 1
     for position in range(ids.shape[0]):
         slot = np.int64(_mix(np.uint64(ids[position])) & np.uint64(mask))
         while numbers[slot] != -1 and keys[slot] != ids[position]:
             slot = (slot + 1) & mask
         if numbers[slot] == -1 and add:
-            keys[slot] = ids[position]
             numbers[slot] = count
+            keys[slot] = ids[position]
             known[count] = ids[position]
             count += 1
+        out[position] = numbers[slot]
+    return count
+
+
+@njit
+def _hashed(data, start, end):  # type: ignore[no-untyped-def]
+    """FNV-1a, mixed."""
+    value = np.uint64(0xCBF29CE484222325)
+    for position in range(start, end):
+        value = (value ^ np.uint64(data[position])) * np.uint64(0x100000001B3)
+    return _mix(value)
+
+
+@njit
+def _equal(data, start, end, known, known_start, known_end):  # type: ignore[no-untyped-def]
+    if end - start != known_end - known_start:
+        return False
+    for offset in range(end - start):  # noqa: SIM110 (numba knows no all() of a generator)
+        if data[start + offset] != known[known_start + offset]:
+            return False
+    return True
+
+
+@compiled
+def number_texts(data, starts, ends, numbers, known, known_ends, count, add, out):  # type: ignore[no-untyped-def]
+    """Does so for texts; ``known`` gets their bytes, and ``known_ends``, which begins with 0, where each ends."""
+    mask = numbers.shape[0] - 1
+    for position in range(starts.shape[0]):
+        start, end = starts[position], ends[position]
+        slot = np.int64(_hashed(data, start, end) & np.uint64(mask))
+        while numbers[slot] != -1:
+            number = numbers[slot]
+            if _equal(data, start, end, known, known_ends[number], known_ends[number + 1]):
+                break
+            slot = (slot + 1) & mask
+        if numbers[slot] == -1 and add:
+            numbers[slot] = count
+            first = known_ends[count]
+            for offset in range(end - start):
+                known[first + offset] = data[start + offset]
+            count += 1
+            known_ends[count] = first + end - start
         out[position] = numbers[slot]
     return count
 

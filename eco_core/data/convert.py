@@ -24,7 +24,7 @@ from torch_geometric.data import Data
 
 from eco_core.data.array_file import ArrayFile, write_entries
 from eco_core.data.formats import looks_like_data, sorted_classes
-from eco_core.data.node_index import Ids, NodeIndex, as_ids
+from eco_core.data.node_index import Ids, NodeIndex, as_ids, interleaved
 from eco_core.data.on_disk import FORMAT, MANIFEST, UNFINISHED, VERSION, OnDiskGraph, checksum, is_on_disk
 from eco_core.data.tables import ROWS, Table, open_table, unreadable
 from eco_core.data.validate import checked_classes, checked_labels, counted, describe_structure
@@ -362,10 +362,7 @@ class _Conversion:
     ) -> tuple[NDArray[Any], NDArray[Any]]:
         if index is not None and grow:
             # Nodes come up in the order of the list, each edge's source before its target.
-            if isinstance(source, np.ndarray) and isinstance(target, np.ndarray):
-                both = index.add(np.stack([source, target], axis=1).reshape(-1))
-            else:
-                both = index.add([str(end) for edge in zip(source, target, strict=True) for end in edge])
+            both = index.add(interleaved(source, target))
             return both[::2], both[1::2]
         numbers = []
         for ids, end in ((source, "source"), (target, "target")):
@@ -516,14 +513,8 @@ class _Conversion:
         if isinstance(ids, np.ndarray):
             self._write("node_ids", ids)
             return
-        texts = ArrayFile(self.folder / "node_ids.npy", np.dtype(np.uint8))
-        offsets = np.zeros(len(ids) + 1, np.int64)
-        for first in range(0, len(ids), ROWS):
-            encoded = [text.encode() for text in ids[first : first + ROWS]]
-            texts.append(np.frombuffer(b"".join(encoded), dtype=np.uint8))
-            offsets[first + 1 : first + 1 + len(encoded)] = [len(text) for text in encoded]
-        self.arrays["node_ids"] = texts
-        self._write("node_id_offsets", np.cumsum(offsets))
+        self._write("node_ids", ids.data)
+        self._write("node_id_offsets", np.append(ids.starts, len(ids.data)))
 
     def _write(self, name: str, array: NDArray[Any]) -> None:
         self.arrays[name] = ArrayFile(self.folder / f"{name}.npy", array.dtype)

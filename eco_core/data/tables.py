@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eco_core.data.formats import csv_table
-from eco_core.data.node_index import Ids, as_ids
+from eco_core.data.node_index import Ids, Texts, as_ids
 from eco_core.errors import DataError, Problem
 
 ROWS = 2**20
@@ -210,15 +210,23 @@ def _ids_of(name: str, column: Any, path: Path) -> Ids:
     if not (pa.types.is_string(column.type) or pa.types.is_large_string(column.type)):
         raise unreadable(path, f"column {name!r} holds {column.type}; expected node ids, integers or texts")
     column = pc.ascii_ltrim(column, characters=" ")
-    if len(column) and isinstance(as_ids([column[0].as_py()]), list):
-        return column.to_pylist()
+    if len(column) and isinstance(as_ids([column[0].as_py()]), Texts):
+        return _texts_of(column)
     try:
         integers = column.cast(pa.int64())
         if pc.all(pc.equal(integers.cast(column.type), column)).as_py() is not False:
             return integers.to_numpy(zero_copy_only=False)
     except pa.ArrowInvalid:
         pass
-    return column.to_pylist()
+    return _texts_of(column)
+
+
+def _texts_of(column: Any) -> Texts:
+    import pyarrow as pa
+
+    _, ends, data = column.cast(pa.large_string()).buffers()
+    places = np.frombuffer(ends, dtype=np.int64)[column.offset : column.offset + len(column) + 1]
+    return Texts(np.frombuffer(data or b"", dtype=np.uint8), places[:-1], places[1:])
 
 
 def _numbers_of(name: str, column: Any, path: Path) -> NDArray[np.float64]:

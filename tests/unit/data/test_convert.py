@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from torch_geometric.data import Data
 
 from eco_core.data import convert, graph_info, load_graph, open_graph, save_npz, save_on_disk, tables
-from eco_core.data.node_index import NodeIndex, as_ids
+from eco_core.data.node_index import NodeIndex, Texts, as_ids, interleaved
 from eco_core.errors import DataError, SpecError
 from tests.graphs import blocks
 
@@ -171,7 +171,10 @@ def test_parquet_is_what_csv_is(tmp_path: Path, ids: list[str], lists: bool) -> 
 def test_without_features_nodes_come_up_with_their_edges(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tables, "_BLOCK", 16)
     edges = tmp_path / "edges.csv"
-    for lines, ids in (("9,4\n4,2\n9,2\n2,7\n", ["9", "4", "2", "7"]), ("9,4\n4,bo\n9,bo\nbo,7\n", ["9", "4", "bo", "7"])):
+    for lines, ids in (
+        ("9,4\n4,2\n9,2\n2,7\n", ["9", "4", "2", "7"]),
+        ("9,4\n4,bo\n9,bo\nbo,7\n", ["9", "4", "bo", "7"]),
+    ):
         edges.write_text("source,target\n" + lines)
         opened = open_graph(save_on_disk(edges, tmp_path / "out", no_features=True, force=True))
         assert opened.node_ids == ids
@@ -196,17 +199,22 @@ def test_ids_get_the_numbers_in_which_they_come_up() -> None:
     index = NodeIndex()
     assert index.add(as_ids(["5", "-1", "5"])).tolist() == [0, 1, 0]
     assert index.find(as_ids(["-1", "8", "5"])).tolist() == [1, -1, 0]
-    assert index.find(["-1", "eight", "05"]).tolist() == [1, -1, -1]
-    assert index.add(["eight", "5"]).tolist() == [2, 0]
+    assert index.find(as_ids(["-1", "eight", "05"])).tolist() == [1, -1, -1]
+    assert index.add(as_ids(["eight", "5"])).tolist() == [2, 0]
     assert index.find(as_ids(["-1", "8"])).tolist() == [1, -1]
-    assert index.ids() == ["5", "-1", "eight"]
+    assert list(index.ids() or []) == ["5", "-1", "eight"]
+    assert index.add(interleaved(np.array([5, 6]), as_ids(["-1", ""]))).tolist() == [0, 1, 3, 4]
+    assert index.find(as_ids(["", "6", "nine"])).tolist() == [4, 3, -1]
     many = np.random.default_rng(0).permutation(10_000) - 5000
-    index = NodeIndex()
-    for part in np.split(many, 10):
-        index.add(part)
-    assert np.array_equal(index.find(many), np.arange(10_000))
-    assert np.array_equal(index.ids(), many)
-    assert isinstance(as_ids(["1", "99999999999999999999"]), list)
+    for ids in (many, Texts.of(f"nöde {number}" for number in many)):
+        index = NodeIndex()
+        for part in np.split(np.arange(10_000), 10):
+            index.add(Texts(ids.data, ids.starts[part], ids.ends[part]) if isinstance(ids, Texts) else ids[part])
+        assert np.array_equal(index.find(ids), np.arange(10_000))
+        known = index.ids()
+        assert known is not None
+        assert list(known) == list(ids)
+    assert isinstance(as_ids(["1", "99999999999999999999"]), Texts)
 
 
 # ----------------------------------------------------------------------------------------------------------- mistakes
@@ -391,4 +399,9 @@ def test_what_a_killed_conversion_left_is_removed_by_the_next(tmp_path: Path) ->
     save_on_disk(edges, tmp_path / "out", features=x, progress=messages.append)
     assert "did not finish" in messages[0]
     assert not (tmp_path / "out.unfinished").exists()
-    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["col.npy", "manifest.json", "rowptr.npy", "x.npy"]
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [
+        "col.npy",
+        "manifest.json",
+        "rowptr.npy",
+        "x.npy",
+    ]
