@@ -17,6 +17,7 @@ Codes:
     ECO3xx  data
         ECO301 not found               ECO302 unreadable file           ECO303 invalid graph
         ECO304 download impossible     ECO305 labels or ids do not match
+        ECO306 output not written
     ECO4xx  runs
         ECO401 loss is not finite      ECO402 run folder exists         ECO403 run folder unusable
         ECO404 checkpoint unusable     ECO405 device unavailable        ECO406 the run failed

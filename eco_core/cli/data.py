@@ -1,7 +1,9 @@
-"""``eco data``: list data sets, look at a graph."""
+"""``eco data``: list data sets, look at a graph, write one to disk."""
 
 from __future__ import annotations
 
+import sys
+import time
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any
@@ -49,19 +51,121 @@ def info(
     overrides: Annotated[
         list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="A parameter, such as data.k=5.")
     ] = None,
+    verify: Annotated[bool, typer.Option("--verify", help="Compare the checksums of a graph on disk.")] = False,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> None:
     """Load a graph, check it, and say what is in it."""
     from eco_core.data.info import graph_info
 
-    facts = graph_info(load_data(data, data_root, overrides or (), discover()))
+    # A graph on disk is shown as it is.
+    settings = [*(["data.undirected=false"] if _is_on_disk(data) else []), *(overrides or ())]
+    settings += ["data.verify=true"] if verify else []
+    facts = graph_info(load_data(data, data_root, settings, discover()))
     if json:
         print_json(facts)
         return
+    _print_facts(facts)
+
+
+@app.command("convert")
+def convert(
+    source: Annotated[
+        str, typer.Argument(metavar="EDGES|NAME|PATH", help="Edges (.csv, .parquet, .npy), or a whole graph.")
+    ],
+    out: Annotated[Path, typer.Option(metavar="FOLDER", help="The folder to write.")],
+    features: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Features of the nodes (.csv, .parquet, .npy).")
+    ] = None,
+    no_features: Annotated[
+        bool, typer.Option("--no-features", help="There are none: use the logarithm of 1 + each node's degree.")
+    ] = False,
+    labels: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Labels of the nodes (.csv, .parquet, .npy).")
+    ] = None,
+    classes: Annotated[
+        int | None, typer.Option(metavar="K", help="The number of classes: the default of --clusters.")
+    ] = None,
+    directed: Annotated[
+        bool, typer.Option("--directed", help="Keep the edges as they are: add no reverse, merge no duplicates.")
+    ] = False,
+    normalize_features: Annotated[
+        str, typer.Option(metavar="none|row", help="row: divide each row by the sum of its absolute values.")
+    ] = "none",
+    data_root: Annotated[Path | None, typer.Option(help="Folder of downloaded data sets.")] = None,
+    overrides: Annotated[
+        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="A parameter of a data set, such as k=5.")
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace a graph that is in the folder already.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
+) -> None:
+    """Write a graph as a folder that is read where it lies, however large it is."""
+    from eco_core.data.convert import save_on_disk
+    from eco_core.data.info import graph_info
+    from eco_core.data.on_disk import open_graph
+
+    begin = time.perf_counter()
+    folder = save_on_disk(
+        source,
+        out,
+        features=features,
+        no_features=no_features,
+        labels=labels,
+        n_classes=classes,
+        undirected=not directed,
+        normalize_features=normalize_features,
+        force=force,
+        progress=_Progress(),
+        root=data_root,
+        registry=discover(),
+        **_parameters(overrides or ()),
+    )
+    facts = {
+        "folder": str(out),
+        "bytes": sum(file.stat().st_size for file in folder.iterdir()),
+        "seconds": time.perf_counter() - begin,
+        **graph_info(open_graph(folder)),
+    }
+    if json:
+        print_json(facts)
+        return
+    _print_facts(facts)
+
+
+class _Progress:
+    """Passes messages on to stderr, one a second at most."""
+
+    def __init__(self) -> None:
+        self._last = 0.0
+
+    def __call__(self, message: str) -> None:
+        now = time.monotonic()
+        if now >= self._last + 1:
+            self._last = now
+            print(message, file=sys.stderr)
+
+
+def _print_facts(facts: dict[str, Any]) -> None:
     notes = facts.pop("notes", [])
     print_table(((key.replace("_", " "), _text(value)) for key, value in facts.items()), ("property", "value"))
     for note in notes:
         print(f"note: {note}")
+
+
+def _is_on_disk(data: str) -> bool:
+    from eco_core.data.on_disk import is_on_disk
+
+    return is_on_disk(Path(data).expanduser())
+
+
+def _parameters(overrides: Iterable[str]) -> dict[str, Any]:
+    """The parameters of a data set or a file, of overrides with or without ``data.``."""
+    from eco_core.layers import parse_override
+
+    found: dict[str, Any] = {}
+    for override in overrides:
+        key = override if override.startswith("data.") else f"data.{override}"
+        found.update(parse_override(key)["data"])
+    return found
 
 
 def load_data(data: str, data_root: Path | None, overrides: Iterable[str], registry: Registry) -> Any:
@@ -80,13 +184,10 @@ def load_data(data: str, data_root: Path | None, overrides: Iterable[str], regis
     import pydantic
 
     from eco_core.data.load import load_graph
-    from eco_core.layers import parse_override
     from eco_core.specs import DataSpec, problems_of
 
     section: dict[str, Any] = {"name": data, "root": None if data_root is None else str(data_root)}
-    for override in overrides:
-        key = override if override.startswith("data.") else f"data.{override}"
-        section.update(parse_override(key)["data"])
+    section.update(_parameters(overrides))
     try:
         spec = DataSpec.model_validate(section)
     except pydantic.ValidationError as error:

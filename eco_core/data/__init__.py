@@ -9,32 +9,40 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from eco_core.data.convert import save_on_disk
     from eco_core.data.formats import reader_for, save_npz
     from eco_core.data.info import graph_info
     from eco_core.data.load import load_graph
+    from eco_core.data.on_disk import OnDiskGraph, open_graph
     from eco_core.data.sampling import NeighborLoader
     from eco_core.data.source import default_root, is_path
     from eco_core.data.validate import validate_graph
 
 _HOMES = {
     "NeighborLoader": "sampling",
+    "OnDiskGraph": "on_disk",
     "default_root": "source",
     "graph_info": "info",
     "is_path": "source",
     "load_graph": "load",
+    "open_graph": "on_disk",
     "reader_for": "formats",
     "save_npz": "formats",
+    "save_on_disk": "convert",
     "validate_graph": "validate",
 }
 
 __all__ = [
     "NeighborLoader",
+    "OnDiskGraph",
     "default_root",
     "graph_info",
     "is_path",
     "load_graph",
+    "open_graph",
     "reader_for",
     "save_npz",
+    "save_on_disk",
     "validate_graph",
 ]
 

@@ -33,6 +33,16 @@ def _draw_one(cumulative, low, high, state):  # type: ignore[no-untyped-def]
     return _first_above(cumulative, low, high, _unit(state) * cumulative[high - 1])
 
 
+@njit
+def _running_sums(weight, low, high):  # type: ignore[no-untyped-def]
+    sums = np.empty(high - low)
+    total = 0.0
+    for position in range(low, high):
+        total += weight[position]
+        sums[position - low] = total
+    return sums
+
+
 @njit(inline="always")
 def _holds(values, first, last, value):  # type: ignore[no-untyped-def]
     found = False
@@ -42,10 +52,12 @@ def _holds(values, first, last, value):  # type: ignore[no-untyped-def]
 
 
 @compiled
-def sample_edges(rowptr, cumulative, nodes, fan_out, replace, ends, out, seed, hop, first, last):  # type: ignore[no-untyped-def]
+def sample_edges(rowptr, cumulative, weight, nodes, fan_out, replace, ends, out, seed, hop, first, last):  # type: ignore[no-untyped-def]
     """Writes the positions of the edges that are sampled for nodes [first, last).
 
-    Each node of each hop has a stream of random numbers of its own: it does not matter which thread serves it.
+    Each node of each hop has a stream of random numbers of its own: it does not matter which thread serves it. Weights
+    come as running sums within each node's entries, or as they are (with ``cumulative`` empty): then those of one node
+    at a time are added up, so that a graph on disk needs no second array.
     """
     key = _mix(seed + _GAMMA)
     for number in range(first, last):
@@ -56,13 +68,18 @@ def sample_edges(rowptr, cumulative, nodes, fan_out, replace, ends, out, seed, h
             for position in range(high - low):
                 out[begin + position] = low + position
             continue
+        sums, shift = cumulative, np.int64(0)
+        if weight.shape[0] > 0:
+            sums, shift = _running_sums(weight, low, high), low
         state = _mix(key ^ _mix((np.uint64(number) + _ONE) * _GAMMA) ^ _mix((np.uint64(hop) + _ONE) * _GAMMA * _GAMMA))
         if replace:
             for position in range(begin, end):
                 state += _GAMMA
-                out[position] = _draw_one(cumulative, low, high, state)
-        elif cumulative.shape[0] > 0:
-            _sample_weighted(cumulative, low, high, begin, end, out, state)
+                out[position] = _draw_one(sums, low - shift, high - shift, state) + shift
+        elif sums.shape[0] > 0:
+            _sample_weighted(sums, low - shift, high - shift, begin, end, out, state)
+            for position in range(begin, end):
+                out[position] += shift
         elif end - begin <= _FEW:
             # Floyd's algorithm (Bentley & Floyd, CACM 1987): as many draws as edges, whatever the degree.
             for position in range(begin, end):

@@ -17,7 +17,7 @@ from torch_geometric.sampler import NodeSamplerInput
 
 from eco_core.data.parts import graph_parts
 from eco_core.data.sampling import NeighborSampler
-from eco_core.ops.csr import csr_matrix, take_rows
+from eco_core.ops.csr import csr_matrix, incoming_of, take_rows
 from eco_core.ops.random_walks import Neighbors
 from eco_core.ops.sample import BatchRows, Sample
 
@@ -38,7 +38,7 @@ class NeighborBatches:
 
     def __init__(self, graph: Data, fan_out: Sequence[int], batch_size: int) -> None:
         self._graph, self._reader = graph, _Reader(graph)
-        self._sampler = NeighborSampler(graph.edge_index, int(graph.num_nodes), fan_out)
+        self._sampler = _sampler(graph, fan_out)
         self._induced = InducedEdges(self._sampler.incoming)
         self.batch_size = batch_size
 
@@ -54,7 +54,7 @@ class NeighborBatches:
             edge_index = torch.stack([out.row, out.col])
             sample = Sample(num_nodes, len(seeds), torch.arange(len(seeds)))
             rows = self._induced.rows(seeds, sample, self._sampler.edge_permutation, self._graph)
-            e_id = self._sampler.edge_permutation[out.edge]
+            e_id = _edges_of(self._sampler.edge_permutation, out.edge)
             yield self._reader.batch(out.node, edge_index, e_id, len(seeds), rows)
 
 
@@ -69,7 +69,7 @@ class SubgraphBatches:
 
     def __init__(self, graph: Data, batch_size: int, seed: int = 0) -> None:
         self._graph, self._reader = graph, _Reader(graph)
-        self._sampler = NeighborSampler(graph.edge_index, int(graph.num_nodes), [-1])
+        self._sampler = _sampler(graph, [-1])
         incoming = self._sampler.incoming
         self._induced = InducedEdges(incoming)
         size = max(1, batch_size // _PARTS_OF_A_BATCH)
@@ -127,22 +127,31 @@ class InducedEdges:
             self._place[nodes.numpy()] = -1
         return edge_index, positions
 
-    def rows(self, nodes: Tensor, sample: Sample, edge_of: Tensor, graph: Data) -> BatchRows:
+    def rows(self, nodes: Tensor, sample: Sample, edge_of: Tensor | None, graph: Data) -> BatchRows:
         """Returns what heads and objectives see of a batch.
 
         Args:
             nodes: The rows of the batch.
             sample: How they were drawn.
-            edge_of: Which edge of the graph each entry of ``incoming.col`` is.
+            edge_of: Which edge of the graph each entry of ``incoming.col`` is; None: the same one.
             graph: The graph.
         """
         edge_index, positions = self.among(nodes)
-        e_id = edge_of.index_select(0, positions)
+        e_id = _edges_of(edge_of, positions)
         weight = sample.edge_scale(edge_index)
         own = getattr(graph, "edge_weight", None)
         if own is not None:
             weight = weight * own.cpu().reshape(-1).index_select(0, e_id)
         return BatchRows(nodes, edge_index, weight, e_id, sample)
+
+
+def _sampler(graph: Data, fan_out: Sequence[int]) -> NeighborSampler:
+    incoming = incoming_of(graph.edge_index)
+    return NeighborSampler(graph.edge_index if incoming is None else incoming, int(graph.num_nodes), fan_out)
+
+
+def _edges_of(edge_of: Tensor | None, positions: Tensor) -> Tensor:
+    return positions if edge_of is None else edge_of.index_select(0, positions)
 
 
 class _Reader:

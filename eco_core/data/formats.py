@@ -7,6 +7,7 @@
 ``folder/``         ``features.csv`` (header; node id, then numbers), ``edges.csv`` (header; source, target and,
                     optionally, weight) and, optionally, ``labels.csv`` (header; node, label)
 ``edges.csv``       the same files named one by one
+``folder/``         ``manifest.json`` and arrays: a graph on disk (`eco_core.data.on_disk`)
 ==================  ============================================================================================
 
 Nothing here unpickles what could run code: archives are read with ``allow_pickle=False`` and torch files with
@@ -33,7 +34,10 @@ from torch_geometric.data import Data
 from eco_core.data.source import KNOWN_SUFFIXES
 from eco_core.errors import DataError, Problem
 
-FORMATS = "Known formats: .npz, .pt, an edge list .csv, or a folder with edges.csv and features.csv."
+FORMATS = (
+    "Known formats: .npz, .pt, an edge list .csv, or a folder: with edges.csv and features.csv, or written by "
+    "'eco data convert'."
+)
 
 _KEYS = ("x", "edge_index", "edge_weight", "y", "node_ids", "n_classes")
 _CSR_KEYS = ("x_data", "x_indices", "x_indptr", "x_shape")
@@ -54,7 +58,9 @@ def reader_for(path: str | Path) -> Callable[..., Data]:
     """
     path = Path(path)
     if path.is_dir():
-        return read_folder
+        from eco_core.data.on_disk import is_on_disk, open_graph
+
+        return open_graph if is_on_disk(path) else read_folder
     if not path.exists():
         raise DataError(_not_found(path))
     readers: dict[str, Callable[..., Data]] = {".npz": read_npz, ".pt": read_pt, ".csv": read_csv}
@@ -400,7 +406,7 @@ def _read_tables(edges: Path, features: Path, labels: Path | None, name: str) ->
 
 
 @contextlib.contextmanager
-def _table(path: Path) -> Iterator[tuple[list[str], Any]]:
+def csv_table(path: Path) -> Iterator[tuple[list[str], Any]]:
     """Opens a table; gives its header and the csv reader that stands after it."""
     try:
         # utf-8-sig: spreadsheets write a byte order mark, which would become part of the first name.
@@ -436,7 +442,7 @@ def _is_number(cell: str) -> bool:
     return True
 
 
-def _looks_like_data(header: list[str]) -> bool:
+def looks_like_data(header: list[str]) -> bool:
     """Whether the first line of a feature table holds a node instead of names."""
     if not all(_is_number(cell) for cell in header[1:]):
         return False
@@ -449,12 +455,12 @@ def _looks_like_data(header: list[str]) -> bool:
 def _read_features(path: Path, findings: _Findings) -> tuple[list[str], Tensor]:
     ids: list[str] = []
     values = array("f")
-    with _table(path) as (header, reader):
+    with csv_table(path) as (header, reader):
         width = len(header)
         if width < 2:
             findings.add("ECO302", path, 1, f"the header has {width} column; expected the node's id and its features.")
             findings.raise_any()
-        if _looks_like_data(header):
+        if looks_like_data(header):
             findings.add(
                 "ECO302",
                 path,
@@ -490,7 +496,7 @@ def _read_edges(
     path: Path, features: Path, position: dict[str, int], findings: _Findings
 ) -> tuple[Tensor, Tensor | None]:
     sources, targets, weights = array("q"), array("q"), array("f")
-    with _table(path) as (header, reader):
+    with csv_table(path) as (header, reader):
         width = len(header)
         if width not in (2, 3):
             findings.add(
@@ -528,7 +534,7 @@ def _read_edges(
 
 def _read_labels(path: Path, features: Path, position: dict[str, int], findings: _Findings) -> tuple[Tensor, list[str]]:
     label_of: dict[int, str] = {}
-    with _table(path) as (header, reader):
+    with csv_table(path) as (header, reader):
         if len(header) != 2:
             findings.add("ECO302", path, 1, f"the header has {len(header)} columns; expected node,label.")
             findings.raise_any()
@@ -546,7 +552,7 @@ def _read_labels(path: Path, features: Path, position: dict[str, int], findings:
                 findings.add("ECO302", path, reader.line_num, f"node {row[0]!r} has a label already.")
             else:
                 label_of[index] = row[1].strip()
-    classes = _sorted_classes({label for label in label_of.values() if label not in ("", "-1")})
+    classes = sorted_classes({label for label in label_of.values() if label not in ("", "-1")})
     code = {label: number for number, label in enumerate(classes)}
     y = torch.full((len(position),), -1, dtype=torch.int64)
     if label_of:
@@ -557,7 +563,8 @@ def _read_labels(path: Path, features: Path, position: dict[str, int], findings:
     return y, [f"labels numbered from 0 in this order: {shown}"] if classes else []
 
 
-def _sorted_classes(labels: set[str]) -> list[str]:
+def sorted_classes(labels: set[str]) -> list[str]:
+    """The labels in the order of their numbers: as integers if all are, else as texts."""
     try:
         return sorted(labels, key=lambda label: (int(label), label))
     except ValueError:

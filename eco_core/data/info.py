@@ -10,6 +10,7 @@ from torch import Tensor
 from torch_geometric.data import Data
 from torch_geometric.utils import coalesce, is_undirected
 
+from eco_core.data.on_disk import OnDiskGraph
 from eco_core.data.validate import convert_graph, count_structure
 
 
@@ -17,7 +18,8 @@ def graph_info(data: Data) -> dict[str, Any]:
     """Describes a graph.
 
     Args:
-        data: A PyG graph; it is checked, not modified.
+        data: A PyG graph; it is checked, not modified. What there is to say of a graph on disk was found when it was
+            converted.
 
     Returns:
         Plain Python values, ready for JSON: ``name``; ``nodes``; ``edges`` (directed entries of ``edge_index``);
@@ -30,6 +32,8 @@ def graph_info(data: Data) -> dict[str, Any]:
     Raises:
         DataError: ECO303, the graph is invalid.
     """
+    if isinstance(data, OnDiskGraph) and data.is_as_stored:
+        return _info_on_disk(data)
     import scipy.sparse as sp
     from scipy.sparse.csgraph import connected_components
 
@@ -62,6 +66,31 @@ def graph_info(data: Data) -> dict[str, Any]:
         "labels": labelled > 0,
         "labelled_nodes": labelled,
         "declared_classes": graph.get("n_classes"),
+        "notes": list(graph.notes),
+    }
+
+
+def _info_on_disk(graph: OnDiskGraph) -> dict[str, Any]:
+    manifest, facts = graph.manifest, graph.manifest["facts"]
+    num_nodes, num_edges, num_features = (manifest[f"num_{key}"] for key in ("nodes", "edges", "features"))
+    return {
+        "name": graph.name,
+        "nodes": num_nodes,
+        "edges": num_edges,
+        "features": num_features,
+        "feature_density": facts["feature_nonzeros"] / (num_nodes * num_features),
+        "sparse_features": False,
+        "weighted": graph.get("edge_weight") is not None,
+        "undirected": manifest["undirected"],
+        "isolated_nodes": facts["isolated_nodes"],
+        "self_loops": facts["self_loops"],
+        "duplicate_edges": facts["duplicate_edges"],
+        "components": facts["components"],
+        "average_degree": num_edges / num_nodes,
+        "max_degree": facts["max_degree"],
+        "labels": facts["labelled_nodes"] > 0,
+        "labelled_nodes": facts["labelled_nodes"],
+        "declared_classes": manifest["n_classes"],
         "notes": list(graph.notes),
     }
 

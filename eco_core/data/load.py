@@ -13,6 +13,7 @@ from torch import Tensor
 from torch_geometric.data import Data
 from torch_geometric.utils import to_undirected
 
+from eco_core.data.on_disk import OnDiskGraph
 from eco_core.data.source import default_root, is_path
 from eco_core.data.validate import add_notes, convert_graph, counted, describe_structure
 from eco_core.errors import DataError, Problem, SpecError, did_you_mean
@@ -38,9 +39,10 @@ def load_graph(
     """Loads a graph by name, from a file, or from what is already in memory, and checks it.
 
     Args:
-        source: The name of a registered data set; a file or folder (see `eco_core.data.formats`); a PyG ``Data``; or a
-            tuple ``(x, edge_index)`` or ``(x, edge_index, y)`` of tensors or arrays. A string is a path if it exists,
-            has a separator or has a known suffix, else a name. What is given is never modified.
+        source: The name of a registered data set; a file or folder (see `eco_core.data.formats`; a graph on disk stays
+            there); a PyG ``Data``; or a tuple ``(x, edge_index)`` or ``(x, edge_index, y)`` of tensors or arrays. A
+            string is a path if it exists, has a separator or has a known suffix, else a name. What is given is never
+            modified.
         root: Folder of downloaded data sets; by default `default_root`. Only named data sets use it.
         undirected: Whether to add the missing reverse of every edge and to merge duplicates. Where duplicates or the
             two directions of an edge differ in weight, the largest weight is kept: an edge listed twice, once in each
@@ -55,7 +57,8 @@ def load_graph(
         classes, never counted from ``y``; ``notes`` says what was found and changed.
 
     Raises:
-        SpecError: ECO101 unknown name, ECO103 unknown parameter, ECO104 invalid value, ECO105 missing parameter.
+        SpecError: ECO101 unknown name, ECO103 unknown parameter, ECO104 invalid value (also: what a graph on disk was
+            not converted for), ECO105 missing parameter.
         DataError: ECO301 no such file, ECO302 unreadable file, ECO303 invalid graph, ECO304 download impossible.
     """
     if normalize_features not in _NORMALIZATIONS:
@@ -79,6 +82,9 @@ def load_graph(
                     "Parameters belong to named data sets and to files.",
                 )
             )
+    if isinstance(data, OnDiskGraph) and data.is_as_stored:
+        _check_conversion(data, undirected, normalize_features)
+        return copy.copy(data)
     graph = convert_graph(data)
     if undirected:
         graph = _make_undirected(graph)
@@ -87,6 +93,29 @@ def load_graph(
         graph.x, zero_rows = _normalize_rows(graph.x)
         add_notes(graph, ["features divided by row sums" + (f", {zero_rows:,} rows are zero" if zero_rows else "")])
     return graph
+
+
+def _check_conversion(graph: OnDiskGraph, undirected: bool, normalize_features: str) -> None:
+    """Refuses to prepare a graph on disk in another way than when it was converted: that would be in memory."""
+    problems = []
+    if undirected and not graph.manifest["undirected"]:
+        problems.append(
+            Problem(
+                "ECO104",
+                f"Graph {graph.name!r} is on disk with directed edges, but data.undirected is true.",
+                "Use data.undirected=false, or convert it again without --directed.",
+            )
+        )
+    if normalize_features == "row" and graph.manifest["normalize_features"] != "row":
+        problems.append(
+            Problem(
+                "ECO104",
+                f"Graph {graph.name!r} is on disk with features as they were, but data.normalize_features is 'row'.",
+                "Leave it out, or convert the graph again with --normalize-features row.",
+            )
+        )
+    if problems:
+        raise SpecError(*problems)
 
 
 def _from_memory(source: Any) -> Data:

@@ -6,6 +6,7 @@ with ``Data`` and with feature and graph stores. `NeighborLoader` is the loader 
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 from typing import Any
 
@@ -18,6 +19,7 @@ from torch_geometric.sampler import BaseSampler, EdgeSamplerInput, NegativeSampl
 from torch_geometric.sampler.neighbor_sampler import edge_sample
 
 from eco_core.errors import DataError, Problem
+from eco_core.ops.csr import CSR
 from eco_core.ops.random_walks import Neighbors, neighbors_of
 from eco_core.ops.threads import number_of_threads, run_in_threads
 
@@ -33,11 +35,13 @@ class NeighborSampler(BaseSampler):
     number of the call, not on the number of threads.
 
     Args:
-        edge_index: Edges of shape (2, num_edges), dtype int64, from sources to targets.
+        edge_index: Edges of shape (2, num_edges), dtype int64, from sources to targets; or those of a graph on disk
+            (`eco_core.data.on_disk.OnDiskGraph.incoming`), which are read where they lie.
         num_nodes: Number of nodes.
         fan_out: How many neighbours of a node are sampled in each hop; -1: all. A node with fewer has all of them.
         replace: Whether a neighbour can be drawn several times.
-        edge_weight: Weights of shape (num_edges,): edges are drawn in proportion to them. None: all alike.
+        edge_weight: Weights of shape (num_edges,): edges are drawn in proportion to them. None: all alike. (Those of a
+            `CSR` are used where they are given here, too.)
         seed: Any integer.
 
     Raises:
@@ -47,7 +51,7 @@ class NeighborSampler(BaseSampler):
 
     def __init__(
         self,
-        edge_index: Tensor,
+        edge_index: Tensor | CSR,
         num_nodes: int,
         fan_out: Sequence[int],
         *,
@@ -60,7 +64,14 @@ class NeighborSampler(BaseSampler):
         self.fan_out = list(fan_out)
         self.replace = replace
         # By target: a node's entries are the sources of the edges that point to it.
-        self._incoming, self._order = _sorted_by_target(edge_index, num_nodes, edge_weight)
+        self._weight: Tensor | None = None
+        self._order: Tensor | None = None
+        if isinstance(edge_index, CSR):
+            _check_csr(edge_index, num_nodes, edge_weight)
+            self._incoming = Neighbors(edge_index.rowptr, edge_index.col)
+            self._weight = edge_weight
+        else:
+            self._incoming, self._order = _sorted_by_target(edge_index, num_nodes, edge_weight)
         self._generator = torch.Generator().manual_seed(seed)
 
     @property
@@ -77,8 +88,8 @@ class NeighborSampler(BaseSampler):
         self._generator.manual_seed(seed)
 
     @property
-    def edge_permutation(self) -> Tensor:
-        """Which edge of the graph each edge of the sampler is."""
+    def edge_permutation(self) -> Tensor | None:
+        """Which edge of the graph each edge of the sampler is; None: the same one."""
         return self._order
 
     def sample_from_nodes(self, index: NodeSamplerInput, **kwargs: Any) -> SamplerOutput:
@@ -124,7 +135,7 @@ class NeighborSampler(BaseSampler):
             positions = torch.empty(int(ends[-1]) if len(ends) else 0, dtype=torch.int64)
             self._fill(frontier, fan_out, ends, positions, key, hop)
             before = batch.count
-            rows.append(batch.add(self._incoming.col.index_select(0, positions)))
+            rows.append(batch.add(self._neighbors_at(positions)))
             counts = torch.from_numpy(ends).diff(prepend=torch.zeros(1, dtype=torch.int64))
             columns.append(torch.arange(begin, begin + frontier.numel()).repeat_interleave(counts))
             edges.append(positions)
@@ -140,6 +151,20 @@ class NeighborSampler(BaseSampler):
             num_sampled_edges=edges_per_hop,
         )
 
+    def _neighbors_at(self, positions: Tensor) -> Tensor:
+        neighbors = self._incoming.col.index_select(0, positions).long()
+        # What a file holds may have changed since it was written, and compiled code reads memory without looking.
+        if neighbors.numel() and not 0 <= int(neighbors.min()) <= int(neighbors.max()) < self._incoming.num_nodes:
+            raise DataError(
+                Problem(
+                    "ECO302",
+                    f"The edges name node {int(neighbors.min())} or {int(neighbors.max())}, but the graph has "
+                    f"{self._incoming.num_nodes} nodes: the file of the edges is damaged.",
+                    "'eco data info FOLDER --verify' says which files are; convert the graph again.",
+                )
+            )
+        return neighbors
+
     def _fill(self, frontier: Tensor, fan_out: int, ends: np.ndarray, positions: Tensor, key: int, hop: int) -> None:
         from eco_core.data import _sampling_kernels as kernels
 
@@ -147,8 +172,9 @@ class NeighborSampler(BaseSampler):
         threads = number_of_threads(total, _EDGES_A_THREAD)
         inner = np.searchsorted(ends, [total * part // threads for part in range(1, threads)])
         cumulative = np.empty(0) if self._incoming.cumulative is None else self._incoming.cumulative.numpy()
+        weight = np.empty(0, np.float32) if self._weight is None else self._weight.numpy()
         rowptr, nodes, out = (part.numpy() for part in (self._incoming.rowptr, frontier, positions))
-        arguments = (rowptr, cumulative, nodes, fan_out, self.replace, ends, out, np.uint64(key), hop)
+        arguments = (rowptr, cumulative, weight, nodes, fan_out, self.replace, ends, out, np.uint64(key), hop)
         run_in_threads(kernels.sample_edges, arguments, [0, *map(int, inner), frontier.numel()])
 
 
@@ -156,7 +182,8 @@ class NeighborLoader(NodeLoader):
     """Mini-batches of sampled neighbourhoods, as PyG's loader of that name gives them, from pip alone.
 
     Args:
-        data: The graph, with ``edge_index``.
+        data: The graph, with ``edge_index``, or one on disk, of which only what is in a batch is read. Its ``node_ids``
+            and ``notes`` are not in the batches: ``n_id`` says which nodes these hold.
         num_neighbors: How many neighbours of a node are sampled in each hop; -1: all.
         input_nodes: The seeds: nodes, a mask, or None for all.
         replace: Whether a neighbour can be drawn several times.
@@ -182,9 +209,16 @@ class NeighborLoader(NodeLoader):
         **kwargs: Any,
     ) -> None:
         weight = None if weight_attr is None else getattr(data, weight_attr)
+        incoming = getattr(data, "incoming", None)
+        edges = incoming if isinstance(incoming, CSR) else data.edge_index
         sampler = NeighborSampler(
-            data.edge_index, int(data.num_nodes), num_neighbors, replace=replace, edge_weight=weight, seed=seed
+            edges, int(data.num_nodes), num_neighbors, replace=replace, edge_weight=weight, seed=seed
         )
+        # PyG takes any list that is as long as there are nodes for features, and fails to select its rows.
+        data = copy.copy(data)
+        for key in ("node_ids", "notes"):
+            if key in data:
+                del data[key]
         super().__init__(data, node_sampler=sampler, input_nodes=input_nodes, **kwargs)
 
 
@@ -216,6 +250,17 @@ class _Batch:
         table = (self._table_nodes, self._table_ids, self._nodes)
         self.count = kernels.relabel(neighbors.numpy(), *table, self.count, local.numpy())
         return local
+
+
+def _check_csr(csr: CSR, num_nodes: int, edge_weight: Tensor | None) -> None:
+    for found, expected, what in (
+        (num_nodes, csr.num_nodes, "nodes"),
+        (csr.col.numel() if edge_weight is None else edge_weight.numel(), csr.col.numel(), "edge weights"),
+    ):
+        if found != expected:
+            raise DataError(
+                Problem("ECO303", f"{found} {what} were given for a graph with {expected}.", "Give those of the graph.")
+            )
 
 
 def _sorted_by_target(edge_index: Tensor, num_nodes: int, edge_weight: Tensor | None) -> tuple[Neighbors, Tensor]:

@@ -56,8 +56,8 @@ def convert_graph(data: Data) -> Data:
         problems.append(_lengths("node_ids", len(node_ids), "nodes", num_nodes, "one id for every row of x"))
     edge_index = _checked_edges(data.get("edge_index"), num_nodes, node_ids, problems)
     weight = _checked_weights(data.get("edge_weight"), edge_index, problems)
-    y = _checked_labels(data.get("y"), num_nodes, problems)
-    n_classes = _checked_classes(data.get("n_classes"), problems)
+    y = checked_labels(data.get("y"), num_nodes, problems)
+    n_classes = checked_classes(data.get("n_classes"), problems)
     if problems:
         raise DataError(*problems)
     graph.x, graph.edge_index, graph.edge_weight, graph.y = x, edge_index, weight, y
@@ -171,7 +171,7 @@ def _node(position: int, node_ids: list[str] | None) -> str:
 def _checked_ids(value: Any, problems: list[Problem]) -> list[str] | None:
     if value is None:
         return None
-    if isinstance(value, (Tensor, np.ndarray)):
+    if hasattr(value, "tolist"):
         value = value.tolist()
     if isinstance(value, str) or not isinstance(value, Sequence):
         problems.append(
@@ -343,7 +343,8 @@ def _checked_weights(value: Any, edge_index: Tensor | None, problems: list[Probl
     return weight
 
 
-def _checked_labels(value: Any, num_nodes: int | None, problems: list[Problem]) -> Tensor | None:
+def checked_labels(value: Any, num_nodes: int | None, problems: list[Problem]) -> Tensor | None:
+    """Labels as int64; what is wrong with them is added to the problems."""
     if value is None:
         return None
     y = as_tensor(value)
@@ -385,7 +386,8 @@ def _checked_labels(value: Any, num_nodes: int | None, problems: list[Problem]) 
     return y
 
 
-def _checked_classes(value: Any, problems: list[Problem]) -> int | None:
+def checked_classes(value: Any, problems: list[Problem]) -> int | None:
+    """The declared number of classes; what is wrong with it is added to the problems."""
     if value is None:
         return None
     try:

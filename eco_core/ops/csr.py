@@ -3,10 +3,45 @@
 from __future__ import annotations
 
 import warnings
+from typing import NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
+
+
+class CSR(NamedTuple):
+    """The edges of a graph by their target, as plain arrays: what sampling follows.
+
+    Attributes:
+        rowptr: Where each node's entries begin in ``col``, and the last one's end, shape (num_nodes + 1,), int64.
+        col: The sources of the edges that point to a node, sorted within each node's entries, shape (num_edges,), int32
+            or int64.
+        weight: Their weights, shape (num_edges,), float32; None: every edge weighs the same.
+    """
+
+    rowptr: Tensor
+    col: Tensor
+    weight: Tensor | None = None
+
+    @property
+    def num_nodes(self) -> int:
+        """Number of nodes."""
+        return self.rowptr.numel() - 1
+
+
+def incoming_of(edge_index: Tensor | CSR, edge_weight: Tensor | None = None) -> CSR | None:
+    """Returns the edges by their target where they lie in memory, or on disk, like that already; else None.
+
+    Args:
+        edge_index: The edges of a graph on disk know it; a `CSR` is returned with the weights.
+        edge_weight: Their weights, in the same order; None: all the same.
+    """
+    incoming = edge_index if isinstance(edge_index, CSR) else getattr(edge_index, "incoming", None)
+    if not isinstance(incoming, CSR):
+        return None
+    weight = None if edge_weight is None else edge_weight.detach().reshape(-1)
+    return CSR(incoming.rowptr, incoming.col, weight)
 
 
 def csr_matrix(row: Tensor, column: Tensor, value: Tensor, size: tuple[int, int]) -> Tensor:
@@ -92,4 +127,4 @@ def take_rows(matrix: Tensor, rows: Tensor) -> Tensor:
     return torch.sparse_coo_tensor(indices, values, size, check_invariants=False, is_coalesced=True)
 
 
-__all__ = ["csr_matrix", "csr_tensor", "rows_of", "take_rows"]
+__all__ = ["CSR", "csr_matrix", "csr_tensor", "incoming_of", "rows_of", "take_rows"]

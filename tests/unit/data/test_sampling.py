@@ -187,3 +187,11 @@ def test_no_seeds_and_no_edges_are_empty_batches() -> None:
     assert out.node.tolist() == [1, 2]
     assert out.num_sampled_edges == [0, 0]
     assert sample(NeighborSampler(star(3), 4, [2]), []).node.tolist() == []
+
+
+def test_ids_and_notes_of_a_graph_do_not_disturb_its_batches() -> None:
+    graph = Data(x=torch.eye(4), edge_index=star(3), node_ids=list("abcd"), notes=["a", "b", "c", "d"])
+    (batch,) = NeighborLoader(graph, [-1], input_nodes=torch.tensor([0]))
+    assert batch.n_id.tolist() == [0, 1, 2, 3]
+    assert "node_ids" not in batch
+    assert graph.node_ids == list("abcd")

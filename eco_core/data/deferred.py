@@ -1,0 +1,108 @@
+"""Tensors whose size is known and whose entries are made when somebody computes with them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.utils._pytree import tree_map
+
+_WITHOUT_ENTRIES = {
+    *(Tensor.size, Tensor.dim, Tensor.ndimension, Tensor.numel, Tensor.nelement, Tensor.element_size, Tensor.__len__),
+    *(Tensor.is_floating_point, Tensor.is_complex, torch.is_floating_point, torch.is_complex, torch.numel),
+    # Where nothing is to be moved or cast these return the tensor itself; else `__torch_dispatch__` is asked.
+    *(Tensor.to, Tensor.cpu),
+}
+_PROPERTIES_OF_ENTRIES = {Tensor.T, Tensor.mT, Tensor.H, Tensor.mH, Tensor.data, Tensor.real, Tensor.imag}
+
+
+class DeferredTensor(Tensor):
+    """A tensor on the CPU that is built at the first operation that needs its entries, once, and kept from then on.
+
+    Its shape, dtype and device can be asked for at no cost, so that graphs can hold it, copy it and hand it around.
+
+    Args:
+        shape: Its shape.
+        dtype: Its dtype.
+        build: Makes the tensor.
+        rows: From an index of the first dimension to the rows there, for selections that need not build all.
+    """
+
+    _build: Callable[[], Tensor]
+    _rows: Callable[[Any], Tensor] | None
+    _built: Tensor | None
+
+    @staticmethod
+    def __new__(
+        cls: type[DeferredTensor],
+        shape: Sequence[int],
+        dtype: torch.dtype,
+        build: Callable[[], Tensor],
+        rows: Callable[[Any], Tensor] | None = None,
+    ) -> DeferredTensor:
+        """Makes the tensor, without entries."""
+        out = Tensor._make_wrapper_subclass(cls, torch.Size(shape), dtype=dtype, device=torch.device("cpu"))
+        out._build, out._rows, out._built = build, rows, None
+        return out
+
+    @property
+    def is_built(self) -> bool:
+        """Whether the entries have been asked for."""
+        return self._built is not None
+
+    def built(self) -> Tensor:
+        """Returns the tensor itself."""
+        if self._built is None:
+            self._built = self._build()
+        return self._built
+
+    def __repr__(self, **_: Any) -> str:  # type: ignore[override]
+        return f"DeferredTensor(shape={tuple(self.shape)}, dtype={self.dtype}, is_built={self.is_built})"
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Tensor:
+        return self.built().clone()
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        return self.built().__reduce_ex__(protocol)
+
+    @classmethod
+    def __torch_function__(
+        cls, func: Any, types: Any, args: Sequence[Any] = (), kwargs: Mapping[str, Any] | None = None
+    ) -> Any:
+        """Answers what can be answered without the entries; does the rest with them."""
+        kwargs = kwargs or {}
+        getter = getattr(func, "__name__", "") == "__get__"
+        if func in _WITHOUT_ENTRIES or (getter and func.__self__ not in _PROPERTIES_OF_ENTRIES):
+            with torch._C.DisableTorchFunctionSubclass():
+                return func(*args, **kwargs)
+        selected = _selected_rows(func, args, kwargs)
+        return func(*_entries(args), **_entries(kwargs)) if selected is None else selected
+
+    @classmethod
+    def __torch_dispatch__(  # type: ignore[override]
+        cls, func: Any, types: Any, args: Sequence[Any] = (), kwargs: Mapping[str, Any] | None = None
+    ) -> Any:
+        """Does with the entries what reached torch's core, such as a copy to another device."""
+        return func(*_entries(args), **_entries(kwargs or {}))
+
+
+def _entries(values: Any) -> Any:
+    return tree_map(lambda value: value.built() if isinstance(value, DeferredTensor) else value, values)
+
+
+def _selected_rows(func: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Tensor | None:
+    """Selects rows where that is all that was asked for, else None."""
+    tensor = args[0] if args else None
+    if not isinstance(tensor, DeferredTensor) or tensor._rows is None or tensor.is_built:
+        return None
+    if func is Tensor.__getitem__ and isinstance(args[1], (Tensor, slice, int)):
+        return tensor._rows(args[1])
+    # By its name: PyG puts a function of its own in the place of torch's, which then calls torch's.
+    if getattr(func, "__name__", "") == "index_select" and len(args) == 3 and args[1] == 0:
+        return tensor._rows(args[2]) if kwargs.get("out") is None else None
+    return None
+
+
+__all__ = ["DeferredTensor"]
