@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from eco_core.ops.csr import csr_matrix
+from eco_core.ops.csr import csr_matrix, incoming_of
 from eco_core.ops.origin import Origin
 from eco_core.ops.sample import BatchRows, Sample
 from eco_core.ops.sparse_product import csr_product
@@ -77,6 +77,21 @@ def out_degrees(edge_index: Tensor, edge_weight: Tensor | None, num_nodes: int, 
     return weight.new_zeros(num_nodes).index_add_(0, edge_index[0], weight)
 
 
+def _degrees(
+    edge_index: Tensor, edge_weight: Tensor | None, num_nodes: int, dtype: torch.dtype
+) -> tuple[Tensor, Tensor]:
+    """The weight of the edges that leave each node, and of those that arrive."""
+    incoming = incoming_of(edge_index)
+    if incoming is None or edge_weight is not None:
+        edges = (edge_index, edge_index.flip(0))
+        leaving, arriving = (out_degrees(each, edge_weight, num_nodes, dtype) for each in edges)
+        return leaving, arriving
+    leaving = torch.zeros(num_nodes, dtype=torch.int64)
+    for sources in incoming.col.split(max(_BLOCK_ENTRIES, 4 * num_nodes)):
+        leaving += torch.bincount(sources, minlength=num_nodes) if len(sources) else 0
+    return leaving.to(dtype), incoming.rowptr.diff().to(dtype)
+
+
 class Links:
     r"""The edges of one graph, made ready for the sums of many partitions of it.
 
@@ -112,8 +127,7 @@ class Links:
         if edge_weight is not None:
             dtype = torch.promote_types(dtype, edge_weight.dtype)
             edge_weight = edge_weight.detach().reshape(-1).to(dtype)
-        self.out_degree = out_degrees(edge_index, edge_weight, num_nodes, dtype)
-        self.in_degree = out_degrees(edge_index.flip(0), edge_weight, num_nodes, dtype)
+        self.out_degree, self.in_degree = _degrees(edge_index, edge_weight, num_nodes, dtype)
         self.total = self.out_degree.sum()
         self.sample: Sample | None = None
         self._edges = edge_index, edge_weight
