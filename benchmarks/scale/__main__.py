@@ -48,7 +48,7 @@ def command(step: str, size: str, work: Path, threads: int) -> list[str]:
     words = [word.replace("{work}", str(work)).replace("{}", batch) for word in _COMMANDS[step]]
     if step == "convert":
         classes = str(SIZES[size].n_classes)
-        return [*_ECO, *words, "--n-classes", classes, "--out", str(folder), "--force", "--json"]
+        return [*_ECO, *words, "--classes", classes, "--out", str(folder), "--force", "--json"]
     options = ["--data", str(folder), "--set", "data.normalize_features=none", "--threads", str(threads)]
     return [*_ECO, "compose", *words, *options, "--out", str(work / step), "--force", "--json"]
 
@@ -113,8 +113,9 @@ def main(words: Sequence[str] | None = None) -> int:
             record = {"size": options.size, "step": step, "threads": options.threads, **result}
             append_line(options.out, {**record, "machine": machine.describe()})
             print(f"{options.size} {step}: {json.dumps(result)[:2000]}", flush=True)
-            os._exit(0)
-        os.waitpid(pid, 0)
+            os._exit(0 if result["status"] == "ok" else 1)
+        if os.waitpid(pid, 0)[1]:
+            return 1
     return 0
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
+import math
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -33,7 +35,8 @@ def measure(folder: str, batches: int) -> dict[str, float]:
     start = time.perf_counter()
     sampler = NeighborSampler(graph.incoming, int(graph.num_nodes), _FAN_OUT)
     ready = time.perf_counter() - start
-    seeds = torch.randperm(int(graph.num_nodes), generator=torch.Generator().manual_seed(0)).split(_BATCH)
+    order = torch.randperm(int(graph.num_nodes), generator=torch.Generator().manual_seed(0))
+    seeds = order.repeat(math.ceil(4 * batches * _BATCH / len(order))).split(_BATCH)
     # Read the edges once: what is measured is not the disk.
     np.add.reduce(graph.incoming.col.numpy(), dtype=np.int64)
 
@@ -51,10 +54,10 @@ def measure(folder: str, batches: int) -> dict[str, float]:
         starts = torch.cat(seeds[first : first + batches])
         return int(random_walks(walkers, starts, _LENGTH)[:, 1:].numel())
 
-    loader = iter(NeighborBatches(graph, list(_FAN_OUT), _BATCH))
+    loader = NeighborBatches(graph, list(_FAN_OUT), _BATCH)
 
     def whole_batches(_: int) -> int:
-        return sum(next(loader).batch_size for _ in range(batches // 4))
+        return sum(batch.batch_size for batch in itertools.islice(loader, batches // 4))
 
     rates = {
         "edges_per_second_with_local_numbers": _rate(neighbourhoods, batches),

@@ -114,37 +114,21 @@ def _sample_weighted(cumulative, low, high, begin, end, out, state):  # type: ig
 
 
 @compiled
-def enter(nodes, table_nodes, table_ids):  # type: ignore[no-untyped-def]
-    """Enters numbered nodes into an empty hash table; of equal ones the first."""
-    mask = table_nodes.shape[0] - 1
-    for number in range(nodes.shape[0]):
-        slot = np.int64(_mix(np.uint64(nodes[number])) & np.uint64(mask))
-        while table_nodes[slot] != nodes[number] and table_nodes[slot] != -1:
-            slot = (slot + 1) & mask
-        if table_nodes[slot] == -1:
-            table_nodes[slot] = nodes[number]
-            table_ids[slot] = number
-
-
-@compiled
-def relabel(neighbors, table_nodes, table_ids, nodes, count, local):  # type: ignore[no-untyped-def]
+def relabel(neighbors, place, nodes, count, local):  # type: ignore[no-untyped-def]
     """Numbers nodes in the order in which they come up; returns how many there are.
 
-    ``table_nodes`` (-1: free) and ``table_ids`` are a hash table of a power of two entries, at least twice as many as
-    nodes; ``nodes`` gets the nodes by their numbers, of which ``count`` are there already.
+    ``place`` holds the number of each node of the graph, -1: none yet; ``nodes`` gets the nodes by their numbers, of
+    which ``count`` are there already.
     """
-    mask = table_nodes.shape[0] - 1
     for position in range(neighbors.shape[0]):
         node = neighbors[position]
-        slot = np.int64(_mix(np.uint64(node)) & np.uint64(mask))
-        while table_nodes[slot] != node and table_nodes[slot] != -1:
-            slot = (slot + 1) & mask
-        if table_nodes[slot] == -1:
-            table_nodes[slot] = node
-            table_ids[slot] = count
+        number = place[node]
+        if number < 0:
+            number = count
+            place[node] = number
             nodes[count] = node
             count += 1
-        local[position] = table_ids[slot]
+        local[position] = number
     return count
 
 

@@ -73,6 +73,7 @@ class NeighborSampler(BaseSampler):
         else:
             self._incoming, self._order = _sorted_by_target(edge_index, num_nodes, edge_weight)
         self._generator = torch.Generator().manual_seed(seed)
+        self._places: list[np.ndarray] = []
 
     @property
     def incoming(self) -> Neighbors:
@@ -121,10 +122,19 @@ class NeighborSampler(BaseSampler):
                     "Sample from nodes of the graph.",
                 )
             )
+        key = int(torch.randint(2**63 - 1, (), generator=self._generator))
+        # One for each thread that samples at the same time, kept for the next batch.
+        place = self._places.pop() if self._places else np.full(self._incoming.num_nodes, -1, dtype=np.int64)
+        batch = _Batch(seeds, place)
+        try:
+            return self._sample_hops(batch, seeds, key)
+        finally:
+            batch.forget()
+            self._places.append(place)
+
+    def _sample_hops(self, batch: _Batch, seeds: Tensor, key: int) -> SamplerOutput:
         from eco_core.data import _sampling_kernels as kernels
 
-        key = int(torch.randint(2**63 - 1, (), generator=self._generator))
-        batch = _Batch(seeds)
         frontier = seeds
         nodes_per_hop, edges_per_hop = [batch.count], []
         rows, columns, edges = [], [], []
@@ -223,12 +233,18 @@ class NeighborLoader(NodeLoader):
 
 
 class _Batch:
-    """The nodes of a batch, numbered in the order in which they come up."""
+    """The nodes of a batch, numbered in the order in which they come up.
 
-    def __init__(self, seeds: Tensor) -> None:
+    Args:
+        seeds: The first of them; of equal ones, the first is found again.
+        place: The number of each node of the graph in the batch, -1: none yet. `forget` makes it so again.
+    """
+
+    def __init__(self, seeds: Tensor, place: np.ndarray) -> None:
         self.count = seeds.numel()
         self._nodes = seeds.numpy().copy()
-        self._table_nodes, self._table_ids = np.empty(0, np.int64), np.empty(0, np.int64)
+        self._place = place
+        place[self._nodes[::-1]] = np.arange(self.count)[::-1]
 
     def nodes(self, first: int = 0) -> Tensor:
         """The nodes from some number on."""
@@ -238,18 +254,16 @@ class _Batch:
         """Numbers nodes, some of which may have a number already; returns the numbers."""
         from eco_core.data import _sampling_kernels as kernels
 
-        needed = self.count + neighbors.numel()
-        known = self._nodes[: self.count].copy()
-        self._nodes = np.empty(needed, np.int64)
+        known = self._nodes[: self.count]
+        self._nodes = np.empty(self.count + neighbors.numel(), np.int64)
         self._nodes[: self.count] = known
-        if len(self._table_nodes) < 2 * needed:
-            size = 1 << (2 * needed).bit_length()
-            self._table_nodes, self._table_ids = np.full(size, -1, np.int64), np.empty(size, np.int64)
-            kernels.enter(known, self._table_nodes, self._table_ids)
         local = torch.empty_like(neighbors)
-        table = (self._table_nodes, self._table_ids, self._nodes)
-        self.count = kernels.relabel(neighbors.numpy(), *table, self.count, local.numpy())
+        self.count = kernels.relabel(neighbors.numpy(), self._place, self._nodes, self.count, local.numpy())
         return local
+
+    def forget(self) -> None:
+        """Takes the numbers of all nodes away."""
+        self._place[self._nodes[: self.count]] = -1
 
 
 def _check_csr(csr: CSR, num_nodes: int, edge_weight: Tensor | None) -> None:
