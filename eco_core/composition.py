@@ -28,12 +28,13 @@ from eco_core.engine.callbacks import Callback
 from eco_core.engine.history import History
 from eco_core.engine.seeding import seeded
 from eco_core.errors import CompositionError, EcoError, Problem
-from eco_core.inject import call
+from eco_core.inject import call, method_names
 from eco_core.plan import Part, Plan, check_parts, plan_run
 from eco_core.registry import Registry
-from eco_core.step import ExtendedNames, Step
+from eco_core.step import ExtendedNames, Step, num_seeds
 
 if TYPE_CHECKING:
+    from eco_core.engine.batching import Batches
     from eco_core.protocols import Stage
 
 _ATTRIBUTES = {"encoder": "encoder", "objective": "objective", "cluster_head": "head", "strategy": "strategy"}
@@ -73,6 +74,8 @@ class Composition(ClusteringModel):
         self._graph_facts: dict[str, int] = {}
         self._prepared: dict[str, Mapping[str, Any]] = {}
         self._prepared_for: Any = None
+        self._batches: Batches | None = None
+        self._whole: Any = None
         self._loaded: Any = None
         self.node_ids_: list[str] | None = None
         self.seconds_: dict[str, float] = {}
@@ -139,12 +142,20 @@ class Composition(ClusteringModel):
         names = {**facts, "seed": plan.spec.seed, "random_state": plan.spec.seed}
         self._graph_facts = facts
         self._prepared, self._prepared_for = {}, None
+        self._batches = None
         device = graph.edge_index.device
         self._install("objective", None)
         self._install("cluster_head", None)
         self._install("encoder", plan.part("encoder").build(names).to(device))
         if plan.objective_by_default and not any(p.requires_grad for p in self.encoder.parameters()):
             plan.parts["objective"] = None
+        whole = graph
+        learns = any(p.requires_grad for p in self.encoder.parameters())
+        if is_real and learns and getattr(self.encoder, "reads_graph", True):
+            self._batches = self._make_batches(graph)
+            if self._batches is not None:
+                with torch.random.fork_rng(devices=[]):  # The parts are drawn as they are without batches.
+                    graph = next(iter(self._batches))
         probe = self._probe(graph, "the encoder")
         objective = plan.parts["objective"]
         if objective is not None:
@@ -158,7 +169,24 @@ class Composition(ClusteringModel):
         check_width(head, self.cluster_head, width)
         object.__setattr__(self, "strategy", plan.part("strategy").build({**names, "n_features": width}))
         check_trainable(plan, self.encoder, self.objective, self.strategy)
-        return probe
+        return probe if graph is whole else Step(whole)
+
+    def _make_batches(self, graph: Any) -> Batches | None:
+        """Makes the batches that the spec asks for, and resolves ``auto`` in it."""
+        from eco_core.engine.batching import choose_batch, make_batches
+
+        train = self._plan.spec.train
+        if train.batch == "auto":
+            objective = self._plan.parts["objective"]
+            readers = [part for part in (objective, self._plan.part("head")) if part is not None]
+            reads_edges = any("edge_index" in method_names(part.target, "forward").required for part in readers)
+            batch, note = choose_batch(graph, self.encoder, objective and objective.target, reads_edges)
+            self.notes_.append(note)
+            resolved = copy.copy(self._plan)
+            resolved.spec = self._plan.spec.model_copy(update={"train": train.model_copy(update={"batch": batch})})
+            object.__setattr__(self, "_plan", resolved)
+            train = resolved.spec.train
+        return make_batches(self._sparse_where_it_pays(graph), train, self.encoder, self._plan.spec.seed)
 
     def _install(self, attribute: str, module: nn.Module | None) -> None:
         """Sets a part without taking it for a user's swap."""
@@ -180,7 +208,7 @@ class Composition(ClusteringModel):
                     "Its forward gets what it names: x (num_nodes, in_channels), edge_index (2, num_edges), ...",
                 )
             ) from error
-        check_embedding(step.z, graph.num_nodes, who)
+        check_embedding(step.z, step.num_rows, who)
         return step
 
     def __getattr__(self, name: str) -> Any:
@@ -241,11 +269,30 @@ class Composition(ClusteringModel):
     def step_of(self, data: Any, epoch: int = 0) -> Step:
         """Returns the names that the parts' calls may ask for on a graph."""
         graph = self._sparse_where_it_pays(self._readable(data))
-        self._prepare(graph, data)
+        self._prepare(graph, data, self._needed(graph))
+        return self._step(graph, epoch)
+
+    def _step(self, graph: Any, epoch: int) -> Step:
         return Step(graph, epoch, lambda other: self._encode(other, epoch), self._embedding_of)
 
+    def _needed(self, graph: Any) -> Iterator[tuple[str, Any]]:
+        """The parts that are called on a graph, with what they make of the whole graph."""
+        for kind, module in self._parts():
+            # The loss is that of batches: the objective sees the whole graph only to embed it.
+            if self._batches is None or kind != "objective" or callable(getattr(module, "embed", None)):
+                yield kind, module
+
     def steps(self, graph: Any, epoch: int, modules: Iterable[nn.Module]) -> Iterator[Step]:
-        """Yields the steps of an epoch: one on the whole graph, or one for each batch of the objective's own."""
+        """Yields the steps of an epoch: one on the whole graph, or one for each batch, the spec's or the objective's.
+
+        Where the objective has batches of its own, those of the spec come before them.
+        """
+        if self._batches is not None:
+            self._whole = weakref.ref(graph)
+            self._prepare(graph, graph, [part for part in self._parts() if _prepares_for_batches(part[1])])
+            for batch in self._batches:
+                yield self._step(self._sparse_where_it_pays(self._readable(batch)), epoch)
+            return
         step = self.step_of(graph, epoch)
         # A stage that trains the whole model lists the composition itself.
         trained = any(module is self.objective or module is self for module in modules)
@@ -279,13 +326,13 @@ class Composition(ClusteringModel):
         sparse.x = x.to_sparse_coo()
         return sparse
 
-    def _prepare(self, graph: Any, original: Any) -> None:
+    def _prepare(self, graph: Any, original: Any, parts: Iterable[tuple[str, Any]]) -> None:
         """Runs the parts' ``prepare`` once for each graph; batches (which have ``n_id``) use the whole graph's."""
         if hasattr(graph, "n_id"):
             return
         if self._prepared_for is None or self._prepared_for() is not original:
             self._prepared_for, self._prepared = weakref.ref(original), {}
-        for kind, module in self._parts():
+        for kind, module in parts:
             if kind not in self._prepared:
                 prepares = callable(getattr(module, "prepare", None))
                 self._prepared[kind] = dict(call(module.prepare, Step(graph))) if prepares else {}
@@ -296,10 +343,13 @@ class Composition(ClusteringModel):
 
     def _names(self, kind: str, step: Step, **replaced: Any) -> Mapping[str, Any]:
         own = {**self._prepared.get(kind, {}), **(step.batch if kind == "objective" else {})}
+        if step.rows is not None and step.rows.sample is not None:
+            own = {name: v.of_batch(step.rows) if hasattr(v, "of_batch") else v for name, v in own.items()}
         return ExtendedNames(step, own, **replaced) if own or replaced else step
 
     def _encode(self, graph: Any, epoch: int) -> Tensor:
-        return call(self.encoder, self._names("encoder", Step(self._readable(graph), epoch)))
+        z = call(self.encoder, self._names("encoder", Step(self._readable(graph), epoch)))
+        return z[: num_seeds(graph)] if hasattr(graph, "n_id") else z
 
     def _embedding_of(self, step: Step) -> Tensor:
         if callable(getattr(self.objective, "embed", None)):
@@ -381,6 +431,10 @@ class Composition(ClusteringModel):
         for kind, module in self._parts():
             if not callable(getattr(module, "on_epoch", None)) or not trained & {id(module), id(self)}:
                 continue
+            if step.rows is not None and self._batches is not None:
+                epoch = step.epoch
+                step = self._infer(self._whole(), _embedded)  # Of all nodes, as what is kept between epochs.
+                step.epoch = epoch
             # Within the step's own graph, not under no_grad: the loss differentiates through the same embedding.
             z = step.z.detach()
             with torch.no_grad():
@@ -427,7 +481,7 @@ class Composition(ClusteringModel):
     def _cluster(self, step: Step, soft: bool) -> Tensor:
         names = self._names("head", step, z=self._head_view(step.z))
         out = call(self.cluster_head.cluster, names, soft=soft)
-        nodes = step.graph.num_nodes
+        nodes = step.num_rows
         dims = 2 if soft else 1
         if not isinstance(out, Tensor) or out.dim() != dims or out.shape[0] != nodes:
             found = f"a tensor of shape {tuple(out.shape)}" if isinstance(out, Tensor) else type(out).__name__
@@ -505,7 +559,7 @@ class Composition(ClusteringModel):
             placed = probe.graph
             self._prepared_for = weakref.ref(placed)
             stages = self.stages()
-            embedded = None if stages else probe
+            embedded = None if stages or self._batches is not None else probe
             del probe  # Its embeddings are not needed while others are trained.
             if callable(checkpoint):
                 checkpoint = checkpoint()
@@ -596,6 +650,10 @@ class Composition(ClusteringModel):
         return path
 
 
+def _prepares_for_batches(part: Any) -> bool:
+    return bool(getattr(part, "prepared_for_batches", True))
+
+
 def _embedded(step: Step) -> Step:
     _ = step.z
     return step
@@ -634,7 +692,7 @@ def compose(
         epochs: Of every stage.
         seed: Of everything random in training.
         normalize_embeddings: Whether embeddings are L2-normalised for discrete heads and for k-means initialisation.
-        train: ``batch`` and ``precision``.
+        train: ``batch``, ``batch_size``, ``fan_out`` and ``precision``.
         data: A graph to build for at once: a name, a path, PyG ``Data`` or ``(x, edge_index)``.
         in_channels: A feature width to build for at once.
         overrides: ``"head.alpha=2.0"``, as with ``--set``.

@@ -24,7 +24,10 @@ class Encoder(Protocol):
 
     Optional class attributes: ``learns`` (False: it has no parameters to train), ``supports_sparse_x`` (True: ``x`` may
     be a sparse COO tensor), ``reads_graph`` (False: its embeddings depend on neither features nor edges, so that all
-    views of a graph are the same to it). Optional method: ``prepare(graph)``.
+    views of a graph are the same to it), ``num_layers`` (hops that a batch of neighbourhoods has; default 2),
+    ``prepared_for_batches`` (False: what ``prepare`` gives is of no use to batches, and is not made for them). Optional
+    method: ``prepare(graph)``. A value of its result that has ``of_batch(rows)`` (`eco_core.ops.sample.BatchRows`) is
+    given to a head or an objective as that method returns it, where they are called on a batch.
     """
 
     def forward(self, *args: Any, **kwargs: Any) -> Tensor:

@@ -94,14 +94,28 @@ class TrainSpec(BaseModel):
     """How the engine runs the stages.
 
     Attributes:
-        batch: ``full``: every step sees the whole graph.
+        batch: What a step sees: ``full``, the whole graph; ``neighbor``, random nodes with their sampled
+            neighbourhoods; ``subgraph``, a union of parts of the graph, with all edges among them; ``auto``, the first
+            of these that has enough memory.
+        batch_size: Nodes of a batch whose embeddings the loss is made of.
+        fan_out: Of ``neighbor``: how many neighbours of a node are sampled, for each layer of the encoder; -1: all.
+            Default 15 in the first hop and 10 in the others.
         precision: ``32``, or ``bf16-mixed`` for mixed precision.
     """
 
     model_config = ConfigDict(extra="forbid")
 
-    batch: Literal["full"] = "full"
+    batch: Literal["full", "neighbor", "subgraph", "auto"] = "full"
+    batch_size: int = Field(default=1024, ge=1)
+    fan_out: list[Annotated[int, Field(ge=-1)]] | None = Field(default=None, min_length=1)
     precision: Literal["32", "bf16-mixed"] = "32"
+
+    @pydantic.field_validator("fan_out")
+    @classmethod
+    def _none_of_none(cls, value: list[int] | None) -> list[int] | None:
+        if value is not None and 0 in value:
+            raise ValueError("a hop of 0 neighbours reaches nothing; give a positive number, or -1 for all")
+        return value
 
     @pydantic.field_validator("precision", mode="before")
     @classmethod

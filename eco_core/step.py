@@ -8,6 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from eco_core.ops.sample import BatchRows
+
 NAMES = ("x", "edge_index", "edge_weight", "graph", "data", "n_id", "num_seeds", "epoch", "step")
 """What every call can have."""
 
@@ -19,6 +21,9 @@ class Step(Mapping[str, Any]):
     """The names available to calls on one graph; embeddings are computed when they are first asked for.
 
     ``encode(graph)`` of the step's own graph runs the encoder once: the objective, the head and ``on_epoch`` share it.
+
+    In a batch, which has ``n_id``, ``encode`` and ``z`` give the rows of the seeds alone, and so do the other names of
+    heads and objectives (those of a step with an ``encode``): ``x``, ``n_id``, and the edges among the seeds.
 
     Args:
         graph: The whole graph, or a sampled batch of it.
@@ -43,6 +48,21 @@ class Step(Mapping[str, Any]):
         self._embed = embed
         self._encoded: Tensor | None = None
         self._z: Tensor | None = None
+        self._rows: BatchRows | None = None
+
+    @property
+    def rows(self) -> BatchRows | None:
+        """The seeds of a batch and the edges among them; None for a whole graph, and where the encoder asks."""
+        if self._encode is None or getattr(self.graph, "n_id", None) is None:
+            return None
+        if self._rows is None:
+            self._rows = getattr(self.graph, "rows", None) or _sampled_rows(self.graph)
+        return self._rows
+
+    @property
+    def num_rows(self) -> int:
+        """The number of rows of ``z``."""
+        return self.graph.num_nodes if self.rows is None else len(self.rows.n_id)
 
     def anew(self, batch: Mapping[str, Any] | None = None) -> Step:
         """Returns the same step with nothing computed: for after the weights have moved, or with another batch."""
@@ -71,13 +91,17 @@ class Step(Mapping[str, Any]):
             return self
         if name == "epoch":
             return self.epoch
+        if name == "x" and self.rows is not None:
+            return self.graph.x[: self.num_rows]
+        if name in ("edge_index", "edge_weight", "n_id") and self.rows is not None:
+            return getattr(self.rows, name)
         if name in ("x", "edge_index", "edge_weight"):
             return getattr(self.graph, name, None)
         if name == "n_id":
             n_id = getattr(self.graph, "n_id", None)
             return torch.arange(self.graph.num_nodes, device=self.graph.edge_index.device) if n_id is None else n_id
         if name == "num_seeds":
-            return getattr(self.graph, "batch_size", None) or self.graph.num_nodes
+            return num_seeds(self.graph)
         if self._encode is not None and name in ENCODED_NAMES:
             return getattr(self, name)
         raise KeyError(name)
@@ -90,6 +114,19 @@ class Step(Mapping[str, Any]):
 
     def __contains__(self, name: object) -> bool:
         return name in NAMES or (self._encode is not None and name in ENCODED_NAMES)
+
+
+def num_seeds(graph: Any) -> int:
+    """The number of seeds of a batch, which are its first nodes; all nodes of a whole graph."""
+    return getattr(graph, "batch_size", None) or graph.num_nodes
+
+
+def _sampled_rows(batch: Any) -> BatchRows:
+    """The seeds of a batch that another loader made: of the edges among them, those that it sampled."""
+    seeds = num_seeds(batch)
+    among = (batch.edge_index < seeds).all(dim=0)
+    weight = getattr(batch, "edge_weight", None)
+    return BatchRows(batch.n_id[:seeds], batch.edge_index[:, among], None if weight is None else weight[among])
 
 
 class ExtendedNames(Mapping[str, Any]):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 import torch
 from pydantic import Field
@@ -12,7 +12,7 @@ from threadpoolctl import threadpool_limits
 from torch import Tensor, nn
 
 from eco_core.bases import BaseClusterHead, take_saved_shapes
-from eco_core.ops.kmeans import TorchKMeans, as_points, nearest_centers
+from eco_core.ops.kmeans import Criterion, TorchKMeans, as_points, nearest_centers
 
 
 class KMeansClusterHead(BaseClusterHead):
@@ -28,6 +28,9 @@ class KMeansClusterHead(BaseClusterHead):
         n_init: Number of restarts; the one with the lowest inertia is kept.
         max_iter: Iterations of a restart at most.
         random_state: Seed; None: a different result each time.
+        criterion: What the best restart has the least of: ``"inertia"``, the sum of squared distances; or
+            ``"distance"``, the sum of plain ones, in which a few far nodes count less (and by which k-means++ then
+            draws). The latter is torch's alone.
 
     Attributes:
         cluster_centers_: Centres of shape (K, n_features), float32; of shape (K, 0) before `fit`.
@@ -35,7 +38,8 @@ class KMeansClusterHead(BaseClusterHead):
         inertia_: Sum of their squared distances to their centres; None before `fit`.
 
     Raises:
-        ValueError: If ``n_clusters``, ``n_init`` or ``max_iter`` is below 1, or the backend is unknown.
+        ValueError: If ``n_clusters``, ``n_init`` or ``max_iter`` is below 1, the backend or the criterion is unknown,
+            or scikit-learn is asked for sums of plain distances.
     """
 
     cluster_centers_: Tensor
@@ -47,6 +51,7 @@ class KMeansClusterHead(BaseClusterHead):
         n_init: Annotated[int, Field(ge=1)] = 10,
         max_iter: Annotated[int, Field(ge=1)] = 300,
         random_state: int | None = None,
+        criterion: Criterion = "inertia",
     ) -> None:
         super().__init__()
         for name, value in (("n_clusters", n_clusters), ("n_init", n_init), ("max_iter", max_iter)):
@@ -54,11 +59,18 @@ class KMeansClusterHead(BaseClusterHead):
                 raise ValueError(f"{name} is {value}; expected at least 1.")
         if backend not in ("auto", "sklearn", "torch"):
             raise ValueError(f"backend is {backend!r}; expected 'auto', 'sklearn' or 'torch'.")
+        if criterion not in get_args(Criterion):
+            raise ValueError(f"criterion is {criterion!r}; expected 'inertia' or 'distance'.")
+        if backend == "sklearn" and criterion != "inertia":
+            raise ValueError(
+                f"criterion is {criterion!r}, but scikit-learn compares restarts by inertia alone. Use backend 'torch'."
+            )
         self.n_clusters = n_clusters
         self.backend = backend
         self.n_init = n_init
         self.max_iter = max_iter
         self.random_state = random_state
+        self.criterion = criterion
         self.labels_: Tensor | None = None
         self.inertia_: float | None = None
         self.register_buffer("cluster_centers_", torch.empty(n_clusters, 0))
@@ -78,14 +90,18 @@ class KMeansClusterHead(BaseClusterHead):
             ValueError: If ``z`` is not a matrix, has fewer than ``n_clusters`` rows, or holds NaN or infinity.
         """
         points = as_points(z, self.n_clusters).float()
-        stays_sparse = points.is_sparse and points.device.type == "cpu"
+        stays_sparse = points.is_sparse and points.device.type == "cpu" and self.criterion == "inertia"
         if self.backend == "sklearn" or (self.backend == "auto" and stays_sparse):
             self.cluster_centers_, self.inertia_ = self._fit_sklearn(points)
             # Not its own labels: they can break ties differently from a later predict(z).
             self.labels_ = nearest_centers(points, self.cluster_centers_)[0]
         else:
             kmeans = TorchKMeans(
-                self.n_clusters, n_init=self.n_init, max_iter=self.max_iter, random_state=self.random_state
+                self.n_clusters,
+                n_init=self.n_init,
+                max_iter=self.max_iter,
+                random_state=self.random_state,
+                criterion=self.criterion,
             ).fit(points)
             self.cluster_centers_, self.labels_, self.inertia_ = (
                 kmeans.cluster_centers_,

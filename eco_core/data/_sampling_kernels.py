@@ -146,3 +146,27 @@ def relabel(neighbors, table_nodes, table_ids, nodes, count, local):  # type: ig
             count += 1
         local[position] = table_ids[slot]
     return count
+
+
+@compiled
+def count_induced(rowptr, col, nodes, place, ends):  # type: ignore[no-untyped-def]
+    """Writes the running number of edges that point to each of some nodes from another; ``place`` is -1 elsewhere."""
+    total = np.int64(0)
+    for number in range(nodes.shape[0]):
+        for position in range(rowptr[nodes[number]], rowptr[nodes[number] + 1]):
+            total += place[col[position]] >= 0
+        ends[number] = total
+
+
+@compiled
+def fill_induced(rowptr, col, nodes, place, edges, positions):  # type: ignore[no-untyped-def]
+    """Writes these edges, sources and targets, as places, and the position of each in ``col``."""
+    total = np.int64(0)
+    for number in range(nodes.shape[0]):
+        for position in range(rowptr[nodes[number]], rowptr[nodes[number] + 1]):
+            source = place[col[position]]
+            if source >= 0:
+                edges[0, total] = source
+                edges[1, total] = number
+                positions[total] = position
+                total += 1

@@ -35,7 +35,7 @@ from torch_geometric.data.graph_store import EdgeLayout
 from eco_core.data.deferred import DeferredTensor
 from eco_core.data.node_index import Ids, Texts
 from eco_core.errors import DataError, Problem
-from eco_core.ops.csr import CSR
+from eco_core.ops.csr import CSR, incoming_of
 
 MANIFEST = "manifest.json"
 FORMAT, VERSION = "eco-graph", 1
@@ -71,11 +71,7 @@ class OnDiskGraph(Data):
     @property
     def incoming(self) -> CSR | None:
         """The edges by their target, as they lie on disk; None where ``edge_index`` was replaced, as in a batch."""
-        stored = self.__dict__["_stored"]
-        if self.get("edge_index") is not stored["edge_index"]:
-            return None
-        rowptr, col = self.__dict__["_arrays"]
-        return CSR(rowptr, col, self.get("edge_weight"))
+        return incoming_of(self.get("edge_index"), self.get("edge_weight"))
 
     @property
     def manifest(self) -> Mapping[str, Any]:
@@ -167,6 +163,7 @@ def open_graph(path: str | Path, verify: bool = False) -> OnDiskGraph:
     graph = OnDiskGraph()
     graph.x = _features(tensors["x"])
     graph.edge_index = DeferredTensor((2, col.numel()), torch.int64, lambda: _edge_index(rowptr, col))
+    graph.edge_index.incoming = CSR(rowptr, col)  # What can do with it need not make the entries.
     graph.edge_weight, graph.y = tensors.get("edge_weight"), tensors.get("y")
     if "node_ids" in arrays:
         ids, offsets = arrays["node_ids"], arrays.get("node_id_offsets")
@@ -174,7 +171,7 @@ def open_graph(path: str | Path, verify: bool = False) -> OnDiskGraph:
     graph.n_classes = manifest["n_classes"]
     graph.name, graph.notes = manifest["name"], list(manifest["notes"])
     stored = {key: graph.get(key) for key in ("x", "edge_index", "edge_weight", "y")}
-    graph.__dict__.update(_stored=stored, _arrays=(rowptr, col), _manifest=manifest)
+    graph.__dict__.update(_stored=stored, _manifest=manifest)
     return graph
 
 

@@ -45,3 +45,57 @@ def merge(starts, column, value, order, merged_starts, merged_column, merged_val
                 count += 1
     merged_starts[starts.shape[0] - 1] = count
     return count
+
+
+@compiled
+def count_with_loops(rowptr, col, weight, loop, starts, degree):  # type: ignore[no-untyped-def]
+    """Writes how many entries the rows have, as starts, and their sums, with loops of a weight (0: none) added.
+
+    Columns are sorted within a row; those at one place count once. Without ``weight`` each entry weighs 1. A row that
+    has a loop gets no other.
+    """
+    total = np.int64(0)
+    for row in range(rowptr.shape[0] - 1):
+        starts[row] = total
+        last, has_loop, weighs = np.int64(-1), False, 0.0
+        for position in range(rowptr[row], rowptr[row + 1]):
+            column = np.int64(col[position])
+            weighs += weight[position] if weight.shape[0] > 0 else 1.0
+            has_loop |= column == row
+            total += column != last
+            last = column
+        if loop > 0.0 and not has_loop:
+            weighs += loop
+            total += 1
+        degree[row] = weighs
+    starts[rowptr.shape[0] - 1] = total
+
+
+@compiled
+def fill_with_loops(rowptr, col, weight, loop, left, right, starts, columns, values):  # type: ignore[no-untyped-def]
+    """Writes the columns and the values of these rows, each value times the factors of its row and its column."""
+    for row in range(rowptr.shape[0] - 1):
+        entry, end = starts[row], starts[row + 1]
+        last = np.int64(-1)
+        # The loop that is to be added comes before the first column behind the diagonal.
+        waits = loop > 0.0
+        for position in range(rowptr[row], rowptr[row + 1]):
+            column = np.int64(col[position])
+            if column == row:
+                waits = False
+            if waits and column > row:
+                columns[entry] = row
+                values[entry] = left[row] * loop * right[row]
+                entry += 1
+                waits = False
+            value = left[row] * (weight[position] if weight.shape[0] > 0 else 1.0) * right[column]
+            if column == last:
+                values[entry - 1] += value
+            else:
+                columns[entry] = column
+                values[entry] = value
+                entry += 1
+                last = column
+        if waits and entry < end:
+            columns[entry] = row
+            values[entry] = left[row] * loop * right[row]

@@ -30,6 +30,20 @@ class CSR(NamedTuple):
         return self.rowptr.numel() - 1
 
 
+def incoming_of(edge_index: Tensor | CSR, edge_weight: Tensor | None = None) -> CSR | None:
+    """Returns the edges by their target where they lie in memory, or on disk, like that already; else None.
+
+    Args:
+        edge_index: The edges of a graph on disk know it; a `CSR` is returned with the weights.
+        edge_weight: Their weights, in the same order; None: all the same.
+    """
+    incoming = edge_index if isinstance(edge_index, CSR) else getattr(edge_index, "incoming", None)
+    if not isinstance(incoming, CSR):
+        return None
+    weight = None if edge_weight is None else edge_weight.detach().reshape(-1)
+    return CSR(incoming.rowptr, incoming.col, weight)
+
+
 def csr_matrix(row: Tensor, column: Tensor, value: Tensor, size: tuple[int, int]) -> Tensor:
     """Makes a sparse matrix of entries in any order; those at the same place add up.
 
@@ -90,4 +104,27 @@ def rows_of(matrix: Tensor) -> Tensor:
     return torch.repeat_interleave(torch.arange(counts.numel(), device=counts.device), counts)
 
 
-__all__ = ["CSR", "csr_matrix", "csr_tensor", "rows_of"]
+def take_rows(matrix: Tensor, rows: Tensor) -> Tensor:
+    """Returns some rows of a sparse CSR tensor, as a coalesced COO tensor.
+
+    Args:
+        matrix: Sparse CSR tensor of shape (num_rows, width).
+        rows: Which ones, of shape (count,), int64; each may come up several times.
+
+    Returns:
+        Sparse COO tensor of shape (count, width).
+    """
+    starts = matrix.crow_indices()
+    first = starts.index_select(0, rows)
+    counts = starts.index_select(0, rows + 1) - first
+    row = torch.repeat_interleave(torch.arange(rows.numel(), device=rows.device), counts)
+    # What is added to the position in the result to have that in the matrix.
+    shift = first - counts.cumsum(0) + counts
+    position = torch.arange(row.numel(), device=rows.device) + shift.index_select(0, row)
+    indices = torch.stack([row, matrix.col_indices().index_select(0, position)])
+    values = matrix.values().index_select(0, position)
+    size = (rows.numel(), matrix.size(1))
+    return torch.sparse_coo_tensor(indices, values, size, check_invariants=False, is_coalesced=True)
+
+
+__all__ = ["CSR", "csr_matrix", "csr_tensor", "incoming_of", "rows_of", "take_rows"]

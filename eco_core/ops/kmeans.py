@@ -6,15 +6,19 @@ product. On a CPU the sums of clusters are not computed anew either; only points
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Iterator
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from eco_core.ops.threads import number_of_threads, run_in_threads
+
+Criterion = Literal["inertia", "distance"]
+"""What the restarts of k-means are compared by: sums of squared distances, or of distances."""
 
 _BLOCK_ELEMENTS = 2**20
 """Numbers of a block of rows: large enough to keep a device busy, small enough to stay in a processor's cache."""
@@ -52,6 +56,9 @@ class TorchKMeans:
             the features (as in scikit-learn), or when no node changes its cluster.
         random_state: Seed; None draws one from torch's global generator.
         init: ``"k-means++"``, or ``"random"`` for K nodes drawn without replacement.
+        criterion: What the best restart has the least of: ``"inertia"``, the sum of squared distances that Lloyd's
+            algorithm lowers; or ``"distance"``, the sum of plain ones, in which a few far points count less. K-means++
+            draws and compares candidates by the same.
 
     Attributes:
         labels_: Clusters of the nodes, shape (num_nodes,), dtype int64: the centres that are nearest.
@@ -81,6 +88,7 @@ class TorchKMeans:
         tol: float = 1e-4,
         random_state: int | None = None,
         init: Literal["k-means++", "random"] = "k-means++",
+        criterion: Criterion = "inertia",
     ) -> None:
         for name, value in (("n_clusters", n_clusters), ("n_init", n_init), ("max_iter", max_iter)):
             if value < 1:
@@ -89,12 +97,15 @@ class TorchKMeans:
             raise ValueError(f"tol is {tol}; expected 0 or more.")
         if init not in ("k-means++", "random"):
             raise ValueError(f"init is {init!r}; expected 'k-means++' or 'random'.")
+        if criterion not in get_args(Criterion):
+            raise ValueError(f"criterion is {criterion!r}; expected 'inertia' or 'distance'.")
         self.n_clusters = n_clusters
         self.n_init = n_init
         self.max_iter = max_iter
         self.tol = tol
         self.random_state = random_state
         self.init = init
+        self.criterion = criterion
 
     @torch.no_grad()
     def fit(self, z: Any) -> TorchKMeans:
@@ -129,15 +140,17 @@ class TorchKMeans:
                 f"beyond the range of {points.rows.dtype}. Normalise the features or the embeddings."
             )
         tolerance = float(points.squares.mean()) / points.rows.size(1) * self.tol
-        choose = _random_rows if self.init == "random" else _plus_plus
+        plus_plus = functools.partial(_plus_plus, criterion=self.criterion)
+        choose = _random_rows if self.init == "random" else plus_plus
         at_a_time = max(1, _RESTART_ELEMENTS // (len(points.rows) * _candidates(self.n_clusters)))
         lowest = math.inf
         for first in range(0, self.n_init, at_a_time):
             seeds = choose(points, min(at_a_time, self.n_init - first), self.n_clusters, generator)
-            centers, inertia, n_iter = _lloyd(points, points.offsets(seeds), self.max_iter, tolerance)
-            best = int(inertia.argmin())
-            if float(inertia[best]) < lowest:
-                lowest = float(inertia[best])
+            centers, n_iter = _lloyd(points, points.offsets(seeds), self.max_iter, tolerance)
+            sums = _counted(points.assign(centers)[1].double(), self.criterion).sum(0)
+            best = int(sums.argmin())
+            if float(sums[best]) < lowest:
+                lowest = float(sums[best])
                 self.cluster_centers_ = centers[best] + points.mean + points.origin
                 self.n_iter_ = int(n_iter[best])
 
@@ -338,7 +351,7 @@ class _Points:
         run_in_threads(kernels.move, [part.numpy() for part in (self.rows, old, new, sums)], bounds)
 
 
-def _lloyd(points: _Points, centers: Tensor, max_iter: int, tolerance: float) -> tuple[Tensor, Tensor, Tensor]:
+def _lloyd(points: _Points, centers: Tensor, max_iter: int, tolerance: float) -> tuple[Tensor, Tensor]:
     """Moves the centres of several restarts until each has converged.
 
     Args:
@@ -348,7 +361,7 @@ def _lloyd(points: _Points, centers: Tensor, max_iter: int, tolerance: float) ->
         tolerance: Squared movement of all centres of a restart at which it has converged.
 
     Returns:
-        Centres, of the same shape; inertia and number of iterations of each restart, both of shape (restarts,).
+        Centres, of the same shape; and the number of iterations of each restart, of shape (restarts,).
     """
     n_clusters, device = centers.size(1), centers.device
     result, n_iter = centers.clone(), torch.zeros(len(centers), dtype=torch.long, device=device)
@@ -373,7 +386,12 @@ def _lloyd(points: _Points, centers: Tensor, max_iter: int, tolerance: float) ->
             labels = labels[:, going].contiguous()
         if len(running) == 0:
             break
-    return result, points.assign(result)[1].double().sum(0), n_iter
+    return result, n_iter
+
+
+def _counted(squares: Tensor, criterion: Criterion) -> Tensor:
+    """What squared distances count in a criterion."""
+    return squares if criterion == "inertia" else squares.sqrt()
 
 
 def _counts(labels: Tensor, n_clusters: int) -> Tensor:
@@ -408,17 +426,19 @@ def _candidates(n_clusters: int) -> int:
     return 2 + int(math.log(n_clusters))
 
 
-def _plus_plus(points: _Points, restarts: int, n_clusters: int, generator: torch.Generator) -> Tensor:
+def _plus_plus(
+    points: _Points, restarts: int, n_clusters: int, generator: torch.Generator, criterion: Criterion = "inertia"
+) -> Tensor:
     """Draws K rows for each restart by greedy k-means++: (restarts, K)."""
     n_candidates = _candidates(n_clusters)
     count, device = len(points.rows), points.rows.device
     each = torch.arange(restarts, device=device)
     rows = torch.empty(restarts, n_clusters, dtype=torch.long, device=device)
     rows[:, 0] = torch.randint(count, (restarts,), generator=generator, device=device)
-    closest = _to_rows(points, rows[:, 0])
+    closest = _counted(_to_rows(points, rows[:, 0]), criterion)
     for k in range(1, n_clusters):
         candidates = _draw(closest, n_candidates, generator)
-        distances = _to_rows(points, candidates.flatten()).view(count, restarts, n_candidates)
+        distances = _counted(_to_rows(points, candidates.flatten()), criterion).view(count, restarts, n_candidates)
         distances = torch.minimum(distances, closest[:, :, None])
         best = distances.sum(0).argmin(1)
         rows[:, k], closest = candidates[each, best], distances[:, each, best]

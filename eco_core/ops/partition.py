@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import copy
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from eco_core.ops.csr import csr_matrix
+from eco_core.ops.csr import csr_matrix, incoming_of
 from eco_core.ops.origin import Origin
+from eco_core.ops.sample import BatchRows, Sample
 from eco_core.ops.sparse_product import csr_product
 
 _BLOCK_ENTRIES = 1 << 20  # Entries of one gathered block of assignments: 4 MB in single precision, about a cache.
@@ -75,11 +77,27 @@ def out_degrees(edge_index: Tensor, edge_weight: Tensor | None, num_nodes: int, 
     return weight.new_zeros(num_nodes).index_add_(0, edge_index[0], weight)
 
 
+def _degrees(
+    edge_index: Tensor, edge_weight: Tensor | None, num_nodes: int, dtype: torch.dtype
+) -> tuple[Tensor, Tensor]:
+    """The weight of the edges that leave each node, and of those that arrive."""
+    incoming = incoming_of(edge_index)
+    if incoming is None or edge_weight is not None:
+        edges = (edge_index, edge_index.flip(0))
+        leaving, arriving = (out_degrees(each, edge_weight, num_nodes, dtype) for each in edges)
+        return leaving, arriving
+    leaving = torch.zeros(num_nodes, dtype=torch.int64)
+    for sources in incoming.col.split(max(_BLOCK_ENTRIES, 4 * num_nodes)):
+        leaving += torch.bincount(sources, minlength=num_nodes) if len(sources) else 0
+    return leaving.to(dtype), incoming.rowptr.diff().to(dtype)
+
+
 class Links:
     r"""The edges of one graph, made ready for the sums of many partitions of it.
 
     What a loss needs of the edges in every step is computed once: degrees, and the sparse matrix :math:`A + A^T`, whose
-    product with an assignment is also the gradient. `links_between` needs no such preparation.
+    product with an assignment is also the gradient. `links_between` needs no such preparation. A batch of the graph has
+    links of its own, `of_batch`, which know the degrees that its nodes have in the graph.
 
     Args:
         edge_index: Edges of shape (2, num_edges), dtype int64.
@@ -93,6 +111,7 @@ class Links:
         out_degree: Weight of the edges that leave each node, of shape (num_nodes,).
         in_degree: Weight of the edges that arrive, of shape (num_nodes,).
         total: Weight of all edges, a scalar: an undirected edge that is stored in both directions counts twice.
+        sample: How the rows of a batch were drawn; None for a whole graph.
     """
 
     def __init__(
@@ -108,13 +127,63 @@ class Links:
         if edge_weight is not None:
             dtype = torch.promote_types(dtype, edge_weight.dtype)
             edge_weight = edge_weight.detach().reshape(-1).to(dtype)
-        self.out_degree = out_degrees(edge_index, edge_weight, num_nodes, dtype)
-        self.in_degree = out_degrees(edge_index.flip(0), edge_weight, num_nodes, dtype)
+        self.out_degree, self.in_degree = _degrees(edge_index, edge_weight, num_nodes, dtype)
         self.total = self.out_degree.sum()
-        weight = torch.ones(edge_index.size(1), dtype=dtype, device=edge_index.device)
-        weight = weight if edge_weight is None else edge_weight
-        row, column = torch.cat([edge_index, edge_index.flip(0)], dim=1)
-        self._both_ways = csr_matrix(row, column, weight.repeat(2), (num_nodes, num_nodes))
+        self.sample: Sample | None = None
+        self._edges = edge_index, edge_weight
+        self._matrix: Tensor | None = None
+
+    @property
+    def num_nodes(self) -> int:
+        """Number of nodes, or of a batch's rows."""
+        return self.out_degree.numel()
+
+    def of_batch(self, rows: BatchRows) -> Links:
+        """Returns the links that a batch has, with the degrees and the total of the whole graph.
+
+        Sums of these estimate those of the graph: `within`, and sums over nodes that are weighted by their degrees,
+        which are scaled up for that.
+
+        Args:
+            rows: The batch, of the graph that these are the links of.
+        """
+        batch = copy.copy(self)
+        scale = 1.0 if rows.sample is None else rows.sample.node_scale
+        batch.out_degree = self.out_degree.index_select(0, rows.n_id) * scale
+        batch.in_degree = self.in_degree.index_select(0, rows.n_id) * scale
+        batch.sample = rows.sample
+        weight = rows.edge_weight
+        if self._edges[1] is not None and rows.e_id is not None:
+            weight = self._edges[1].index_select(0, rows.e_id)
+            if rows.sample is not None:
+                weight = weight * rows.sample.edge_scale(rows.edge_index)
+        batch._origin = Origin(rows.edge_index, rows.edge_weight)
+        batch._edges = rows.edge_index, weight
+        batch._matrix = None
+        return batch
+
+    def square_of_sum(self, x: Tensor) -> Tensor:
+        """Returns the squared length of the sum of vectors over all nodes; from a batch, an estimate without bias.
+
+        Args:
+            x: A vector for each row, of shape (num_rows, width), in proportion to the row's degree.
+        """
+        if self.sample is None:
+            # Torch adds up sums in a tree, matrix products of one row in a line: not precise for 100000 nodes.
+            return x.sum(dim=0).square().sum()
+        return self.sample.square_of_sum(x / self.sample.node_scale)
+
+    def _both_ways(self) -> Tensor:
+        """The sparse matrix of the edges in both directions, made when it is first asked for."""
+        if self._matrix is None:
+            edge_index, edge_weight = self._edges
+            if edge_weight is None:
+                weight = torch.ones(edge_index.size(1), dtype=self.out_degree.dtype, device=edge_index.device)
+            else:
+                weight = edge_weight.to(self.out_degree.dtype)
+            row, column = torch.cat([edge_index, edge_index.flip(0)], dim=1)
+            self._matrix = csr_matrix(row, column, weight.repeat(2), (self.num_nodes, self.num_nodes))
+        return self._matrix
 
     def are_of(self, edge_index: Tensor, edge_weight: Tensor | None = None) -> bool:
         """Whether these are the links of the very tensors given, which nobody has changed since."""
@@ -133,7 +202,7 @@ class Links:
         # Torch has no sparse kernels in half precision on the CPU, and autocast would choose them.
         dtype = torch.promote_types(s.dtype, torch.float32)
         with torch.autocast(device_type=s.device.type, enabled=False):
-            return _LinksWithin.apply(s.to(dtype), self._both_ways.to(dtype))
+            return _LinksWithin.apply(s.to(dtype), self._both_ways().to(dtype))
 
 
 class _LinksWithin(torch.autograd.Function):

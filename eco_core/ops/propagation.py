@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
-from eco_core.ops.csr import csr_matrix, csr_tensor, rows_of
+from eco_core.ops.csr import CSR, csr_matrix, csr_tensor, incoming_of, rows_of
 from eco_core.ops.sparse_factor import SparseFactor
 
 _PANEL_ENTRIES = 1 << 21
@@ -34,7 +34,8 @@ def normalized_adjacency(
     Welling, ICLR 2017), with ``r=0`` each row is a mean over neighbours. Parallel edges add up.
 
     Args:
-        edge_index: Edges of shape (2, num_edges), dtype int64, from sources to targets.
+        edge_index: Edges of shape (2, num_edges), dtype int64, from sources to targets; those of a graph on disk are
+            read where they lie.
         edge_weight: Weights of shape (num_edges,), not negative; None: all 1.
         num_nodes: Number of nodes.
         add_self_loops: Whether a self-loop is added to each node that has none.
@@ -46,6 +47,9 @@ def normalized_adjacency(
         Sparse CSR tensor of shape (num_nodes, num_nodes), on the device of the edges. Rows of nodes without an edge
         are zero where no self-loops are added.
     """
+    incoming = incoming_of(edge_index, edge_weight)
+    if incoming is not None:
+        return _normalized_rows(incoming, loop_weight if add_self_loops else 0.0, r, dtype)
     device = edge_index.device
     if edge_weight is None:
         edge_weight = torch.ones(edge_index.size(1), device=device)
@@ -64,6 +68,24 @@ def normalized_adjacency(
     degree = weight.new_zeros(num_nodes).index_add_(0, target, weight)
     values = _power(degree, r - 1)[target] * weight * _power(degree, -r)[source]
     return csr_tensor(adjacency.crow_indices(), source, values, size)
+
+
+def _normalized_rows(incoming: CSR, loop: float, r: float, dtype: torch.dtype | None) -> Tensor:
+    """Makes the matrix of edges that are sorted by target already, in no more memory than it takes itself."""
+    from eco_core.ops import _csr_kernels as kernels
+
+    num_nodes = incoming.num_nodes
+    weight = torch.empty(0) if incoming.weight is None else incoming.weight
+    dtype = dtype or torch.promote_types(weight.dtype, torch.float32)
+    given = (incoming.rowptr.numpy(), incoming.col.numpy(), weight.numpy(), loop)
+    starts, degree = torch.empty(num_nodes + 1, dtype=torch.int64), torch.empty(num_nodes, dtype=torch.float64)
+    kernels.count_with_loops(*given, starts.numpy(), degree.numpy())
+    count = int(starts[-1])
+    index = torch.int32 if max(count, num_nodes) < 2**31 else torch.int64
+    starts, columns, values = starts.to(index), torch.empty(count, dtype=index), torch.empty(count, dtype=dtype)
+    factors = (_power(degree, r - 1).numpy(), _power(degree, -r).numpy())
+    kernels.fill_with_loops(*given, *factors, starts.numpy(), columns.numpy(), values.numpy())
+    return csr_tensor(starts, columns, values, (num_nodes, num_nodes))
 
 
 def _power(degree: Tensor, exponent: float) -> Tensor:

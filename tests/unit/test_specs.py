@@ -119,7 +119,10 @@ def test_precision_may_be_written_as_a_number() -> None:
 
 def test_a_section_that_is_no_mapping_is_told_its_keys() -> None:
     problem = only_problem(RunSpec, {"train": "full"})
-    assert problem.message == "train is 'full': it should be a mapping with the keys batch, precision."
+    assert (
+        problem.message
+        == "train is 'full': it should be a mapping with the keys batch, batch_size, fan_out, precision."
+    )
 
 
 def test_a_section_without_its_name_is_told_to_need_one() -> None:

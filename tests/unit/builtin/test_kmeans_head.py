@@ -61,6 +61,12 @@ def test_auto_is_torch_with_its_parameters(z):
     assert torch.equal(head.labels_, expected.labels_)
 
 
+def test_sums_of_distances_are_torchs_also_for_sparse_embeddings(z):
+    expected = TorchKMeans(5, n_init=3, random_state=11, criterion="distance").fit(z)
+    head = KMeansClusterHead(5, n_init=3, random_state=11, criterion="distance").fit(z.to_sparse_coo())
+    assert torch.equal(head.cluster_centers_, expected.cluster_centers_)
+
+
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_equal_seeds_give_equal_bits(backend):
     z = torch.randn(3000, 16, generator=torch.Generator().manual_seed(0))
@@ -168,14 +174,19 @@ def test_is_a_discrete_head_without_parameters_to_train():
 
 def test_constructor_is_its_declaration():
     fields = parameter_model(KMeansClusterHead).model_json_schema(by_alias=True)["properties"]
-    assert set(fields) == {"backend", "n_init", "max_iter"}
+    assert set(fields) == {"backend", "n_init", "max_iter", "criterion"}
     assert fields["n_init"]["minimum"] == 1
     assert fields["backend"]["enum"] == ["auto", "sklearn", "torch"]
 
 
 @pytest.mark.parametrize(
     ("parameters", "said"),
-    [({"n_clusters": 0}, "n_clusters is 0"), ({"n_clusters": 2, "backend": "faiss"}, "backend is 'faiss'")],
+    [
+        ({"n_clusters": 0}, "n_clusters is 0"),
+        ({"n_clusters": 2, "backend": "faiss"}, "backend is 'faiss'"),
+        ({"n_clusters": 2, "criterion": "cosine"}, "criterion is 'cosine'"),
+        ({"n_clusters": 2, "criterion": "distance", "backend": "sklearn"}, "Use backend 'torch'"),
+    ],
 )
 def test_parameters_out_of_range_are_refused(parameters, said):
     with pytest.raises(ValueError, match=said):

@@ -9,7 +9,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from eco_core.ops.csr import csr_matrix, rows_of
+from eco_core.ops.csr import csr_matrix, rows_of, take_rows
 
 
 @given(rows=st.integers(1, 6), columns=st.integers(1, 6), count=st.integers(0, 30), seed=st.integers(0, 99))
@@ -44,3 +44,18 @@ def test_entries_with_a_gradient_keep_it() -> None:
     matrix = csr_matrix(torch.tensor([1, 0, 1]), torch.tensor([0, 0, 0]), value, (2, 2))
     matrix.values().sum().backward()
     assert value.grad.tolist() == [1, 1, 1]
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.integers(1, 8), st.integers(1, 6), st.integers(0, 30), st.lists(st.integers(0, 7), max_size=12))
+def test_rows_are_taken_in_their_order(height, width, entries, rows):
+    generator = torch.Generator().manual_seed(height * 100 + entries)
+    row = torch.randint(height, (entries,), generator=generator)
+    column = torch.randint(width, (entries,), generator=generator)
+    matrix = csr_matrix(row, column, torch.rand(entries, generator=generator), (height, width))
+    chosen = torch.tensor([number % height for number in rows], dtype=torch.int64)
+    taken = take_rows(matrix, chosen)
+    assert taken.is_coalesced()
+    assert torch.equal(taken.to_dense(), matrix.to_dense()[chosen])
+    again = torch.sparse_coo_tensor(taken.indices(), taken.values(), taken.shape).coalesce()
+    assert torch.equal(again.indices(), taken.indices())

@@ -7,12 +7,13 @@ import warnings
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 from torch_geometric.nn.conv.gcn_conv import gcn_norm
 
 from eco_core.ops import propagation
+from eco_core.ops.csr import CSR
 from eco_core.ops.propagation import column_panels, normalized_adjacency, propagate
 
 
@@ -188,3 +189,27 @@ def test_panels_are_the_columns_in_order(layout: str, monkeypatch: pytest.Monkey
 def test_panels_of_half_precision_are_of_single() -> None:
     assert {panel.dtype for _, panel in column_panels(torch.ones(3, 40, dtype=torch.float16))} == {torch.float32}
     assert list(column_panels(torch.ones(3, 0))) == []
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    seed=st.integers(0, 1000),
+    num_edges=st.integers(0, 30),
+    loops=st.booleans(),
+    loop_weight=st.sampled_from([1.0, 2.0]),
+    r=st.sampled_from([0.0, 0.3, 0.5]),
+    weighted=st.booleans(),
+)
+def test_edges_that_are_sorted_by_target_already_give_the_same_matrix(seed, num_edges, loops, loop_weight, r, weighted):
+    generator = torch.Generator().manual_seed(seed)
+    edge_index = torch.randint(7, (2, num_edges), generator=generator)  # Loops and parallel edges among them.
+    edge_index = edge_index[:, (edge_index[1] * 7 + edge_index[0]).argsort()]
+    weight = torch.rand(num_edges, generator=generator) if weighted else None
+    rowptr = torch.cat([torch.zeros(1, dtype=torch.int64), edge_index[1].bincount(minlength=7).cumsum(0)])
+    incoming = CSR(rowptr, edge_index[0].int())
+    options = {"num_nodes": 7, "add_self_loops": loops, "loop_weight": loop_weight, "r": r}
+    expected = normalized_adjacency(edge_index, weight, **options)
+    found = normalized_adjacency(incoming, weight, **options)
+    torch.testing.assert_close(found.to_dense(), expected.to_dense())
+    assert torch.equal(found.crow_indices().long(), expected.crow_indices())
+    assert torch.equal(found.col_indices().long(), expected.col_indices())

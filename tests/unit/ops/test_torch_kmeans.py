@@ -81,8 +81,8 @@ def test_neighbouring_seeds_share_no_restart(monkeypatch):
     original = module._plus_plus
     for seed, seeds in drawn.items():
 
-        def record(*args, seeds=seeds):
-            rows = original(*args)
+        def record(*args, seeds=seeds, **options):
+            rows = original(*args, **options)
             seeds.update(map(tuple, rows.tolist()))
             return rows
 
@@ -155,10 +155,18 @@ def test_a_far_offset_does_not_cost_the_digits():
 def test_an_empty_cluster_moves_to_the_farthest_point():
     # All seeds are in one place; both others must be found by moving empty clusters.
     points = module._Points(torch.tensor([[0.0], [0.0], [0.0], [10.0], [-7.0]]))
-    centers, inertia, _ = module._lloyd(points, points.offsets(torch.tensor([[0, 1, 2], [0, 3, 4]])), 300, 0.0)
+    centers, _ = module._lloyd(points, points.offsets(torch.tensor([[0, 1, 2], [0, 3, 4]])), 300, 0.0)
     for restart in centers + points.mean:
         assert sorted(restart.squeeze(1).tolist()) == pytest.approx([-7, 0, 10])
-    assert inertia.tolist() == pytest.approx([0, 0], abs=1e-5)
+
+
+def test_a_far_point_counts_less_in_the_sum_of_distances():
+    z = torch.cat([torch.zeros(200, 1), torch.ones(200, 1), torch.full((1, 1), 30.0)])
+    by_inertia = TorchKMeans(2, random_state=0).fit(z)
+    by_distance = TorchKMeans(2, random_state=0, criterion="distance").fit(z)
+    assert by_inertia.labels_.bincount().sort().values.tolist() == [1, 400]
+    assert by_distance.labels_.bincount().sort().values.tolist() == [200, 201]
+    assert by_distance.inertia_ > by_inertia.inertia_
 
 
 def test_one_cluster_is_the_mean():

@@ -36,6 +36,7 @@ class ARGA(nn.Module):
     """
 
     supports_sparse_x = True
+    prepared_for_batches = False
 
     def __init__(
         self,

@@ -35,6 +35,7 @@ class GAE(nn.Module):
     """
 
     supports_sparse_x = True
+    prepared_for_batches = False
 
     def __init__(self, neg_ratio: NegativeRatio = 1.0) -> None:
         super().__init__()

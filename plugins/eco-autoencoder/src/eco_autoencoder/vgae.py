@@ -35,6 +35,7 @@ class VGAE(nn.Module):
     """
 
     supports_sparse_x = True
+    prepared_for_batches = False
 
     def __init__(
         self,

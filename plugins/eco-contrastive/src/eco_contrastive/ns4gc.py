@@ -44,6 +44,7 @@ class NS4GC(nn.Module):
     """
 
     supports_sparse_x = True
+    prepared_for_batches = False
 
     def __init__(
         self,

@@ -43,6 +43,7 @@ class S3GC(nn.Module):
     """
 
     supports_sparse_x = True
+    prepared_for_batches = False
 
     def __init__(
         self,

@@ -64,6 +64,7 @@ class S3GCEncoder(nn.Module):
 
     learns = True
     supports_sparse_x = True
+    prepared_for_batches = False
 
     def __init__(
         self,

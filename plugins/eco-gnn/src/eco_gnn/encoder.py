@@ -24,6 +24,7 @@ class GraphEncoder(nn.Module):
 
     learns = True
     supports_sparse_x = True
+    prepared_for_batches = False
 
     def __init__(self, out_channels: int) -> None:
         super().__init__()

@@ -130,6 +130,11 @@ class ConvolutionStack(GraphEncoder):
         self.dropout = Dropout(dropout)
         _read_sparse_input(self.convolutions[0])
 
+    @property
+    def num_layers(self) -> int:
+        """The number of convolutions: how many hops away what an embedding depends on can be."""
+        return len(self.convolutions)
+
     def run(self, x: Tensor | SparseFactor, convolve: Callable[[Any, Tensor], Tensor]) -> Tensor:
         """Sends features through the layers.
 

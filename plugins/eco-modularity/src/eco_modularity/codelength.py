@@ -22,7 +22,9 @@ def codelength(s: Tensor, flow: Links) -> Tensor:
 
     Args:
         s: Assignments of shape (num_nodes, n_clusters), rows sum to 1.
-        flow: The flow along the edges, which sums to 1 (see `eco_modularity.flow`).
+        flow: The flow along the edges, which sums to 1 (see `eco_modularity.flow`). From that of a batch the result is
+            an estimate of the graph's: the rates have no bias, but the logarithms of rates have one that vanishes as
+            batches grow.
 
     Returns:
         A scalar. Its gradient is finite also where communities are empty or never left.
@@ -33,7 +35,8 @@ def codelength(s: Tensor, flow: Links) -> Tensor:
         # Rounding may bring them below 0.
         enter = (visits - within).clamp(min=0)
         leave = (flow.out_degree.to(s.dtype) @ s - within).clamp(min=0)
-        nodes = x_log2_x(flow.in_degree).sum().to(s.dtype)
+        scale = 1.0 if flow.sample is None else flow.sample.node_scale
+        nodes = scale * x_log2_x(flow.in_degree / scale).sum().to(s.dtype)
         index = x_log2_x(enter.sum()) - x_log2_x(enter).sum()
         return index + x_log2_x(leave + visits).sum() - x_log2_x(leave).sum() - nodes
 

@@ -123,7 +123,8 @@ class DGClusterHead(BaseClusterHead):
             edge_index: Edges of shape (2, num_edges), dtype int64; an undirected graph has both directions of each, a
                 directed one is taken as undirected.
             edge_weight: Weights of shape (num_edges,), not negative; None: all 1.
-            links: What `prepare` made of this graph; that of another graph, of which this is a batch, is not used.
+            links: What `prepare` made of this graph; for a batch, the links of it that know the graph's degrees. Those
+                of another graph are not used.
 
         Returns:
             The loss, with the parts ``modularity`` (higher is better) and, where alpha is not 0, ``similarity``: the

@@ -30,6 +30,9 @@ class DMoNClusterHead(LinearClusterHead):
     minus the modularity of the clusters. The second is 0 for clusters of the same size and :math:`\sqrt{K} - 1` for a
     single one.
 
+    In a mini-batch the first part is an estimate of the graph's without bias. The second is that of the batch, whose
+    clusters are less equal: on average it is larger than the graph's, and the less so the larger the batch.
+
     A is the weighted adjacency matrix that the entries of ``edge_index`` add up to: an undirected edge is stored in
     both directions, a loop once. A directed graph is taken as the undirected graph :math:`(A + A^T) / 2`, as by the
     metric ``modularity``.
@@ -58,7 +61,8 @@ class DMoNClusterHead(LinearClusterHead):
             z: Embeddings of shape (num_nodes, n_features).
             edge_index: Edges of shape (2, num_edges), dtype int64.
             edge_weight: Weights of shape (num_edges,), not negative; None: all 1.
-            links: What `prepare` made of this graph; that of another graph, of which this is a batch, is not used.
+            links: What `prepare` made of this graph; for a batch, the links of it that know the graph's degrees. Those
+                of another graph are not used.
         """
         s = self.assignment(z)
         if links is None or not links.are_of(edge_index, edge_weight):

@@ -20,7 +20,8 @@ def modularity(s: Tensor, links: Links) -> Tensor:
 
     Args:
         s: Rows of shape (num_nodes, width), of a float dtype: soft assignments, or others.
-        links: The edges; a directed graph is taken as the undirected graph :math:`(A + A^T) / 2`.
+        links: The edges; a directed graph is taken as the undirected graph :math:`(A + A^T) / 2`. From those of a batch
+            the result is an estimate of the graph's, without bias.
 
     Returns:
         A scalar with the dtype of ``s``, in single precision at least; 0 for a graph without edges. It can be
@@ -30,9 +31,7 @@ def modularity(s: Tensor, links: Links) -> Tensor:
         s = s.to(torch.promote_types(s.dtype, torch.float32))
         total = links.total.to(s.dtype).clamp(min=torch.finfo(s.dtype).tiny)
         share = (links.out_degree + links.in_degree).to(s.dtype) / (2 * total)
-        # Torch adds up sums in a tree, matrix products of one row in a line: not precise for 100000 nodes.
-        mean = (share.unsqueeze(1) * s).sum(dim=0)
-        return links.within(s).sum() / total - mean.square().sum()
+        return links.within(s).sum() / total - links.square_of_sum(share.unsqueeze(1) * s)
 
 
 __all__ = ["modularity"]

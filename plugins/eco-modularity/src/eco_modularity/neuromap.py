@@ -83,8 +83,8 @@ class NeuromapClusterHead(LinearClusterHead):
             z: Embeddings of shape (num_nodes, n_features).
             edge_index: Edges of shape (2, num_edges), dtype int64.
             edge_weight: Weights of shape (num_edges,), not negative; None: all 1.
-            flow: What `prepare` made of this graph. That of another graph, of which this is a batch, is not used: the
-                walker stays in the batch, whose flow is computed here.
+            flow: What `prepare` made of this graph; for a batch, the part of it along the batch's edges. That of
+                another graph is not used.
         """
         s = self.assignment(z)
         if flow is None or not flow.are_of(edge_index, edge_weight):

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, get_args
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal, get_args
 
 import torch
 from pydantic import Field
@@ -10,6 +11,7 @@ from torch import Tensor
 
 from eco_core import LossOutput
 from eco_core.linear_head import LinearClusterHead
+from eco_core.ops.partition import Links
 from eco_sbm.likelihood import EMPTY, BlockModel, bernoulli, erased_poisson, fit_blocks, inner_share, matching, poisson
 
 Variant = Literal["bernoulli", "poisson", "bernoulli-dc", "poisson-dc", "match"]
@@ -83,20 +85,35 @@ class SBMClusterHead(LinearClusterHead):
         self.eta = eta
         self.alpha = alpha
 
-    def forward(self, z: Tensor, edge_index: Tensor, edge_weight: Tensor | None = None) -> LossOutput:
+    def prepare(self, graph: Any) -> Mapping[str, Any]:
+        """Reads once the degrees of a graph: the value of ``links`` in `forward`."""
+        edge_weight = getattr(graph, "edge_weight", None)
+        if edge_weight is not None and self.variant.startswith("bernoulli"):
+            edge_weight = (edge_weight > 0).float()
+        return {"links": Links(graph.edge_index, edge_weight, num_nodes=graph.num_nodes)}
+
+    def forward(
+        self, z: Tensor, edge_index: Tensor, edge_weight: Tensor | None = None, links: Links | None = None
+    ) -> LossOutput:
         """Returns the loss, with its parts ``likelihood`` (negative, per edge) and ``assortativity`` (0: all inside).
 
         Args:
             z: Embeddings of shape (num_nodes, n_features).
             edge_index: Edges of shape (2, num_edges), dtype int64.
             edge_weight: Weights of shape (num_edges,), not negative, of which no gradient is taken; None: all 1.
+            links: From `prepare`, for a batch: the degrees of its nodes in the graph, and how they were drawn. The loss
+                is then an estimate of the graph's, with a bias that vanishes as batches grow.
         """
         p = self.assignment(z)
+        sample = None if links is None else links.sample
         with torch.autocast(device_type=p.device.type, enabled=False):
             if edge_weight is not None:
                 edge_weight = edge_weight.detach().reshape(-1)
-                edge_weight = (edge_weight > 0 if self.variant.startswith("bernoulli") else edge_weight).to(p.dtype)
-            model = fit_blocks(p, edge_index, edge_weight, degree_corrected=self.variant.endswith("-dc"))
+                if self.variant.startswith("bernoulli"):
+                    edge_weight = (edge_weight > 0) * (1.0 if sample is None else sample.edge_scale(edge_index))
+                edge_weight = edge_weight.to(p.dtype)
+            of_batch = None if sample is None else links
+            model = fit_blocks(p, edge_index, edge_weight, self.variant.endswith("-dc"), of_batch)
             total = model.links.detach().sum().clamp(min=EMPTY)
             return LossOutput.weighted(
                 likelihood=(1.0, self._negative_log_likelihood(model, edge_index, edge_weight) / total),

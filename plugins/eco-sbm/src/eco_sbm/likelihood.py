@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from eco_core.ops.pairs import pair_products
-from eco_core.ops.partition import links_between, out_degrees
+from eco_core.ops.partition import Links, links_between, out_degrees
 
 EMPTY = 1e-12
 """Communities with less probability than this, summed over all nodes, are empty; so are graphs with less weight."""
@@ -35,6 +35,9 @@ class BlockModel(NamedTuple):
     targets: Tensor
     """R, of the same shape."""
 
+    scale: float = 1.0
+    """How many nodes of the graph each row stands for: more than one where these are the rows of a batch."""
+
     def means(self, pairs: Tensor) -> Tensor:
         """Returns the mean of each of some pairs of nodes.
 
@@ -46,16 +49,20 @@ class BlockModel(NamedTuple):
 
     def sum_of_means(self) -> Tensor:
         """Returns the sum of the means of all ordered pairs, those of a node with itself included."""
-        return self.sources.sum(dim=0) @ self.theta @ self.targets.sum(dim=0)
+        return self.scale**2 * (self.sources.sum(dim=0) @ self.theta @ self.targets.sum(dim=0))
 
     def sum_of_squares(self) -> Tensor:
         """Returns the sum of the squared means of all ordered pairs."""
         left = self.sources.T @ self.sources @ self.theta
-        return (left * (self.theta @ (self.targets.T @ self.targets))).sum()
+        return self.scale**2 * (left * (self.theta @ (self.targets.T @ self.targets))).sum()
 
 
 def fit_blocks(
-    p: Tensor, edge_index: Tensor, edge_weight: Tensor | None = None, degree_corrected: bool = False
+    p: Tensor,
+    edge_index: Tensor,
+    edge_weight: Tensor | None = None,
+    degree_corrected: bool = False,
+    links: Links | None = None,
 ) -> BlockModel:
     r"""Returns the block model that explains a graph best, given its communities.
 
@@ -74,19 +81,25 @@ def fit_blocks(
         edge_weight: Weights of shape (num_edges,), not negative; None: all 1.
         degree_corrected: Whether each node has a propensity to edges: one for those that leave it, and one for those
             that arrive. They are the same in an undirected graph.
+        links: Of a batch, for the degrees that its nodes have in the graph, and for how its rows were drawn. The edges
+            are weighted as `eco_core.ops.sample.BatchRows` has them; None: these are the edges of the graph.
     """
-    links = links_between(p, edge_index, edge_weight)
+    between = links_between(p, edge_index, edge_weight)
+    scale = 1.0 if links is None or links.sample is None else links.sample.node_scale
     sources = targets = p
     if degree_corrected:
-        sources = _propensity(p, edge_index, edge_weight) * p
-        targets = _propensity(p, edge_index.flip(0), edge_weight) * p
-    starts, ends = (rows.sum(dim=0).clamp(min=EMPTY) for rows in (sources, targets))
+        if links is None:
+            ways = (edge_index, edge_index.flip(0))
+            leaving, arriving = (out_degrees(edges, edge_weight, p.size(0), p.dtype) for edges in ways)
+        else:
+            leaving, arriving = (d.to(p.dtype) / scale for d in (links.out_degree, links.in_degree))
+        sources, targets = _propensity(p, leaving) * p, _propensity(p, arriving) * p
+    starts, ends = (scale * rows.sum(dim=0).clamp(min=EMPTY) for rows in (sources, targets))
     # One after the other: the product of two small sizes may be zero in single precision.
-    return BlockModel(links / starts.unsqueeze(1) / ends, links, sources, targets)
+    return BlockModel(between / starts.unsqueeze(1) / ends, between, sources, targets, scale)
 
 
-def _propensity(p: Tensor, edge_index: Tensor, edge_weight: Tensor | None) -> Tensor:
-    degree = out_degrees(edge_index, edge_weight, p.size(0), p.dtype)
+def _propensity(p: Tensor, degree: Tensor) -> Tensor:
     return (degree * (p @ p.sum(dim=0)) / (p @ (degree @ p)).clamp(min=EMPTY)).unsqueeze(1)
 
 
@@ -143,7 +156,7 @@ def bernoulli(model: BlockModel, edge_index: Tensor, edge_weight: Tensor | None,
     sampled = model.means(torch.stack([numbers // num_nodes, numbers % num_nodes])).clamp(max=1 - _MARGIN)
     rest = -torch.log1p(-sampled) - sampled - sampled.square() / 2
     rest = rest * ~_are_linked(numbers, edge_index, edge_weight, num_nodes)
-    return -_total(_log(linked), edge_weight) + closed + rest.sum() * (num_nodes**2 / num_samples)
+    return -_total(_log(linked), edge_weight) + closed + rest.sum() * ((model.scale * num_nodes) ** 2 / num_samples)
 
 
 def _sample(size: int, count: int, device: torch.device) -> Tensor:

@@ -31,6 +31,9 @@ class MinCutClusterHead(LinearClusterHead):
     bounds that part by -1. The paper writes the symmetrically normalised adjacency matrix for A; here it is the graph's
     own, so that the first part is the cut of the graph itself.
 
+    In a mini-batch, numerator and denominator of the first part are estimates of the graph's without bias, and so is
+    :math:`S^T S` but for a factor that cancels: the bias of the loss vanishes as batches grow.
+
     Args:
         n_clusters: Number of clusters K.
         n_features: Width of the embeddings.
@@ -67,7 +70,8 @@ class MinCutClusterHead(LinearClusterHead):
             z: Embeddings of shape (num_nodes, n_features).
             edge_index: Edges of shape (2, num_edges), dtype int64.
             edge_weight: Weights of shape (num_edges,), not negative; None: all 1.
-            links: What `prepare` made of this graph; that of another graph, of which this is a batch, is not used.
+            links: What `prepare` made of this graph; for a batch, the links of it that know the graph's degrees. Those
+                of another graph are not used.
         """
         s = self.assignment(z)
         if links is None or not links.are_of(edge_index, edge_weight):

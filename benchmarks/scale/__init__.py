@@ -1,0 +1,1 @@
+"""Graphs larger than full-batch training and memory: conversion, sampling, training and inference, measured."""

@@ -1,0 +1,111 @@
+"""Parts of a graph, and the batches to train on, made of them or of sampled neighbourhoods."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch_geometric.data import Data
+
+from eco_core.data.batches import InducedEdges, NeighborBatches, SubgraphBatches
+from eco_core.data.parts import graph_parts
+from eco_core.ops.random_walks import neighbors_of
+from tests.graphs import blocks, ring
+
+
+def weighted() -> Data:
+    graph = blocks(90, 3)
+    graph.edge_weight = torch.rand(graph.edge_index.size(1), generator=torch.Generator().manual_seed(0)) + 0.1
+    return graph
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(1, 40), st.integers(0, 80), st.integers(1, 50), st.integers(0, 3))
+def test_each_node_is_in_one_part_of_limited_size(num_nodes, num_edges, size, seed):
+    edge_index = torch.randint(num_nodes, (2, num_edges), generator=torch.Generator().manual_seed(seed))
+    parts = graph_parts(neighbors_of(edge_index, num_nodes), size, seed)
+    assert torch.cat(parts).sort().values.tolist() == list(range(num_nodes))
+    assert all(1 <= len(part) <= size for part in parts)
+    # Whatever two parts have room for is one: more than half of the room is used.
+    assert len(parts) <= 2 * -(-num_nodes // size)
+
+
+def test_parts_cut_few_edges_of_a_ring():
+    graph = ring(1000)
+    part = torch.empty(1000, dtype=torch.int64)
+    parts = graph_parts(neighbors_of(graph.edge_index, 1000), 50)
+    for number, nodes in enumerate(parts):
+        part[nodes] = number
+    cut = (part[graph.edge_index[0]] != part[graph.edge_index[1]]).float().mean()
+    assert cut < 0.1  # Of random parts it is 0.95.
+
+
+def test_clear_communities_are_parts():
+    graph = blocks(90, 3)
+    parts = graph_parts(neighbors_of(graph.edge_index, 90), 30)
+    agree = sum(int(graph.y[part].bincount().max()) for part in parts)
+    assert agree >= 80
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_induced_edges_are_those_with_both_ends_among_the_nodes(seed):
+    generator = torch.Generator().manual_seed(seed)
+    edge_index = torch.randint(12, (2, 60), generator=generator)
+    incoming = neighbors_of(edge_index.flip(0), 12)
+    induced = InducedEdges(incoming)
+    for count in (1, 5, 12):
+        nodes = torch.randperm(12, generator=generator)[:count]
+        found, positions = induced.among(nodes)
+        is_among = torch.isin(edge_index, nodes).all(dim=0)
+        assert sorted(nodes[found].T.tolist()) == sorted(edge_index[:, is_among].T.tolist())
+        assert torch.equal(incoming.col[positions], nodes[found[0]])
+
+
+@pytest.mark.parametrize("kind", ["neighbor", "subgraph"])
+def test_an_epoch_has_each_node_once_as_a_seed(kind):
+    graph = weighted()
+    batches = NeighborBatches(graph, [3, 2], 25) if kind == "neighbor" else SubgraphBatches(graph, 25)
+    torch.manual_seed(0)
+    for _ in range(2):
+        found = list(batches)
+        assert len(found) == len(batches)
+        seeds = torch.cat([batch.rows.n_id for batch in found])
+        assert seeds.sort().values.tolist() == list(range(90))
+        for batch in found:
+            assert torch.equal(batch.n_id[: batch.batch_size], batch.rows.n_id)
+            assert torch.equal(batch.x, graph.x[batch.n_id])
+            rows = batch.rows
+            assert torch.equal(rows.n_id[rows.edge_index], graph.edge_index[:, rows.e_id])
+            expected = graph.edge_weight[rows.e_id] * rows.sample.edge_scale(rows.edge_index)
+            torch.testing.assert_close(rows.edge_weight, expected)
+            edges = {tuple(edge) for edge in graph.edge_index.T.tolist()}
+            assert {tuple(edge) for edge in batch.n_id[batch.edge_index].T.tolist()} <= edges
+
+
+def test_batches_of_neighbours_have_one_size_and_subgraphs_their_own_edges():
+    graph = weighted()
+    assert {batch.batch_size for batch in NeighborBatches(graph, [3], 40)} == {30}
+    for batch in SubgraphBatches(graph, 40):
+        assert batch.batch_size == batch.num_nodes
+        assert torch.equal(batch.edge_index, batch.rows.edge_index)
+        torch.testing.assert_close(batch.edge_weight, graph.edge_weight[batch.rows.e_id])
+
+
+@pytest.mark.parametrize("kind", ["neighbor", "subgraph"])
+def test_equal_states_of_the_generator_give_equal_batches(kind):
+    graph = weighted()
+    batches = NeighborBatches(graph, [3, 2], 25) if kind == "neighbor" else SubgraphBatches(graph, 25)
+    runs = []
+    for seed in (0, 1, 0):
+        torch.manual_seed(seed)
+        runs.append([batch.n_id.tolist() for batch in batches])
+    assert runs[0] == runs[2]
+    assert runs[0] != runs[1]
+
+
+def test_sparse_features_stay_sparse():
+    graph = blocks(60, 3, sparse=True)
+    batch = next(iter(NeighborBatches(graph, [3], 20)))
+    assert batch.x.is_sparse
+    assert torch.equal(batch.x.to_dense(), graph.x.to_dense()[batch.n_id])
