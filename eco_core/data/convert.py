@@ -1,52 +1,47 @@
-"""Writes graphs on disk (see `eco_core.data.on_disk`) in memory for their nodes and for a chunk of edges at a time.
-
-Edges are read once. Their node numbers are written down in the order of the list; then, when the number of entries of
-each node is known, distributed to files of consecutive nodes; then each of these files is sorted by itself. All but the
-sorting is reading and writing from beginning to end, which is what disks do well. One node's entries are sorted in
-memory, however many they are.
-"""
+"""Writes graphs on disk (see `eco_core.data.on_disk`) in memory for their nodes and for a chunk of edges at a time."""
 
 from __future__ import annotations
 
 import contextlib
 import errno
-import itertools
 import json
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch_geometric.data import Data
 
-from eco_core.data.array_file import ArrayFile, write_entries
+from eco_core.data.array_file import ArrayFile
+from eco_core.data.edge_list import EdgeList, edges_of_file, edges_of_graph
+from eco_core.data.edge_sort import EdgeSorter
 from eco_core.data.formats import looks_like_data, sorted_classes
-from eco_core.data.node_index import Ids, NodeIndex, as_ids, interleaved
-from eco_core.data.on_disk import FORMAT, MANIFEST, UNFINISHED, VERSION, OnDiskGraph, checksum, is_on_disk
-from eco_core.data.tables import ROWS, Table, open_table, unreadable
+from eco_core.data.node_index import Ids, NodeIndex, Nodes, as_ids, interleaved
+from eco_core.data.on_disk import (
+    FORMAT,
+    MANIFEST,
+    UNFINISHED,
+    VERSION,
+    NodeIds,
+    OnDiskGraph,
+    checksum,
+    is_on_disk,
+    read_manifest,
+)
+from eco_core.data.tables import Table, open_array, open_table, unreadable
 from eco_core.data.validate import checked_classes, checked_labels, counted, describe_structure
 from eco_core.errors import DataError, Problem, SpecError
 
 TABLES = (".csv", ".parquet", ".npy")
 """Suffixes of the files that hold edges, features or labels alone."""
 
-_ENTRIES = 2**22
-"""Entries that are sorted together."""
 _VALUES = 2**24
 """Features that are copied together."""
 _SMALL_NODES = 2**31
 """Numbers of fewer nodes fit into int32."""
-
-
-class _Edges(NamedTuple):
-    """A list of edges: whether it has weights, and its chunks of (row of the first, sources, targets, weights)."""
-
-    path: Path
-    weighted: bool
-    chunks: Iterator[tuple[int, Ids, Ids, NDArray[np.float64] | None]]
 
 
 def save_on_disk(
@@ -171,9 +166,15 @@ def _existing(path: Path) -> Path:
 def _new_folder(out: Path, force: bool, progress: Callable[[str], None]) -> Iterator[Path]:
     """Makes a folder that gets its name when the block has ended well, and is removed otherwise."""
     replaces = out.exists() and not (out.is_dir() and not any(out.iterdir()))
-    if replaces and not (force and is_on_disk(out)):
-        what = "is not a graph on disk, and is not replaced" if force else "exists"
-        raise DataError(Problem("ECO306", f"{out} {what}.", "Give another --out" + ("." if force else ", or --force.")))
+    if replaces and not force:
+        raise DataError(Problem("ECO306", f"{out} exists.", "Give another --out, or --force to replace the graph."))
+    if replaces:
+        try:
+            read_manifest(out)
+        except DataError as error:
+            raise DataError(
+                Problem("ECO306", f"{out} is not a graph on disk, and is not replaced.", "Give another --out.")
+            ) from error
     folder, old = out.with_name(out.name + UNFINISHED), out.with_name(out.name + ".old")
     try:
         if folder.exists():
@@ -216,8 +217,6 @@ class _Conversion:
         self.facts: dict[str, int] = {"labelled_nodes": 0}
         self.notes: list[str] = []
         self.num_nodes = 0
-        self._work = folder / "work"
-        self._work.mkdir()
 
     # ----------------------------------------------------------------------------------------------- reading
 
@@ -227,21 +226,15 @@ class _Conversion:
         if features is None:
             index = NodeIndex()
         elif features.suffix.lower() == ".npy":
-            self._copy_features(_npy(features), features)
+            self._copy_features(open_array(features), features)
         else:
             index = self._read_features(open_table(features))
-        known = None if features is None else features
-        listed = _edges_of(edges, index if known is not None else None)
-        self._spool(listed, index, grow=features is None, nodes=known)
-        if features is None and index is not None:
-            self.num_nodes = len(index)
-            if self.num_nodes == 0:
-                raise _invalid(f"{edges} has no edges, and no features were given: the graph has no nodes.")
-        self._sort(listed.weighted)
+        nodes = Nodes(self.num_nodes, index, features)
+        self._read_edges(edges_of_file(edges, nodes.holds), nodes)
         if features is None:
             self._degrees_as_features()
         if labels is not None:
-            self._read_labels(labels, index)
+            self._read_labels(labels, nodes)
         if index is not None:
             self._write_ids(index.ids())
 
@@ -249,21 +242,22 @@ class _Conversion:
         """Converts a graph that was loaded or opened."""
         self.name, self.n_classes = data.name, data.get("n_classes")
         if isinstance(data, OnDiskGraph):
-            own = structure_notes(data.manifest["facts"], int(data.num_edges), merged=data.manifest["undirected"])
-            if data.manifest["undirected"]:
-                self.undirected = True  # It stays so; there is nothing to be undone.
+            own = structure_notes(data.manifest["facts"], int(data.num_edges))
+            # What was merged and divided stays so.
+            self.undirected |= data.manifest["undirected"]
+            self.normalize = "row" if data.manifest["normalize_features"] == "row" else self.normalize
         else:
             own = describe_structure(data)
         self.notes = [note for note in data.notes if note not in own]
         self._copy_features(data.x, None)
-        weight = data.get("edge_weight")
-        self._spool(_Edges(Path(data.name), weight is not None, _edges_in(data)), None, grow=False, nodes=None)
-        self._sort(weight is not None)
+        self._read_edges(edges_of_graph(data), Nodes(self.num_nodes, None, None))
         if data.get("y") is not None:
             self._write_labels(data.y.numpy())
         ids = data.get("node_ids")
         if ids is not None:
-            self._write_ids(as_ids([str(identifier) for identifier in ids]))
+            self._write_ids(ids.ids if isinstance(ids, NodeIds) else as_ids(list(map(str, ids))))
+
+    # --------------------------------------------------------------------------------------------- features
 
     def _read_features(self, table: Table) -> NodeIndex:
         if table.path.suffix.lower() == ".csv" and looks_like_data(table.columns):
@@ -329,154 +323,58 @@ class _Conversion:
             self._append_features(np.log1p(block.astype(np.float64))[:, None], first, None)
         self.notes.append("no features were given: x is the logarithm of 1 + the number of a node's neighbours")
 
-    # ------------------------------------------------------------------------------------------------- edges
+    # ------------------------------------------------------------------------------------------------ edges
 
-    def _spool(self, edges: _Edges, index: NodeIndex | None, grow: bool, nodes: Path | None) -> None:
-        """Writes the edges down by the numbers of their nodes, a file for each chunk."""
-        small = not grow and self.num_nodes < _SMALL_NODES
-        node = np.int32 if small else np.int64
-        fields: list[Any] = [("source", node), ("target", node), *([("weight", np.float32)] if edges.weighted else [])]
-        self.num_listed = 0
-        for number, (first, source, target, weight) in enumerate(edges.chunks):
-            chunk = np.empty(len(source), dtype=fields)
-            chunk["source"], chunk["target"] = self._numbers_of(edges.path, first, source, target, index, grow, nodes)
-            if weight is not None:
-                with np.errstate(over="ignore"):
-                    chunk["weight"] = weight
-                _check_weights(edges.path, first, chunk["weight"])
-            self.num_listed += len(chunk)
-            with (self._work / f"list-{number:06d}").open("wb") as file:
-                write_entries(file, chunk)
-            self.progress(f"read {counted(self.num_listed, 'edge')}")
-        self._entry = np.dtype(fields)
-
-    def _numbers_of(
-        self,
-        path: Path,
-        first: int,
-        source: Ids,
-        target: Ids,
-        index: NodeIndex | None,
-        grow: bool,
-        nodes: Path | None,
-    ) -> tuple[NDArray[Any], NDArray[Any]]:
-        if index is not None and grow:
-            # Nodes come up in the order of the list, each edge's source before its target.
-            both = index.add(interleaved(source, target))
-            return both[::2], both[1::2]
-        numbers = []
-        for ids, end in ((source, "source"), (target, "target")):
-            if index is not None:
-                found = index.find(ids)
-                unknown = found < 0
+    def _read_edges(self, edges: EdgeList, nodes: Nodes) -> None:
+        grows = nodes.index is not None and nodes.path is None
+        node = np.int64 if grows else self._node_type()
+        work = self.folder / "work"
+        work.mkdir()
+        sorter = EdgeSorter(work, node, edges.weighted)
+        for first, source, target, weight in edges.chunks:
+            if nodes.index is not None and grows:
+                # Nodes come up in the order of the list, each edge's source before its target.
+                both = nodes.index.add(interleaved(source, target))
+                numbers = [both[::2], both[1::2]]
             else:
-                # A chunk with a text in it that is no integer: that one is not found, and named below.
-                found = ids if isinstance(ids, np.ndarray) else np.array([_number(text) for text in ids])
-                unknown = (found < 0) | (found >= self.num_nodes)
-            if unknown.any():
-                at = int(np.flatnonzero(unknown)[0])
-                named = str((source if end == "source" else target)[at])
-                where = "one of the nodes" if nodes is None else f"a node of {nodes}"
-                raise DataError(
-                    Problem(
-                        "ECO305",
-                        f"{path}, row {first + at}: {end} {named!r} is not {where}.",
-                        "Give every node a row of features, or leave it out here.",
-                    )
-                )
-            numbers.append(found)
-        return numbers[0], numbers[1]
+                ends = (("source", source), ("target", target))
+                numbers = [nodes.numbers(ids, edges.name, first, end) for end, ids in ends]
+            sorter.add(numbers[0], numbers[1], weight)
+            self.progress(f"read {counted(sorter.listed, 'edge')}")
+        if nodes.index is not None:
+            self.num_nodes = len(nodes.index)
+        if self.num_nodes == 0:
+            raise _invalid(f"{edges.name} has no edges, and no features were given: the graph has no nodes.")
+        self._sort(sorter)
+        work.rmdir()
 
-    def _lists(self) -> Iterator[NDArray[Any]]:
-        for path in sorted(self._work.glob("list-*")):
-            yield np.fromfile(path, dtype=self._entry)
+    def _node_type(self) -> Any:
+        return np.int32 if self.num_nodes < _SMALL_NODES else np.int64
 
-    def _survey(self) -> NDArray[np.int64]:
-        """Counts the entries of each node, and what else the edges have to tell; returns the former."""
-        from eco_core.data import _convert_kernels as kernels
-
-        incoming, outgoing = np.zeros(self.num_nodes, np.int64), np.zeros(self.num_nodes, np.int64)
-        linked, parent = np.zeros(self.num_nodes, np.bool_), np.arange(self.num_nodes)
-        for chunk in self._lists():
-            ends = (np.ascontiguousarray(chunk["source"]), np.ascontiguousarray(chunk["target"]))
-            kernels.survey(*ends, self.undirected, incoming, outgoing, linked, parent)
-        self.facts["isolated_nodes"] = self.num_nodes - int(np.count_nonzero(linked))
-        self.facts["components"] = int(np.count_nonzero(parent == np.arange(self.num_nodes)))
-        self.facts["max_degree"] = int(outgoing.max())
-        return incoming
-
-    def _sort(self, weighted: bool) -> None:
+    def _sort(self, sorter: EdgeSorter) -> None:
         """Writes ``rowptr``, ``col`` and the weights."""
-        from eco_core.data import _convert_kernels as kernels
-
-        counts = self._survey()
-        total = int(counts.sum())
-        node = np.dtype(np.int32 if self.num_nodes < _SMALL_NODES else np.int64)
-        # The list is removed while it is distributed, and what was distributed while it is sorted.
-        self._require(max(0, total - self.num_listed) * self._entry.itemsize + total * node.itemsize)
-        bounds = _bounds(counts)
-        self._distribute(bounds)
-        col = self.arrays["col"] = ArrayFile(self.folder / "col.npy", node)
-        weights = ArrayFile(self.folder / "edge_weight.npy", np.dtype(np.float32)) if weighted else None
-        repeated, loops, differ = 0, 0, False
-        for number, (first, last) in enumerate(itertools.pairwise(bounds)):
-            path = self._work / f"part-{number:06d}"
-            entries = np.fromfile(path, dtype=self._entry) if path.exists() else np.empty(0, self._entry)
-            fields = [np.ascontiguousarray(entries[name]) for name in entries.dtype.names or ()]
-            sorted_col = np.empty(len(entries), dtype=node)
-            sorted_weight = np.empty(len(entries) if weighted else 0, dtype=np.float32)
-            weight = fields[2] if weighted else sorted_weight
-            arguments = (*fields[:2], weight, int(first), counts[first:last], self.undirected)
-            written, *found = kernels.sort_rows(*arguments, sorted_col, sorted_weight)
-            repeated, loops, differ = repeated + found[0], loops + found[1], differ or found[2]
-            col.append(sorted_col[:written])
-            if weights is not None:
-                weights.append(sorted_weight[:written])
-            path.unlink(missing_ok=True)
-            if len(bounds) > 2:
-                self.progress(f"sorted the edges of {last:,} of {counted(self.num_nodes, 'node')}")
-        if weights is not None:
-            self.arrays["edge_weight"] = weights
-        rowptr = np.zeros(self.num_nodes + 1, np.int64)
-        np.cumsum(counts, out=rowptr[1:])
-        self._write("rowptr", rowptr)
-        if self.undirected:
-            self.facts["max_degree"] = int(counts.max())
-        self.facts["self_loops"] = int(loops)
-        self.facts["duplicate_edges"] = 0 if self.undirected else int(repeated)
-        if self.undirected and col.length != self.num_listed:
-            self.notes.append(f"made undirected: {self.num_listed:,} edges became {col.length:,}, duplicates merged")
-        if self.undirected and differ:
+        self._require(sorter.room(self.undirected))
+        col = self.arrays["col"] = ArrayFile(self.folder / "col.npy", np.dtype(self._node_type()))
+        weight = None
+        if sorter.weighted:
+            weight = self.arrays["edge_weight"] = ArrayFile(self.folder / "edge_weight.npy", np.dtype(np.float32))
+        found = sorter.sort(self.num_nodes, self.undirected, col, weight, self.progress)
+        self._write("rowptr", found.rowptr)
+        for key in ("max_degree", "isolated_nodes", "components", "self_loops"):
+            self.facts[key] = getattr(found, key)
+        self.facts["duplicate_edges"] = 0 if self.undirected else found.repeated
+        if self.undirected and col.length != sorter.listed:
+            self.notes.append(f"made undirected: {sorter.listed:,} edges became {col.length:,}, duplicates merged")
+        if self.undirected and found.weights_differ:
             self.notes.append("where an edge had several weights, the largest is kept")
-        self.notes += structure_notes(self.facts, col.length, merged=self.undirected)
-
-    def _distribute(self, bounds: NDArray[np.int64]) -> None:
-        """Appends the entries of the list, each way that is wanted, to files for consecutive nodes."""
-        for path in sorted(self._work.glob("list-*")):
-            chunk = np.fromfile(path, dtype=self._entry)
-            if self.undirected:
-                reverse = chunk[chunk["source"] != chunk["target"]]
-                reverse["source"], reverse["target"] = reverse["target"].copy(), reverse["source"].copy()
-                chunk = np.concatenate([chunk, reverse])
-            part = np.searchsorted(bounds, chunk["target"], side="right") - 1
-            # Stable, and of numbers this short a counting sort.
-            part = part.astype(np.uint16 if len(bounds) < 2**16 else np.int64)
-            order = np.argsort(part, kind="stable")
-            ends = np.cumsum(np.bincount(part, minlength=len(bounds) - 1))
-            begin = 0
-            for number, end in enumerate(ends.tolist()):
-                if end > begin:
-                    with (self._work / f"part-{number:06d}").open("ab") as file:
-                        write_entries(file, chunk[order[begin:end]])
-                begin = end
-            path.unlink()
+        self.notes += structure_notes(self.facts, col.length)
 
     # ------------------------------------------------------------------------------------- labels and ids
 
-    def _read_labels(self, path: Path, index: NodeIndex | None) -> None:
+    def _read_labels(self, path: Path, nodes: Nodes) -> None:
         if path.suffix.lower() == ".npy":
             problems: list[Problem] = []
-            checked = checked_labels(_npy(path), self.num_nodes, problems)
+            checked = checked_labels(open_array(path), self.num_nodes, problems)
             if problems or checked is None:
                 raise DataError(*problems)
             self._write_labels(checked.numpy())
@@ -486,14 +384,13 @@ class _Conversion:
             raise unreadable(path, f"it has {len(table.columns)} columns; expected node and label")
         y, codes = np.full(self.num_nodes, -2, dtype=np.int64), {"": -1, "-1": -1}
         for first, (ids, texts), _ in table.chunks([0, 1], []):
-            nodes, _ = self._numbers_of(path, first, ids, ids, index, False, None)
-            before = y[nodes] != -2
-            if before.any() or len(np.unique(nodes)) < len(nodes):
-                order = np.argsort(nodes, kind="stable")
-                again = order[1:][nodes[order][1:] == nodes[order][:-1]]
-                at = int(np.flatnonzero(before)[0]) if before.any() else int(again.min())
+            rows = nodes.numbers(ids, str(path), first, "node")
+            again = y[rows] != -2
+            again[np.setdiff1d(np.arange(len(rows)), np.unique(rows, return_index=True)[1])] = True
+            if again.any():
+                at = int(np.flatnonzero(again)[0])
                 raise unreadable(path, f"node {str(ids[at])!r} in row {first + at} has a label already")
-            y[nodes] = [codes.setdefault(str(text).strip(), len(codes) - 2) for text in texts]
+            y[rows] = [codes.setdefault(str(text).strip(), len(codes) - 2) for text in texts]
         names = [name for name in codes if name not in ("", "-1")]
         classes = sorted_classes(set(names))
         rank = {name: number for number, name in enumerate(classes)}
@@ -525,7 +422,6 @@ class _Conversion:
 
     def finish(self, n_classes: int | None) -> None:
         """Closes the arrays and writes the manifest; the number of classes is the graph's own where none is given."""
-        shutil.rmtree(self._work)
         zero_rows = self.facts.pop("zero_rows")
         if self.normalize == "row":
             zeros = f", {zero_rows:,} rows are zero" if zero_rows else ""
@@ -570,31 +466,16 @@ class _Conversion:
             )
 
 
-def structure_notes(facts: dict[str, int], num_edges: int, merged: bool) -> list[str]:
+def structure_notes(facts: Mapping[str, int], num_edges: int) -> list[str]:
     """What `describe_structure` says of a graph in memory, from what was counted at its conversion."""
     if num_edges == 0:
         return ["the graph has no edges"]
-    kinds = (("self_loops", "self-loop", " kept"), ("duplicate_edges", "duplicate edge", " kept"))
-    found = [(facts[key], noun, ending) for key, noun, ending in kinds if not (merged and key == "duplicate_edges")]
-    found.append((facts["isolated_nodes"], "isolated node", ""))
-    return [counted(number, noun) + ending for number, noun, ending in found if number]
-
-
-def _bounds(counts: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Where the nodes that are sorted together begin, and the end of the last ones."""
-    ends, bounds = np.cumsum(counts), [0]
-    while bounds[-1] < len(counts):
-        before = int(ends[bounds[-1] - 1]) if bounds[-1] else 0
-        following = int(np.searchsorted(ends, before + _ENTRIES, side="right"))
-        bounds.append(min(max(following, bounds[-1] + 1), len(counts)))
-    return np.array(bounds, dtype=np.int64)
-
-
-def _npy(path: Path) -> NDArray[Any]:
-    try:
-        return np.load(path, mmap_mode="r", allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
-        raise unreadable(path, error) from error
+    kinds = (
+        ("self_loops", "self-loop", " kept"),
+        ("duplicate_edges", "duplicate edge", " kept"),
+        ("isolated_nodes", "isolated node", ""),
+    )
+    return [counted(facts[key], noun) + ending for key, noun, ending in kinds if facts[key]]
 
 
 def _rows_of(x: Any, first: int, last: int) -> NDArray[Any]:
@@ -607,69 +488,6 @@ def _rows_of(x: Any, first: int, last: int) -> NDArray[Any]:
     block = torch.zeros(min(last, x.shape[0]) - first, x.shape[1])
     block[rows[low:high] - first, x.indices()[1, low:high]] = x.values()[low:high]
     return block.numpy()
-
-
-def _edges_of(path: Path, index: NodeIndex | None) -> _Edges:
-    """The edges of a file; an index is used to tell a header from an edge."""
-    if path.suffix.lower() == ".npy":
-        array = _npy(path)
-        if array.ndim != 2 or 2 not in array.shape or array.dtype.kind not in "iu":
-            expected = "expected integers of shape (2, num_edges) or (num_edges, 2)"
-            raise unreadable(path, f"it holds {array.dtype} of shape {array.shape}; {expected}")
-        return _Edges(path, False, _edges_of_array(array if array.shape[0] == 2 else array.T))
-    table = open_table(path)
-    names = [name.strip().lower() for name in table.columns]
-    columns = list(range(len(names)))
-    if len(names) > 3 and {"source", "target"} <= set(names):
-        columns = [names.index(name) for name in ("source", "target", "weight") if name in names]
-    if len(columns) not in (2, 3):
-        raise unreadable(path, f"it has {len(columns)} columns; expected source, target and, optionally, weight")
-    header = as_ids(table.columns[:2])
-    nodes = isinstance(header, np.ndarray) if index is None else bool((index.find(header) >= 0).all())
-    if nodes and path.suffix.lower() == ".csv":
-        raise unreadable(path, "its first line is an edge, not a header; expected source,target[,weight]")
-    return _Edges(path, len(columns) == 3, _edges_of_table(table, columns))
-
-
-def _edges_of_array(array: NDArray[Any]) -> Iterator[tuple[int, Ids, Ids, None]]:
-    for first in range(0, array.shape[1], ROWS):
-        source, target = array[:, first : first + ROWS].astype(np.int64)
-        yield first, source, target, None
-
-
-def _edges_of_table(table: Table, columns: Sequence[int]) -> Iterator[tuple[int, Ids, Ids, NDArray[np.float64] | None]]:
-    for first, (source, target), numbers in table.chunks(columns[:2], columns[2:]):
-        yield first, source, target, numbers[:, 0] if len(columns) == 3 else None
-
-
-def _edges_in(data: Data) -> Iterator[tuple[int, Ids, Ids, NDArray[Any] | None]]:
-    """The edges of a graph; those of one on disk without making its ``edge_index``."""
-    incoming = data.incoming if isinstance(data, OnDiskGraph) else None
-    weight = data.get("edge_weight")
-    for first in range(0, int(data.num_edges), ROWS):
-        part = slice(first, first + ROWS)
-        if incoming is None:
-            source, target = data.edge_index[:, part].numpy()
-        else:
-            source = incoming.col[part].long().numpy()
-            positions = np.arange(first, first + len(source))
-            target = np.searchsorted(incoming.rowptr.numpy(), positions, side="right") - 1
-        yield first, source, target, None if weight is None else weight[part].numpy()
-
-
-def _number(text: str) -> int:
-    one = as_ids([text])
-    return int(one[0]) if isinstance(one, np.ndarray) else -1
-
-
-def _check_weights(path: Path, first: int, weight: NDArray[np.float32]) -> None:
-    bad = ~(np.isfinite(weight) & (weight >= 0))
-    if bad.any():
-        at = int(np.flatnonzero(bad)[0])
-        raise _invalid(
-            f"{path}, row {first + at}: the weight is {weight[at]}; expected a finite number of 0 or more.",
-            "Correct these edges, or leave them out.",
-        )
 
 
 def _invalid(message: str, fix: str = "Give a graph with nodes.") -> DataError:

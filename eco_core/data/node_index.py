@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
+
+from eco_core.errors import DataError, Problem
 
 
 @dataclass(frozen=True)
@@ -105,9 +108,10 @@ class NodeIndex:
             return self._look_up(_as_texts(ids), add=False)
         if isinstance(ids, np.ndarray):
             return self._look_up(ids, add=False)
-        # Texts among which there may be integers.
-        single = [as_ids([text]) for text in ids]
-        return np.array([-1 if isinstance(one, Texts) else self.find(one)[0] for one in single], dtype=np.int64)
+        found = np.full(len(ids), -1, dtype=np.int64)
+        places, integers = _integers_among(ids)
+        found[places] = self._look_up(integers, add=False)
+        return found
 
     def ids(self) -> Ids | None:
         """Returns all ids, in order; None where they are 0, 1, 2 and so on."""
@@ -127,6 +131,7 @@ class NodeIndex:
             self._integers = _grown(self._integers, self._count, count)
         if len(self._numbers) < 2 * count:
             size = 1 << (2 * count).bit_length()
+            # Entered anew, each gets the number and the place that it has.
             known = self.ids() if self._bytes is not None else self._integers[: self._count].copy()
             self._numbers = np.full(size, -1, dtype=np.int64)
             self._keys = np.empty(size if self._bytes is None else 0, dtype=np.int64)
@@ -148,6 +153,70 @@ class NodeIndex:
         return out
 
 
+@dataclass(frozen=True)
+class Nodes:
+    """How the files of a graph name its nodes.
+
+    Attributes:
+        count: How many there are.
+        index: Their ids; None: they are numbered from 0.
+        path: The file that they are from; None: nodes are whatever edges name.
+    """
+
+    count: int
+    index: NodeIndex | None
+    path: Path | None
+
+    def holds(self, ids: Ids) -> bool:
+        """Whether all ids are those of nodes, or could be where any can."""
+        if self.path is None:
+            return isinstance(ids, np.ndarray)
+        return bool((self._find(ids) >= 0).all())
+
+    def numbers(self, ids: Ids, file: str, first: int, what: str) -> NDArray[np.int64]:
+        """Returns the number of each node.
+
+        Args:
+            ids: From some rows of a file.
+            file: Its name, for messages.
+            first: Number of the first row.
+            what: What the nodes are there.
+
+        Raises:
+            DataError: ECO305, for an id that is not a node's.
+        """
+        found = self._find(ids)
+        unknown = np.flatnonzero(found < 0)
+        if len(unknown):
+            at = int(unknown[0])
+            nodes = "one of the nodes" if self.path is None else f"a node of {self.path}"
+            raise DataError(
+                Problem(
+                    "ECO305",
+                    f"{file}, row {first + at}: {what} {str(ids[at])!r} is not {nodes}.",
+                    "Give every node a row of features, or leave it out here.",
+                )
+            )
+        return found
+
+    def _find(self, ids: Ids) -> NDArray[np.int64]:
+        if self.index is not None:
+            return self.index.find(ids)
+        if isinstance(ids, Texts):
+            places, among = _integers_among(ids)
+            integers = np.full(len(ids), -1, dtype=np.int64)
+            integers[places] = among
+        else:
+            integers = ids
+        return np.where((integers >= 0) & (integers < self.count), integers, -1)
+
+
+def _integers_among(texts: Texts) -> tuple[list[int], NDArray[np.int64]]:
+    """Where there are integers among texts, and which."""
+    single = {place: one for place, text in enumerate(texts) if isinstance(one := as_ids([text]), np.ndarray)}
+    return list(single), np.concatenate([np.empty(0, dtype=np.int64), *single.values()])
+
+
 def _read_only(array: NDArray[Any]) -> NDArray[Any]:
     """Some readers give arrays that cannot be written: kernels would be compiled for both kinds."""
     view = np.ascontiguousarray(array).view()
@@ -163,4 +232,4 @@ def _grown(array: NDArray[Any], used: int, needed: int) -> NDArray[Any]:
     return grown
 
 
-__all__ = ["Ids", "NodeIndex", "Texts", "as_ids", "interleaved"]
+__all__ = ["Ids", "NodeIndex", "Nodes", "Texts", "as_ids", "interleaved"]

@@ -33,8 +33,9 @@ from torch_geometric.data.data import DataEdgeAttr, DataTensorAttr
 from torch_geometric.data.graph_store import EdgeLayout
 
 from eco_core.data.deferred import DeferredTensor
+from eco_core.data.node_index import Ids, Texts
 from eco_core.errors import DataError, Problem
-from eco_core.ops.csr import CSR
+from eco_core.ops.csr import CSR, incoming_of
 
 MANIFEST = "manifest.json"
 FORMAT, VERSION = "eco-graph", 1
@@ -70,11 +71,7 @@ class OnDiskGraph(Data):
     @property
     def incoming(self) -> CSR | None:
         """The edges by their target, as they lie on disk; None where ``edge_index`` was replaced, as in a batch."""
-        stored = self.__dict__["_stored"]
-        if self.get("edge_index") is not stored["edge_index"]:
-            return None
-        rowptr, col = self.__dict__["_arrays"]
-        return CSR(rowptr, col, self.get("edge_weight"))
+        return incoming_of(self.get("edge_index"), self.get("edge_weight"))
 
     @property
     def manifest(self) -> Mapping[str, Any]:
@@ -110,21 +107,17 @@ class NodeIds:
     Not a ``Sequence``: PyG takes those apart, node by node, whenever it copies a graph.
 
     Args:
-        values: Integers, or the UTF-8 bytes of all texts.
-        offsets: Where each text begins in the bytes, and the end of the last one's; None: the ids are integers.
+        ids: Integers, or texts.
     """
 
-    def __init__(self, values: NDArray[Any], offsets: NDArray[Any] | None = None) -> None:
-        self._values, self._offsets = values, offsets
+    def __init__(self, ids: Ids) -> None:
+        self.ids = ids
 
     def __len__(self) -> int:
-        return len(self._values) if self._offsets is None else len(self._offsets) - 1
+        return len(self.ids)
 
     def __getitem__(self, position: int) -> str:
-        node = range(len(self))[position]
-        if self._offsets is None:
-            return str(int(self._values[node]))
-        return self._values[self._offsets[node] : self._offsets[node + 1]].tobytes().decode()
+        return str(self.ids[range(len(self))[position]])
 
     def __iter__(self) -> Iterator[str]:
         return (self[node] for node in range(len(self)))
@@ -141,7 +134,9 @@ class NodeIds:
 
 def is_on_disk(path: Path) -> bool:
     """Says whether a path is the folder of a graph on disk, or of one whose conversion was not finished."""
-    return (path / MANIFEST).is_file() or (path.is_dir() and path.name.endswith(UNFINISHED))
+    if (path / MANIFEST).is_file():
+        return not (path / "edges.csv").is_file()  # Other tools call their files so, too.
+    return path.is_dir() and path.name.endswith(UNFINISHED)
 
 
 def open_graph(path: str | Path, verify: bool = False) -> OnDiskGraph:
@@ -164,20 +159,19 @@ def open_graph(path: str | Path, verify: bool = False) -> OnDiskGraph:
     arrays = {name: _mapped(folder, name, entry) for name, entry in manifest["arrays"].items()}
     _check_sizes(folder, manifest, arrays)
     tensors = {name: _tensor(array) for name, array in arrays.items() if not name.startswith("node_id")}
-    num_nodes, num_edges = manifest["num_nodes"], manifest["num_edges"]
     rowptr, col = tensors["rowptr"], tensors["col"]
     graph = OnDiskGraph()
     graph.x = _features(tensors["x"])
-    graph.edge_index = DeferredTensor((2, num_edges), torch.int64, lambda: _edge_index(rowptr, col))
+    graph.edge_index = DeferredTensor((2, col.numel()), torch.int64, lambda: _edge_index(rowptr, col))
     graph.edge_index.incoming = CSR(rowptr, col)  # What can do with it need not make the entries.
     graph.edge_weight, graph.y = tensors.get("edge_weight"), tensors.get("y")
     if "node_ids" in arrays:
-        graph.node_ids = NodeIds(arrays["node_ids"], arrays.get("node_id_offsets"))
-    graph.num_nodes = num_nodes
+        ids, offsets = arrays["node_ids"], arrays.get("node_id_offsets")
+        graph.node_ids = NodeIds(ids if offsets is None else Texts(ids, offsets[:-1], offsets[1:]))
     graph.n_classes = manifest["n_classes"]
     graph.name, graph.notes = manifest["name"], list(manifest["notes"])
     stored = {key: graph.get(key) for key in ("x", "edge_index", "edge_weight", "y")}
-    graph.__dict__.update(_stored=stored, _arrays=(rowptr, col), _manifest=manifest)
+    graph.__dict__.update(_stored=stored, _manifest=manifest)
     return graph
 
 

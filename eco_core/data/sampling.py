@@ -19,7 +19,7 @@ from torch_geometric.sampler import BaseSampler, EdgeSamplerInput, NegativeSampl
 from torch_geometric.sampler.neighbor_sampler import edge_sample
 
 from eco_core.errors import DataError, Problem
-from eco_core.ops.csr import CSR
+from eco_core.ops.csr import CSR, incoming_of
 from eco_core.ops.random_walks import Neighbors, neighbors_of
 from eco_core.ops.threads import number_of_threads, run_in_threads
 
@@ -219,8 +219,8 @@ class NeighborLoader(NodeLoader):
         **kwargs: Any,
     ) -> None:
         weight = None if weight_attr is None else getattr(data, weight_attr)
-        incoming = getattr(data, "incoming", None)
-        edges = incoming if isinstance(incoming, CSR) else data.edge_index
+        incoming = incoming_of(data.edge_index)
+        edges = data.edge_index if incoming is None else incoming
         sampler = NeighborSampler(
             edges, int(data.num_nodes), num_neighbors, replace=replace, edge_weight=weight, seed=seed
         )

@@ -83,6 +83,18 @@ def open_table(path: Path) -> Table:
     return _ArrowCsvTable(path, columns) if with_arrow else _CsvTable(path, columns)
 
 
+def open_array(path: Path) -> NDArray[Any]:
+    """Maps an ``.npy`` file.
+
+    Raises:
+        DataError: ECO302, if it cannot be read.
+    """
+    try:
+        return np.load(path, mmap_mode="r", allow_pickle=False)
+    except (OSError, ValueError, EOFError) as error:
+        raise unreadable(path, error) from error
+
+
 def unreadable(path: Path, reason: object) -> DataError:
     """The error that a table cannot be read."""
     lines = str(reason).strip().splitlines() or [type(reason).__name__]
@@ -244,4 +256,4 @@ def _numbers_of(name: str, column: Any, path: Path) -> NDArray[np.float64]:
     return values.to_numpy(zero_copy_only=False).astype(np.float64).reshape(len(column), width or 1)
 
 
-__all__ = ["ROWS", "Chunk", "Table", "open_table", "unreadable"]
+__all__ = ["ROWS", "Chunk", "Table", "open_array", "open_table", "unreadable"]

@@ -14,7 +14,17 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from torch_geometric.data import Data
 
-from eco_core.data import convert, graph_info, load_graph, open_graph, save_npz, save_on_disk, tables
+from eco_core.data import (
+    convert,
+    edge_list,
+    edge_sort,
+    graph_info,
+    load_graph,
+    open_graph,
+    save_npz,
+    save_on_disk,
+    tables,
+)
 from eco_core.data.node_index import NodeIndex, Texts, as_ids, interleaved
 from eco_core.errors import DataError, SpecError
 from tests.graphs import blocks
@@ -82,7 +92,7 @@ def test_a_converted_graph_is_the_graph_that_is_loaded(
 ) -> None:
     source = write_tables(tmp_path / "tables", ids, edges, weighted)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(convert, "_ENTRIES", together)
+        patch.setattr(edge_sort, "TOGETHER", together)
         patch.setattr(tables, "ROWS", rows)
         patch.setattr(tables, "_BLOCK", 64)
         if not arrow:
@@ -187,12 +197,24 @@ def test_a_list_of_many_parts_is_sorted_as_one(tmp_path: Path, monkeypatch: pyte
     edges = np.random.default_rng(0).integers(0, 3000, (2, 20_000))
     np.save(tmp_path / "edges.npy", edges)
     np.save(tmp_path / "x.npy", np.ones((3000, 1), np.float32))
-    for name, value in (("_ENTRIES", 500), ("ROWS", 999), ("_VALUES", 700)):
-        monkeypatch.setattr(convert, name, value)
+    for module, name, value in ((edge_sort, "TOGETHER", 500), (edge_list, "ROWS", 999), (convert, "_VALUES", 700)):
+        monkeypatch.setattr(module, name, value)
     opened = open_graph(save_on_disk(tmp_path / "edges.npy", tmp_path / "out", features=tmp_path / "x.npy"))
     loaded = load_graph((torch.ones(3000, 1), edges))
     assert_same(opened, loaded)
     assert graph_info(opened)["components"] == graph_info(loaded)["components"]
+
+
+def test_a_graph_on_disk_can_be_converted_again(tmp_path: Path) -> None:
+    edges = [(0, 1, 0.5), (1, 0, 2.0), (2, 5, 1.0), (6, 6, 1.0), (2, 5, 3.0)]
+    source = write_tables(tmp_path / "tables", NAMES, edges, weighted=True)
+    directed = save_on_disk(source, tmp_path / "directed", undirected=False, normalize_features="row")
+    both = save_on_disk(directed, tmp_path / "both", verify=True)
+    assert_same(load_graph(both, normalize_features="row"), load_graph(source, normalize_features="row"))
+    again = open_graph(save_on_disk(both, tmp_path / "again", undirected=False))
+    assert again.manifest["undirected"]
+    assert_same(again, open_graph(both))
+    assert not any("duplicate edge" in note for note in again.notes)
 
 
 def test_ids_get_the_numbers_in_which_they_come_up() -> None:
@@ -373,7 +395,7 @@ def test_an_interrupted_conversion_leaves_nothing(
         assert (tmp_path / "out.unfinished").is_dir()
         raise error
 
-    monkeypatch.setattr(convert, "write_entries", fail)
+    monkeypatch.setattr(edge_sort, "write_entries", fail)
     expected = KeyboardInterrupt if isinstance(error, KeyboardInterrupt) else DataError
     with pytest.raises(expected, match=None if expected is KeyboardInterrupt else r"(?s)ECO306.*the disk is full"):
         save_on_disk(edges, tmp_path / "out", features=x)
