@@ -20,7 +20,7 @@ from torch_geometric.sampler.neighbor_sampler import edge_sample
 
 from eco_core.errors import DataError, Problem
 from eco_core.ops.csr import CSR, incoming_of
-from eco_core.ops.random_walks import Neighbors, neighbors_of
+from eco_core.ops.random_walks import Neighbors, sorted_neighbors
 from eco_core.ops.threads import number_of_threads, run_in_threads
 
 _EDGES_A_THREAD = 2**15
@@ -71,7 +71,7 @@ class NeighborSampler(BaseSampler):
             self._incoming = Neighbors(edge_index.rowptr, edge_index.col)
             self._weight = edge_weight
         else:
-            self._incoming, self._order = _sorted_by_target(edge_index, num_nodes, edge_weight)
+            self._incoming, self._order = sorted_neighbors(edge_index.flip(0), num_nodes, edge_weight)
         self._generator = torch.Generator().manual_seed(seed)
         self._places: list[np.ndarray] = []
 
@@ -275,13 +275,6 @@ def _check_csr(csr: CSR, num_nodes: int, edge_weight: Tensor | None) -> None:
             raise DataError(
                 Problem("ECO303", f"{found} {what} were given for a graph with {expected}.", "Give those of the graph.")
             )
-
-
-def _sorted_by_target(edge_index: Tensor, num_nodes: int, edge_weight: Tensor | None) -> tuple[Neighbors, Tensor]:
-    """Returns the incoming edges of each node, and which edge of the graph each is."""
-    incoming = neighbors_of(edge_index.flip(0), num_nodes, edge_weight)
-    edge_index = edge_index.detach().cpu().long()
-    return incoming, torch.argsort(edge_index[1] * num_nodes + edge_index[0])
 
 
 __all__ = ["NeighborLoader", "NeighborSampler"]

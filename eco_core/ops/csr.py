@@ -73,15 +73,34 @@ def _counted(row: Tensor, column: Tensor, value: Tensor, size: tuple[int, int]) 
     for part, end in zip((row, column), size, strict=True):
         if part.numel() and not 0 <= int(part.min()) <= int(part.max()) < end:
             raise ValueError(f"An entry is at {int(part.min())} or {int(part.max())}; expected 0 to {end - 1}.")
-    rows, columns, values = (part.contiguous().numpy() for part in (row, column, value))
+    order, starts = (part.numpy() for part in sorted_entries(row, column, size))
+    columns, values = column.contiguous().numpy(), value.contiguous().numpy()
+    merged = torch.empty(size[0] + 1, dtype=torch.int64), torch.empty_like(column), torch.empty_like(value)
+    count = kernels.merge(starts, columns, values, order, *(part.numpy() for part in merged))
+    return csr_tensor(merged[0], merged[1][:count], merged[2][:count], size)
+
+
+def sorted_entries(row: Tensor, column: Tensor, size: tuple[int, int]) -> tuple[Tensor, Tensor]:
+    """Sorts entries by row, those of a row by column, and those at one place as they come: by two counting sorts.
+
+    Args:
+        row: Row of each entry, of shape (num_entries,), int64, on the CPU.
+        column: Its column, of the same shape.
+        size: Numbers of rows and columns, which nobody exceeds.
+
+    Returns:
+        Which entry each position holds, of shape (num_entries,); and where each row begins, and the last one's end, of
+        shape (rows + 1,). Both int64.
+    """
+    from eco_core.ops import _csr_kernels as kernels
+
+    rows, columns = row.contiguous().numpy(), column.contiguous().numpy()
     entries = np.arange(len(rows))
     by_column, order = np.empty_like(entries), np.empty_like(entries)
     starts = np.empty(size[0] + 1, dtype=np.int64)
     kernels.sort_by(columns, entries, by_column, np.empty(size[1] + 1, dtype=np.int64))
     kernels.sort_by(rows, by_column, order, starts)
-    merged = torch.empty(size[0] + 1, dtype=torch.int64), torch.empty_like(column), torch.empty_like(value)
-    count = kernels.merge(starts, columns, values, order, *(part.numpy() for part in merged))
-    return csr_tensor(merged[0], merged[1][:count], merged[2][:count], size)
+    return torch.from_numpy(order), torch.from_numpy(starts)
 
 
 def csr_tensor(starts: Tensor, columns: Tensor, values: Tensor, size: tuple[int, int]) -> Tensor:
@@ -127,4 +146,4 @@ def take_rows(matrix: Tensor, rows: Tensor) -> Tensor:
     return torch.sparse_coo_tensor(indices, values, size, check_invariants=False, is_coalesced=True)
 
 
-__all__ = ["CSR", "csr_matrix", "csr_tensor", "incoming_of", "rows_of", "take_rows"]
+__all__ = ["CSR", "csr_matrix", "csr_tensor", "incoming_of", "rows_of", "sorted_entries", "take_rows"]

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from eco_core.errors import DataError, Problem
+from eco_core.ops.csr import sorted_entries
 from eco_core.ops.threads import number_of_threads, run_in_threads
 
 _STEPS_A_THREAD = 2**16
@@ -52,6 +53,11 @@ def neighbors_of(edge_index: Tensor, num_nodes: int, edge_weight: Tensor | None 
     Raises:
         DataError: ECO303, if an edge names a node that does not exist, or weights are missing, negative or not finite.
     """
+    return sorted_neighbors(edge_index, num_nodes, edge_weight)[0]
+
+
+def sorted_neighbors(edge_index: Tensor, num_nodes: int, edge_weight: Tensor | None = None) -> tuple[Neighbors, Tensor]:
+    """Does what `neighbors_of` does, and returns also which edge each entry is, of shape (num_edges,), int64."""
     edge_index = edge_index.detach().cpu().long()
     if edge_index.dim() != 2 or edge_index.size(0) != 2:
         raise _invalid(
@@ -59,12 +65,10 @@ def neighbors_of(edge_index: Tensor, num_nodes: int, edge_weight: Tensor | None 
             "Give sources in the first row and targets in the second.",
         )
     _check_nodes(edge_index, num_nodes, "edge_index")
-    order = torch.argsort(edge_index[0] * num_nodes + edge_index[1])
-    rowptr = torch.zeros(num_nodes + 1, dtype=torch.int64)
-    torch.cumsum(torch.bincount(edge_index[0], minlength=num_nodes), dim=0, out=rowptr[1:])
-    col = edge_index[1][order].contiguous()
+    order, rowptr = sorted_entries(edge_index[0], edge_index[1], (num_nodes, num_nodes))
+    col = edge_index[1].index_select(0, order)
     if edge_weight is None:
-        return Neighbors(rowptr, col)
+        return Neighbors(rowptr, col), order
     weight = edge_weight.detach().cpu().double().reshape(-1)
     if weight.numel() != col.numel():
         raise _invalid(
@@ -82,7 +86,7 @@ def neighbors_of(edge_index: Tensor, num_nodes: int, edge_weight: Tensor | None 
 
     cumulative = torch.empty_like(weight)
     kernels.row_sums(rowptr.numpy(), weight[order].numpy(), cumulative.numpy())
-    return Neighbors(rowptr, col, cumulative)
+    return Neighbors(rowptr, col, cumulative), order
 
 
 def random_walks(
