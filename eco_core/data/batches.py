@@ -183,7 +183,8 @@ class _Reader:
         if graph.x.layout is torch.sparse_coo:
             # By rows: of a COO tensor, torch reads all entries to find some rows.
             x = graph.x.coalesce()
-            self._sparse_x = csr_matrix(*x.indices(), x.values(), (x.size(0), x.size(1)))
+            row, column = x.indices()
+            self._sparse_x = csr_matrix(row, column, x.values(), (x.size(0), x.size(1)))
 
     def batch(self, nodes: Tensor, edge_index: Tensor, e_id: Tensor, seeds: int, rows: BatchRows, share: float) -> Data:
         device = self._graph.edge_index.device

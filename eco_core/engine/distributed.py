@@ -6,6 +6,7 @@ the whole graph, each computes for itself, in the same way: nobody would gain by
 
 from __future__ import annotations
 
+import atexit
 import logging
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -59,6 +60,7 @@ def join(fabric: Fabric) -> None:
     Args:
         fabric: Made with the options of `joining`.
     """
+    atexit.register(_leave)
     logger = logging.getLogger("lightning_fabric")  # It announces on stderr what nobody asked for.
     level = logger.level
     logger.setLevel(logging.WARNING)
@@ -67,6 +69,12 @@ def join(fabric: Fabric) -> None:
             fabric.launch()
     finally:
         logger.setLevel(level)
+
+
+def _leave() -> None:
+    # A process that is interrupted while it waits for others aborts at its end if its group still exists.
+    if dist.is_initialized():
+        dist.destroy_process_group()
 
 
 @contextmanager
@@ -79,9 +87,12 @@ def peers() -> Iterator[None]:
     try:
         yield
     except RuntimeError as error:  # All errors of torch.distributed are.
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise LostProcessError(
-            Problem("ECO406", f"Another process of this run ended, or cannot be reached: {reason}")
+            Problem(
+                "ECO406",
+                "Another process of this run ended, or cannot be reached.",
+                "The launcher says which one ended; --debug shows where this one waited for it.",
+            )
         ) from error
 
 

@@ -125,7 +125,7 @@ def _exit_code(failures: Mapping[int, Any], processes: int) -> int:
     raise TrainingError(
         Problem(
             "ECO406",
-            f"Process {rank} of {processes} (pid {failure.pid}) {_how(failure.exitcode)}, and the others were stopped.",
+            f"Rank {rank} of {processes} (process {failure.pid}) {_how(failure.exitcode)}; the others were stopped.",
             "The run folder keeps what was written.",
         )
     )
