@@ -28,9 +28,9 @@ def make_fabric(device: str = "auto", precision: str = "32") -> lightning_fabric
     world = launched_world()
     options: dict[str, Any] = {"devices": 1}
     if world is not None:
+        options = joining(world)
         if accelerator == "cuda":
             check_count(world.local_size)
-        options = joining(world)
     fabric = lightning_fabric.Fabric(accelerator=accelerator, precision=precision, **options)  # type: ignore[arg-type]
     if world is None:
         fabric.launch()

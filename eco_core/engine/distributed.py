@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 from eco_core.bases import LossOutput
 from eco_core.engine.launch import World
-from eco_core.errors import LostProcessError, Problem
+from eco_core.errors import EcoError, LostProcessError, Problem
 
 _T = TypeVar("_T")
 
@@ -41,10 +41,21 @@ def joining(world: World) -> dict[str, Any]:
 
     Args:
         world: The launched processes.
+
+    Raises:
+        EcoError: ECO405, if SLURM does not say how many processes each machine has.
     """
     from lightning_fabric.plugins.environments import SLURMEnvironment, TorchElasticEnvironment
     from lightning_fabric.strategies import DDPStrategy
 
+    if not world.local_size:
+        raise EcoError(
+            Problem(
+                "ECO405",
+                f"SLURM started {world.size} tasks, but was not told how many on each machine.",
+                "Give --ntasks-per-node to sbatch or srun; --ntasks alone does not say it.",
+            )
+        )
     environment = SLURMEnvironment(auto_requeue=False) if world.launcher == "slurm" else TorchElasticEnvironment()
     return {
         "devices": world.local_size,

@@ -18,6 +18,7 @@ from eco_core.errors import Problem, TrainingError
 _TORCHRUN = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
 # The step's number is there for what srun started, and not in the script of a job, which is one process.
 _SLURM = ("SLURM_PROCID", "SLURM_NTASKS", "SLURM_LOCALID", "SLURM_NODEID", "SLURM_STEP_ID")
+_TASKS_OF_A_MACHINE = "SLURM_NTASKS_PER_NODE"
 _RUN_ID = "TORCHELASTIC_RUN_ID"
 _OURS = "eco-"  # How the run ids of `launch` begin.
 _THREADS = "OMP_NUM_THREADS"
@@ -31,7 +32,7 @@ class World:
         rank: Number of this process, from 0.
         size: How many there are, at least 2.
         local_rank: Number of this process among those of its machine.
-        local_size: How many its machine has.
+        local_size: How many its machine has; 0 where SLURM was not told.
         launcher: Who started them: ``eco`` (``--devices``), ``torchrun`` or ``slurm``.
     """
 
@@ -57,7 +58,7 @@ def launched_world(environment: Mapping[str, str] | None = None) -> World | None
         launcher = "eco" if found.get(_RUN_ID, "").startswith(_OURS) else "torchrun"
     elif all(name in found for name in _SLURM):
         rank, size, local_rank = (int(found[name]) for name in _SLURM[:3])
-        local_size, launcher = size // int(found.get("SLURM_NNODES", 1)), "slurm"
+        local_size, launcher = int(found.get(_TASKS_OF_A_MACHINE, 0)), "slurm"
     else:
         return None
     return World(rank, size, local_rank, local_size, launcher) if size > 1 else None
