@@ -79,7 +79,7 @@ def launch(words: Sequence[str], processes: int) -> int:
         processes: How many.
 
     Returns:
-        The exit code: that of the failed process with the lowest rank, which has said why.
+        The exit code: 0, or that of the process that failed first, which has said why.
 
     Raises:
         TrainingError: ECO406, if a process could not say why it ended.

@@ -162,7 +162,7 @@ class _Loop:
                 with self.fabric.autocast():
                     self.model.begin_epoch(step, modules)
                 if self.fabric.world_size > 1:
-                    # The order of the seeds is drawn alike everywhere; dropout and the like, until the epoch ends, not.
+                    # The order of the seeds was drawn alike; to the end of the epoch each draws for itself, for dropout say.
                     common = generator_states()
                     seed_generators(self.seed, number + 1, epoch, self.fabric.global_rank)
             parts: list[tuple[str, LossOutput]] = []
