@@ -162,7 +162,7 @@ class _Loop:
                 with self.fabric.autocast():
                     self.model.begin_epoch(step, modules)
                 if self.fabric.world_size > 1:
-                    # The order of the seeds was drawn alike; to the end of the epoch each draws for itself, for dropout say.
+                    # The order of the seeds was drawn alike; to the end of the epoch each draws for itself.
                     common = generator_states()
                     seed_generators(self.seed, number + 1, epoch, self.fabric.global_rank)
             parts: list[tuple[str, LossOutput]] = []
