@@ -533,7 +533,7 @@ class Composition(ClusteringModel):
         checkpoint: Path | Callable[[], Path] | None = None,
         resume: Path | None = None,
     ) -> Composition:
-        """Trains and clusters a graph.
+        """Trains and clusters a graph. In a process that was launched with others, all of them do so together.
 
         Args:
             data: A name, a path, a PyG ``Data`` or ``(x, edge_index)``.
@@ -546,12 +546,16 @@ class Composition(ClusteringModel):
         Returns:
             The model itself, with ``labels_``, ``embedding_``, ``metrics_`` and ``history_``.
         """
+        from eco_core.engine.batching import check_shared, check_trained_on_batches
         from eco_core.engine.devices import make_fabric
+        from eco_core.engine.distributed import first_of_machine, take_from_rank_0, tensors_of
         from eco_core.engine.train import train
         from eco_core.metrics.evaluate import evaluate_clustering
 
-        graph = self.load_graph(data)
         fabric = make_fabric(device, self._plan.spec.train.precision)
+        check_shared(self._plan.spec.train, fabric.world_size)
+        with first_of_machine(fabric.local_rank):
+            graph = self.load_graph(data)
         with seeded(self._plan.spec.seed):
             start = time.perf_counter()
             placed = copy.copy(graph).to(fabric.device)
@@ -559,6 +563,8 @@ class Composition(ClusteringModel):
             placed = probe.graph
             self._prepared_for = weakref.ref(placed)
             stages = self.stages()
+            if stages:
+                check_trained_on_batches(fabric.world_size, self._batches is not None, self._plan.part("encoder"))
             embedded = None if stages or self._batches is not None else probe
             del probe  # Its embeddings are not needed while others are trained.
             if callable(checkpoint):
@@ -575,6 +581,9 @@ class Composition(ClusteringModel):
             )
             trained = time.perf_counter()
             self._finish(placed, embedded)
+            if fabric.world_size > 1:
+                results = (self.labels_, self.confidence_, self.embedding_)
+                take_from_rank_0([*tensors_of(self), *results], fabric.device)
             self.seconds_ = {"train": trained - start, "cluster": time.perf_counter() - trained}
         self.node_ids_ = getattr(graph, "node_ids", None)
         self.metrics_ = evaluate_clustering(self._plan.registry, graph, self.labels_, self.embedding_)

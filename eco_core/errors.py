@@ -91,6 +91,10 @@ class TrainingError(EcoError):
     exit_code = 1
 
 
+class LostProcessError(TrainingError):
+    """Another process of the same run ended; it knows why, this one does not."""
+
+
 class EcoWarning(UserWarning):
     """Something a user should know about that does not stop the work."""
 

@@ -86,7 +86,7 @@ def run(
     stream: IO[str] | None = None,
     registry: Registry | None = None,
 ) -> Run:
-    """Runs a spec and writes its run folder.
+    """Runs a spec and writes its run folder. Of processes that were launched together, rank 0 writes.
 
     Args:
         spec: A mapping with the keys of ``spec.yaml``, or the path of one.
@@ -107,8 +107,10 @@ def run(
         TrainingError: The run failed.
     """
     from eco_core.composition import Composition
+    from eco_core.engine.batching import check_shared
     from eco_core.engine.callbacks import Log
     from eco_core.engine.devices import make_fabric
+    from eco_core.engine.distributed import first_of_machine, gathered
     from eco_core.metrics.efficiency import peak_memory_mb
     from eco_core.plan import plan_run
     from eco_core.report import run_folder
@@ -117,19 +119,25 @@ def run(
     registry = registry or Registry.discover()
     plan = plan_run(registry, recipe=recipe, spec=read_spec(spec), flags=flags, epochs=epochs, overrides=overrides)
     model = Composition(plan)
-    used = str(make_fabric(device).device)
+    fabric = make_fabric(device)
+    check_shared(plan.spec.train, fabric.world_size)
+    devices = gathered(str(fabric.device))
     if out is not None:
         run_folder.check_free(Path(out), force)
     with _threads(threads), ExitStack() as closing:
-        graph = model.load_graph()
+        with first_of_machine(fabric.local_rank):
+            graph = model.load_graph()
         model.check_graph(graph)
         loaded = time.perf_counter()
-        log = _Tee(stream)
+        log = _Tee(stream if fabric.is_global_zero else None)
         folder: Path | None = None
 
         def begin() -> Path:
             """Makes the folder as late as can be: a mistake that is found before leaves an older run as it is."""
             nonlocal folder
+            if not fabric.is_global_zero:
+                folder = gathered(Path())[0]
+                return folder / run_folder.CHECKPOINT
             name = recipe or "-".join(part.label for part in model.plan.parts.values() if part is not None)
             folder = run_folder.claim_folder(Path(out), force) if out else run_folder.fresh_folder(_file_name(name))
             run_folder.write_spec(folder, model)
@@ -137,6 +145,7 @@ def run(
             for note in dict.fromkeys([*model.notes_, *graph.notes]):
                 log.write(f"{note}\n")
             log.flush()
+            gathered(folder)
             return folder / run_folder.CHECKPOINT
 
         try:
@@ -144,10 +153,13 @@ def run(
             memory = peak_memory_mb()
             seconds = {"load": loaded - start, **model.seconds_, "total": time.perf_counter() - start}
             assert folder is not None
-            run_folder.write_run(folder, model, used, seconds=seconds, peak_memory_mb=memory)
-            (folder / run_folder.CHECKPOINT).unlink(missing_ok=True)
+            if fabric.is_global_zero:
+                facts = {"world_size": fabric.world_size, "devices": devices}
+                facts |= {"seconds": seconds, "peak_memory_mb": memory}
+                run_folder.write_run(folder, model, devices[0], **facts)
+                (folder / run_folder.CHECKPOINT).unlink(missing_ok=True)
         except BaseException as error:
-            if folder is not None:
+            if folder is not None and fabric.is_global_zero:
                 log.write_to_file(f"{type(error).__name__}: {error}\n")
                 log.write(f"Unfinished: {folder} keeps {', '.join(run_folder.files_of(folder))}.\n")
             raise

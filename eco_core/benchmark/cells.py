@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from eco_core.benchmark.suite import Cell
+from eco_core.engine.launch import without_launch
 from eco_core.yaml_io import dump_yaml, load_yaml
 
 ASKED, FAILURE = "cell.yaml", "failure.json"
@@ -149,7 +150,7 @@ def _run_process(folder: Path, options: CellOptions) -> tuple[int | None, str]:
     # killed for lack of memory or crashes in native code, no worker dies with it, which would end the whole benchmark.
     command = [sys.executable, "-m", "eco_core.benchmark.child", "compose", str(folder / ASKED), "--out", str(folder)]
     command += ["--force", "--quiet", "--json", "--device", options.device, "--threads", str(options.threads)]
-    environment = {**os.environ, **options.environment}
+    environment = {**without_launch(os.environ), **options.environment}
     with tempfile.TemporaryFile() as errors:
         process = subprocess.Popen(
             command,

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from eco_core.cli.output import discover, print_json, print_table
+from eco_core.engine.launch import World, launch, launched_world
 from eco_core.errors import EcoError, Problem
 
 
 def compose(
+    context: typer.Context,
     spec: Annotated[Path | None, typer.Argument(metavar="[SPEC.yaml]", help="A spec; flags change it.")] = None,
     recipe: Annotated[str | None, typer.Option(help="A published method to start from.")] = None,
     encoder: Annotated[str | None, typer.Option(help="Graph to embeddings.")] = None,
@@ -30,8 +33,8 @@ def compose(
     epochs: Annotated[int | None, typer.Option(help="Epochs of every stage.")] = None,
     seed: Annotated[int | None, typer.Option(help="Seed of everything random in training.")] = None,
     device: Annotated[str, typer.Option(metavar="auto|cpu|cuda", help="Where to train.")] = "auto",
-    devices: Annotated[int, typer.Option(help="How many devices.")] = 1,
-    threads: Annotated[int | None, typer.Option(min=1, help="Threads; default all cores.")] = None,
+    devices: Annotated[int, typer.Option(metavar="N", help="Processes, each on a device of its own.")] = 1,
+    threads: Annotated[int | None, typer.Option(min=1, help="Threads; default cores / devices.")] = None,
     out: Annotated[Path | None, typer.Option(help="The run folder; default runs/<time>-<name>.")] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace the run in --out.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="No progress and messages.")] = False,
@@ -42,10 +45,8 @@ def compose(
 
     Example: eco compose --encoder gat --head dec --strategy joint
     """
-    if devices != 1:
-        raise EcoError(
-            Problem("ECO405", f"{devices} devices were asked for; this version trains on one.", "Use --devices 1.")
-        )
+    world = launched_world()
+    _check_devices(devices, world)
     if epochs is not None and epochs < 0:
         raise EcoError(Problem("ECO104", f"--epochs is {epochs}; it must be 0 or more.", "Use --epochs 200."))
     flags: dict[str, Any] = {
@@ -69,6 +70,9 @@ def compose(
     if dry_run:
         _print_spec(spec, choices, json)
         return
+    if devices > 1 and world is None:
+        _check_before_launch(spec, choices, device, devices)
+        raise typer.Exit(launch(context.obj, devices))
 
     from eco_core.engine.callbacks import ProgressBar
     from eco_core.runs import run
@@ -92,6 +96,34 @@ def compose(
     seconds = ", ".join(f"{name} {value:.1f}" for name, value in result.seconds.items())
     print(f"seconds: {seconds}; peak memory {result.peak_memory_mb:.0f} MB")
     print(f"run folder: {result.folder}")
+
+
+def _check_devices(devices: int, world: World | None) -> None:
+    if devices < 1:
+        raise EcoError(
+            Problem("ECO405", f"{devices} devices were asked for; a run has 1 or more.", "Use --devices 2, say.")
+        )
+    if world is not None and devices not in (1, world.size):
+        raise EcoError(
+            Problem(
+                "ECO405",
+                f"{devices} devices were asked for, but this is one of {world.size} processes that {world.launcher} "
+                "started.",
+                "Leave --devices out: the launcher says how many there are.",
+            )
+        )
+
+
+def _check_before_launch(spec: Path | None, choices: Mapping[str, Any], device: str, devices: int) -> None:
+    """Finds mistakes in the spec before processes are started."""
+    from eco_core.engine.batching import check_shared
+    from eco_core.engine.devices import accelerator_of, check_count
+    from eco_core.plan import plan_run
+    from eco_core.runs import read_spec
+
+    check_shared(plan_run(**{**choices, "spec": read_spec(spec)}).spec.train, devices)
+    if accelerator_of(device) == "cuda":
+        check_count(devices)
 
 
 def _given(**values: Any) -> dict[str, Any]:

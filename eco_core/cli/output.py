@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from eco_core.engine.launch import launched_world
 from eco_core.registry import Registry
 
 
@@ -26,6 +27,7 @@ def print_table(rows: Iterable[Sequence[str]], header: Sequence[str]) -> None:
 def discover() -> Registry:
     """Scans for plugins, and passes the scan's warnings on to stderr."""
     registry = Registry.discover()
-    for warning in registry.warnings:
+    world = launched_world()
+    for warning in registry.warnings if world is None or world.launcher != "eco" else ():  # Else the launcher did.
         print(f"warning: {warning}", file=sys.stderr)
     return registry

@@ -2,6 +2,9 @@
 
 Each pass over them is an epoch: every node is a seed once. A batch is a ``Data`` with ``n_id``, ``batch_size`` (its
 first nodes are the seeds) and ``rows``, an `eco_core.ops.sample.BatchRows`: what heads and objectives see of it.
+
+Several processes that train together draw the same batches, and each yields its part of every one: ``share`` is the
+part of the batch's seeds that it holds. No seed is in two parts, and none is missing.
 """
 
 from __future__ import annotations
@@ -17,6 +20,7 @@ from torch_geometric.sampler import NodeSamplerInput
 
 from eco_core.data.parts import graph_parts
 from eco_core.data.sampling import NeighborSampler
+from eco_core.errors import CompositionError, Problem
 from eco_core.ops.csr import csr_matrix, incoming_of, take_rows
 from eco_core.ops.random_walks import Neighbors
 from eco_core.ops.sample import BatchRows, Sample
@@ -34,13 +38,19 @@ class NeighborBatches:
         graph: With ``x``, ``edge_index`` and, optionally, ``edge_weight``.
         fan_out: How many neighbours of a node are sampled in each hop; -1: all.
         batch_size: Seeds of a batch at most. All batches of an epoch have as many, or one less.
+        rank: Number of this process.
+        world_size: How many processes share each batch.
     """
 
-    def __init__(self, graph: Data, fan_out: Sequence[int], batch_size: int) -> None:
+    def __init__(
+        self, graph: Data, fan_out: Sequence[int], batch_size: int, rank: int = 0, world_size: int = 1
+    ) -> None:
         self._graph, self._reader = graph, _Reader(graph)
         self._sampler = _sampler(graph, fan_out)
         self._induced = InducedEdges(self._sampler.incoming)
         self.batch_size = batch_size
+        self._rank, self._world_size = rank, world_size
+        _check_shares(int(graph.num_nodes) // len(self), "nodes", world_size)
 
     def __len__(self) -> int:
         return math.ceil(self._sampler.incoming.num_nodes / self.batch_size)
@@ -48,14 +58,15 @@ class NeighborBatches:
     def __iter__(self) -> Iterator[Data]:
         """Yields the batches of an epoch; order and samples are drawn from torch's generator."""
         num_nodes = self._sampler.incoming.num_nodes
-        self._sampler.manual_seed(int(torch.randint(2**62, ())))
-        for seeds in torch.randperm(num_nodes).tensor_split(len(self)):
+        self._sampler.manual_seed(int(torch.randint(2**62, ())) + self._rank)
+        for joint in torch.randperm(num_nodes).tensor_split(len(self)):
+            seeds = joint.tensor_split(self._world_size)[self._rank]
             out = self._sampler.sample_from_nodes(NodeSamplerInput(input_id=None, node=seeds))
             edge_index = torch.stack([out.row, out.col])
             sample = Sample(num_nodes, len(seeds), torch.arange(len(seeds)))
             rows = self._induced.rows(seeds, sample, self._sampler.edge_permutation, self._graph)
             e_id = _edges_of(self._sampler.edge_permutation, out.edge)
-            yield self._reader.batch(out.node, edge_index, e_id, len(seeds), rows)
+            yield self._reader.batch(out.node, edge_index, e_id, len(seeds), rows, len(seeds) / len(joint))
 
 
 class SubgraphBatches:
@@ -65,9 +76,11 @@ class SubgraphBatches:
         graph: With ``x``, ``edge_index`` and, optionally, ``edge_weight``.
         batch_size: Nodes of a batch, about.
         seed: Of the parts, which are the same in all epochs.
+        rank: Number of this process.
+        world_size: How many processes share the parts of each batch.
     """
 
-    def __init__(self, graph: Data, batch_size: int, seed: int = 0) -> None:
+    def __init__(self, graph: Data, batch_size: int, seed: int = 0, rank: int = 0, world_size: int = 1) -> None:
         self._graph, self._reader = graph, _Reader(graph)
         self._sampler = _sampler(graph, [-1])
         incoming = self._sampler.incoming
@@ -75,6 +88,8 @@ class SubgraphBatches:
         size = max(1, batch_size // _PARTS_OF_A_BATCH)
         self._parts = graph_parts(incoming, size, seed)
         self._number = math.ceil(incoming.num_nodes / batch_size)
+        self._rank, self._world_size = rank, world_size
+        _check_shares(len(self._parts) // len(self), "parts of the graph", world_size)
 
     def __len__(self) -> int:
         return min(self._number, len(self._parts))
@@ -82,14 +97,28 @@ class SubgraphBatches:
     def __iter__(self) -> Iterator[Data]:
         """Yields the batches of an epoch; which parts come together is drawn from torch's generator."""
         total = len(self._parts)
-        for chosen in torch.randperm(total).tensor_split(len(self)):
+        for joint in torch.randperm(total).tensor_split(len(self)):
+            chosen = joint.tensor_split(self._world_size)[self._rank]
             parts = [self._parts[number] for number in chosen.tolist()]
+            joint_size = sum(len(self._parts[number]) for number in joint.tolist())
             sizes = torch.tensor([len(part) for part in parts])
             sample = Sample(total, len(parts), torch.arange(len(parts)).repeat_interleave(sizes))
             nodes = torch.cat(parts)
             rows = self._induced.rows(nodes, sample, self._sampler.edge_permutation, self._graph)
             assert rows.e_id is not None
-            yield self._reader.batch(nodes, rows.edge_index, rows.e_id, len(nodes), rows)
+            yield self._reader.batch(nodes, rows.edge_index, rows.e_id, len(nodes), rows, len(nodes) / joint_size)
+
+
+def _check_shares(units: int, what: str, world_size: int) -> None:
+    """Raises ECO104 where a process would have no share of a batch."""
+    if units < world_size:
+        raise CompositionError(
+            Problem(
+                "ECO104",
+                f"{world_size} processes share each batch, but a batch has only {units} {what}.",
+                "Use a larger train.batch_size, or fewer --devices.",
+            )
+        )
 
 
 class InducedEdges:
@@ -166,11 +195,11 @@ class _Reader:
             row, column = x.indices()
             self._sparse_x = csr_matrix(row, column, x.values(), (x.size(0), x.size(1)))
 
-    def batch(self, nodes: Tensor, edge_index: Tensor, e_id: Tensor, seeds: int, rows: BatchRows) -> Data:
+    def batch(self, nodes: Tensor, edge_index: Tensor, e_id: Tensor, seeds: int, rows: BatchRows, share: float) -> Data:
         device = self._graph.edge_index.device
         batch = Data(edge_index=edge_index, n_id=nodes, rows=rows).to(device)
         batch.x = self._features(batch.n_id)
-        batch.num_nodes, batch.batch_size = len(nodes), seeds
+        batch.num_nodes, batch.batch_size, batch.share = len(nodes), seeds, share
         weight = getattr(self._graph, "edge_weight", None)
         if weight is not None:
             batch.edge_weight = weight.index_select(0, e_id.to(device))

@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from eco_core.data.batches import NeighborBatches, SubgraphBatches
+from eco_core.engine.distributed import rank_and_size
 from eco_core.errors import CompositionError, Problem
 from eco_core.specs import TrainSpec
 
@@ -31,7 +32,7 @@ _FIRST_FAN_OUT, _FAN_OUT = 15, 10
 def choose_batch(
     graph: Any, encoder: nn.Module, objective: Any, reads_edges: bool
 ) -> tuple[Literal["full", "neighbor", "subgraph"], str]:
-    """Chooses for ``auto``: the whole graph where its training fits into memory.
+    """Chooses for ``auto``: the whole graph where its training fits into memory, and one process does it.
 
     Args:
         graph: The graph, on the device that it is trained on.
@@ -42,9 +43,12 @@ def choose_batch(
     Returns:
         What to train on, and why: a sentence for the user.
     """
+    _, world_size = rank_and_size()
     needed, free = full_batch_bytes(graph, encoder, objective), free_bytes(graph.edge_index.device)
     found = f"training on the whole graph takes about {_gib(needed)}, and {_gib(free)} are free"
-    if needed <= _SHARE * free:
+    if world_size > 1:
+        found = f"{world_size} processes share each batch"
+    elif needed <= _SHARE * free:
         return "full", f"train.batch auto is full: {found}."
     if reads_edges:
         return "subgraph", f"train.batch auto is subgraph: {found}, and the loss is made of edges."
@@ -85,7 +89,7 @@ def free_bytes(device: torch.device) -> int:
 
 
 def make_batches(graph: Any, train: TrainSpec, encoder: nn.Module, seed: int) -> Batches | None:
-    """Makes what yields the batches; None for ``full``.
+    """Makes what yields the batches, or this process's share of them; None for ``full``.
 
     Args:
         graph: The graph.
@@ -94,10 +98,12 @@ def make_batches(graph: Any, train: TrainSpec, encoder: nn.Module, seed: int) ->
         seed: Of the parts of subgraphs.
 
     Raises:
-        CompositionError: ECO104, if ``fan_out`` has not as many entries as the encoder has layers.
+        CompositionError: ECO104, if ``fan_out`` has not as many entries as the encoder has layers, or there are more
+            processes than a batch can be shared among.
     """
+    world = rank_and_size()
     if train.batch == "subgraph":
-        return SubgraphBatches(graph, train.batch_size, seed)
+        return SubgraphBatches(graph, train.batch_size, seed, *world)
     if train.batch != "neighbor":
         return None
     layers = getattr(encoder, "num_layers", None)
@@ -110,11 +116,59 @@ def make_batches(graph: Any, train: TrainSpec, encoder: nn.Module, seed: int) ->
             )
         )
     fan_out = train.fan_out or [_FIRST_FAN_OUT, *[_FAN_OUT] * ((2 if layers is None else layers) - 1)]
-    return NeighborBatches(graph, fan_out[: max(1, layers)] if layers is not None else fan_out, train.batch_size)
+    hops = fan_out[: max(1, layers)] if layers is not None else fan_out
+    return NeighborBatches(graph, hops, train.batch_size, *world)
+
+
+def check_shared(train: TrainSpec, world_size: int) -> None:
+    """Finds that several processes are to train on what they cannot share.
+
+    Raises:
+        CompositionError: ECO104, for ``full``.
+    """
+    if world_size > 1 and train.batch == "full":
+        raise CompositionError(
+            Problem(
+                "ECO104",
+                f"{world_size} processes share the seeds of batches, but train.batch is full: all would compute the "
+                "same, of the whole graph.",
+                "Use --set train.batch=neighbor (or subgraph, or auto), or --devices 1.",
+            )
+        )
+
+
+def check_trained_on_batches(world_size: int, has_batches: bool, encoder: Any) -> None:
+    """Finds an encoder that is never trained on batches of the graph, in several processes.
+
+    Args:
+        world_size: The number of processes.
+        has_batches: Whether there are batches of the graph.
+        encoder: What the user calls the encoder.
+
+    Raises:
+        CompositionError: ECO104.
+    """
+    if world_size > 1 and not has_batches:
+        raise CompositionError(
+            Problem(
+                "ECO104",
+                f"{world_size} processes share the seeds of batches, but {encoder} is not trained on batches of the "
+                "graph: all would compute the same.",
+                "Use --devices 1.",
+            )
+        )
 
 
 def _gib(count: int) -> str:
     return f"{count / 2**30:.1f} GiB"
 
 
-__all__ = ["Batches", "choose_batch", "free_bytes", "full_batch_bytes", "make_batches"]
+__all__ = [
+    "Batches",
+    "check_shared",
+    "check_trained_on_batches",
+    "choose_batch",
+    "free_bytes",
+    "full_batch_bytes",
+    "make_batches",
+]

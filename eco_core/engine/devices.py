@@ -2,20 +2,48 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import lightning_fabric
 import torch
 
+from eco_core.engine.distributed import join, joining
+from eco_core.engine.launch import launched_world
 from eco_core.errors import EcoError, Problem
 
 DEVICES = ("auto", "cpu", "cuda")
 
 
 def make_fabric(device: str = "auto", precision: str = "32") -> lightning_fabric.Fabric:
-    """Makes the Fabric object that places tensors, casts and averages gradients.
+    """Makes the Fabric object that places tensors and casts. A process that was launched with others joins them.
 
     Args:
         device: ``auto`` (CUDA where there is one), ``cpu`` or ``cuda``.
         precision: ``"32"`` or ``"bf16-mixed"``.
+
+    Raises:
+        EcoError: ECO405, if the device is unknown or absent, or there are fewer than processes.
+    """
+    accelerator = accelerator_of(device)
+    world = launched_world()
+    options: dict[str, Any] = {"devices": 1}
+    if world is not None:
+        options = joining(world)
+        if accelerator == "cuda":
+            check_count(world.local_size)
+    fabric = lightning_fabric.Fabric(accelerator=accelerator, precision=precision, **options)  # type: ignore[arg-type]
+    if world is None:
+        fabric.launch()
+    else:
+        join(fabric)
+    return fabric
+
+
+def accelerator_of(device: str) -> str:
+    """Returns ``cpu`` or ``cuda``.
+
+    Args:
+        device: ``auto`` (CUDA where there is one), ``cpu`` or ``cuda``.
 
     Raises:
         EcoError: ECO405, if the device is unknown or absent.
@@ -30,7 +58,21 @@ def make_fabric(device: str = "auto", precision: str = "32") -> lightning_fabric
                 "Use --device cpu, or install a CUDA build of torch.",
             )
         )
-    accelerator = "cuda" if device == "cuda" or (device == "auto" and torch.cuda.is_available()) else "cpu"
-    fabric = lightning_fabric.Fabric(accelerator=accelerator, devices=1, precision=precision)  # type: ignore[arg-type]
-    fabric.launch()
-    return fabric
+    return "cuda" if device == "cuda" or (device == "auto" and torch.cuda.is_available()) else "cpu"
+
+
+def check_count(processes: int) -> None:
+    """Finds that a machine has fewer CUDA devices than processes that want one each.
+
+    Raises:
+        EcoError: ECO405.
+    """
+    present = torch.cuda.device_count()
+    if processes > present:
+        raise EcoError(
+            Problem(
+                "ECO405",
+                f"{processes} processes of this machine want a CUDA device each, but torch sees {present}.",
+                "Start fewer, or use --device cpu. Under SLURM every task has to see all devices of its machine.",
+            )
+        )

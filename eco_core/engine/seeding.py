@@ -34,15 +34,16 @@ def restore_generators(states: dict[str, Any]) -> None:
     random.setstate((version, tuple(internal), gauss_next))
 
 
-def seed_generators(seed: int, stage: int = 0) -> None:
+def seed_generators(seed: int, *place: int) -> None:
     """Seeds the generators of torch, NumPy and Python.
 
     Args:
         seed: Of the run.
-        stage: Number of the stage. Each has a stream of its own, so that what draws between stages (even importing
-            scikit-learn for the first time does) changes nothing after it.
+        *place: Number of the stage, from 1. Each has a stream of its own, so that what draws between stages (even
+            importing scikit-learn for the first time does) changes nothing after it. Of several processes also the
+            epoch and the rank.
     """
-    derived = seed if stage == 0 else int(np.random.SeedSequence([seed, stage]).generate_state(1)[0])
+    derived = int(np.random.SeedSequence([seed, *place]).generate_state(1)[0]) if place else seed
     torch.manual_seed(derived)
     np.random.seed(derived)
     random.seed(derived)

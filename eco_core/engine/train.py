@@ -17,6 +17,7 @@ from eco_core.bases import LossOutput, TrainableModel, mean_loss
 from eco_core.engine.callbacks import Callback
 from eco_core.engine.checkpoints import load_checkpoint, save_checkpoint
 from eco_core.engine.devices import make_fabric
+from eco_core.engine.distributed import average, take_from_rank_0, tensors_of
 from eco_core.engine.history import History
 from eco_core.engine.seeding import generator_states, restore_generators, seed_generators, seeded
 from eco_core.errors import Problem, TrainingError
@@ -57,9 +58,9 @@ def train(
         stages: The plan.
         seed: Seeds everything random, for the time of the call.
         device: ``auto``, ``cpu`` or ``cuda``, where no ``fabric`` is given.
-        fabric: Places tensors, casts and averages gradients.
-        callbacks: Told what happens.
-        checkpoint: Where the state is written every ``checkpoint_every`` epochs of a stage.
+        fabric: Places tensors and casts, and says which of several processes this is.
+        callbacks: Told what happens, by rank 0.
+        checkpoint: Where rank 0 writes the state every ``checkpoint_every`` epochs of a stage.
         checkpoint_every: Epochs between checkpoints.
         resume: A checkpoint of the same model and stages to go on from.
 
@@ -73,6 +74,8 @@ def train(
     model.to(fabric.device)
     if graph.edge_index.device != fabric.device:
         graph = copy.copy(graph).to(fabric.device)  # Data.to moves in place; the caller's stays where it is.
+    if not fabric.is_global_zero:
+        callbacks, checkpoint = (), None
     loop = _Loop(model, graph, fabric, seed, callbacks, checkpoint, checkpoint_every)
     state = None if resume is None else load_checkpoint(resume)
     try:
@@ -122,18 +125,26 @@ class _Loop:
             if self._patience_is_over(stage, best):
                 epoch -= 1
                 break
-            self._epoch(stage, epoch, modules, optimizers, best)
+            self._agree()
+            self._epoch(stage, number, epoch, modules, optimizers, best)
             if self.checkpoint is not None and (epoch + 1) % self.checkpoint_every == 0 and epoch + 1 < stage.epochs:
                 self._save(number, epoch + 1, optimizers, best)
         self._drain(stage)
         if best.weights:
             self.model.load_state_dict(best.weights)
+        self._agree()
         for callback in self.callbacks:
             callback.on_stage_end(stage, epoch + 1, best.row if best.weights else None)
+
+    def _agree(self) -> None:
+        """Takes rank 0's weights and buffers: each process had its own batch statistics, and rounds as its machine."""
+        if self.fabric.world_size > 1:
+            take_from_rank_0(tensors_of(self.model), self.fabric.device)
 
     def _epoch(
         self,
         stage: Stage,
+        number: int,
         epoch: int,
         modules: tuple[nn.Module, ...],
         optimizers: list[torch.optim.Optimizer],
@@ -142,6 +153,7 @@ class _Loop:
         start = time.perf_counter()
         self.model.train()
         losses: list[LossOutput] = []
+        common: dict[str, Any] | None = None
         steps = iter(self.model.steps(self.graph, epoch, modules))
         step = next(steps, None)
         while step is not None:
@@ -149,6 +161,10 @@ class _Loop:
             if not losses:
                 with self.fabric.autocast():
                     self.model.begin_epoch(step, modules)
+                if self.fabric.world_size > 1:
+                    # The order of the seeds was drawn alike; to the end of the epoch each draws for itself.
+                    common = generator_states()
+                    seed_generators(self.seed, number + 1, epoch, self.fabric.global_rank)
             parts: list[tuple[str, LossOutput]] = []
             for position, (update, optimizer) in enumerate(zip(stage.updates, optimizers, strict=True)):
                 if position:
@@ -168,6 +184,8 @@ class _Loop:
                     "Yield at least one mapping of names an epoch.",
                 )
             )
+        if common is not None:
+            restore_generators(common)
         mean = mean_loss(losses)
         if len(losses) > 1:
             self._judge(stage, epoch, mean, best)
@@ -182,13 +200,11 @@ class _Loop:
         with self.fabric.autocast():
             loss = LossOutput.of(call(update.loss, step), f"The loss {describe(update.loss)}")
         self.fabric.backward(loss.total)
-        parameters = [p for group in optimizer.param_groups for p in group["params"] if p.grad is not None]
+        parameters = [p for group in optimizer.param_groups for p in group["params"]]
         if self.fabric.world_size > 1:
-            # Explicitly: a DDP wrapper fails where a stage trains part of a model.
-            for parameter in parameters:
-                parameter.grad = self.fabric.all_reduce(parameter.grad, reduce_op="mean")
+            loss = average(parameters, loss, getattr(step.graph, "share", 1 / self.fabric.world_size))
         if update.clip_norm is not None:
-            nn.utils.clip_grad_norm_(parameters, update.clip_norm)
+            nn.utils.clip_grad_norm_([p for p in parameters if p.grad is not None], update.clip_norm)
         return loss
 
     def _judge(self, stage: Stage, epoch: int, loss: LossOutput, best: _Best) -> None:

@@ -7,7 +7,8 @@ commands that start with ``eco`` run in this process. An HTML comment on the lin
 ``<!-- from: PATH -->``           the block is an excerpt of a file of this repository; it is compared, then run
 ``<!-- output -->``               the block is what the block before printed; ``...`` stands for anything
 ``<!-- mistake -->``              the commands end with exit code 2
-``<!-- not run: REASON -->``      only for installations and downloads; ``eco compose`` commands in it are still checked
+``<!-- not run: REASON -->``      only for installations, downloads and what starts several processes;
+                                  ``eco compose`` commands in it are still checked
 """
 
 from __future__ import annotations
@@ -185,9 +186,12 @@ class Reader:
 
     def _check_without_running(self, block: Block, where: str) -> None:
         reason = block.marks["not run"]
-        assert reason in ("installation", "download"), f"{where}: {reason!r} is no reason to leave a block out."
+        reasons = ("installation", "download", "several processes")
+        assert reason in reasons, f"{where}: {reason!r} is no reason to leave a block out."
         if reason == "installation":
             assert "pip install" in block.text, where
+        elif reason == "several processes":
+            assert re.search(r"--devices \d|^torchrun |^srun ", block.text, re.M), where
         else:
             downloaded = {dataset.name for dataset in DATASETS} - {"digits", "karate", "sbm"}
             assert downloaded & set(block.text.split()), f"{where} downloads nothing."

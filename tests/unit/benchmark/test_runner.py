@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ import numpy as np
 import pytest
 
 from eco_core.benchmark import run_suite
-from eco_core.benchmark.cells import CellOptions, CellResult, read_cell
+from eco_core.benchmark.cells import CellOptions, CellResult, read_cell, run_cell
 from eco_core.benchmark.suite import Cell
 from eco_core.errors import EcoError, RunFolderError, SpecError
 from eco_core.yaml_io import dump_yaml
@@ -196,6 +197,30 @@ def test_dask_that_is_not_installed_is_told(tmp_path: Path, monkeypatch: pytest.
     with pytest.raises(EcoError, match=r"pip install 'dask\[distributed\]'"):
         run_suite(SUITE, tmp_path / "out", backend="dask", runner=FakeRunner())
     assert not (tmp_path / "out").exists()
+
+
+def test_dask_hands_the_cells_to_the_workers_of_a_cluster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    distributed = pytest.importorskip("distributed")
+    places = [str(Path(__file__).parents[3]), os.environ.get("PYTHONPATH", "")]
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(filter(None, places)))
+
+    def told(cell: Cell, folder: Path, options: CellOptions) -> CellResult:
+        result = run_cell(cell, folder, options)
+        (folder / "worker").write_text(str(os.getpid()))
+        return result
+
+    suite = {**SUITE, "data": ["karate"]}
+    cluster = distributed.LocalCluster(
+        n_workers=2, threads_per_worker=1, dashboard_address=None, worker_dashboard_address=None
+    )
+    with cluster, __import__("dask").config.set({"scheduler-address": cluster.scheduler_address}):
+        options: dict[str, Any] = {"seeds": 2, "jobs": 2, "threads": 1, "device": "cpu", "backend": "dask"}
+        result = run_suite(suite, tmp_path, runner=told, **options)
+    assert [cell["status"] for cell in result["cells"]] == ["done"] * 4
+    assert [row["seeds"] for row in rows_of(tmp_path / "table.csv")] == ["2", "2"]
+    workers = {path.read_text() for path in tmp_path.rglob("worker")}
+    assert len(workers) == 2
+    assert str(os.getpid()) not in workers
 
 
 def test_the_suite_in_the_folder_can_be_run_itself(tmp_path: Path) -> None:

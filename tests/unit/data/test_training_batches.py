@@ -10,6 +10,7 @@ from torch_geometric.data import Data
 
 from eco_core.data.batches import InducedEdges, NeighborBatches, SubgraphBatches
 from eco_core.data.parts import graph_parts
+from eco_core.errors import CompositionError
 from eco_core.ops.random_walks import neighbors_of
 from tests.graphs import blocks, ring
 
@@ -109,3 +110,37 @@ def test_sparse_features_stay_sparse():
     batch = next(iter(NeighborBatches(graph, [3], 20)))
     assert batch.x.is_sparse
     assert torch.equal(batch.x.to_dense(), graph.x.to_dense()[batch.n_id])
+
+
+@pytest.mark.parametrize("kind", ["neighbor", "subgraph"])
+def test_processes_share_the_batches_of_one(kind):
+    graph = weighted()
+
+    def epoch(*world: int) -> list[Data]:
+        torch.manual_seed(0)
+        if kind == "neighbor":
+            return list(NeighborBatches(graph, [3, 2], 40, *world))
+        return list(SubgraphBatches(graph, 40, 0, *world))
+
+    shares = [epoch(rank, 3) for rank in range(3)]
+    for joint, *parts in zip(epoch(), *shares, strict=True):
+        assert joint.share == 1.0
+        assert torch.equal(torch.cat([part.rows.n_id for part in parts]), joint.rows.n_id)
+        assert sum(part.share for part in parts) == pytest.approx(1.0)
+        assert sum(part.rows.sample.num_drawn for part in parts) == joint.rows.sample.num_drawn
+        for part in parts:
+            assert part.share == pytest.approx(part.batch_size / joint.batch_size)
+            assert part.rows.sample.num_units == joint.rows.sample.num_units
+            assert len(part.rows.sample.unit) == part.batch_size
+            assert part.rows.sample.unit.unique().numel() == part.rows.sample.num_drawn
+            weight = graph.edge_weight[part.rows.e_id] * part.rows.sample.edge_scale(part.rows.edge_index)
+            torch.testing.assert_close(part.rows.edge_weight, weight)
+
+
+def test_more_processes_than_a_batch_has_nodes_or_parts_are_refused():
+    graph = weighted()
+    assert len(list(NeighborBatches(graph, [3], 30, 29, 30))) == 3
+    with pytest.raises(CompositionError, match="ECO104  31 processes share each batch, but a batch has only 30 nodes"):
+        NeighborBatches(graph, [3], 30, 0, 31)
+    with pytest.raises(CompositionError, match=r"20 processes share each batch, but a batch has only .* parts of the"):
+        SubgraphBatches(graph, 40, 0, 0, 20)
