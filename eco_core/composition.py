@@ -28,8 +28,10 @@ from eco_core.engine.callbacks import Callback
 from eco_core.engine.history import History
 from eco_core.engine.seeding import seeded
 from eco_core.errors import CompositionError, EcoError, Problem
+from eco_core.features import readable, sparse_where_it_pays
 from eco_core.inject import call, method_names
 from eco_core.plan import Part, Plan, check_parts, plan_run
+from eco_core.prepared import Prepared, prepares_for_batches
 from eco_core.registry import Registry
 from eco_core.step import ExtendedNames, Step, num_seeds
 
@@ -38,11 +40,6 @@ if TYPE_CHECKING:
     from eco_core.protocols import Stage
 
 _ATTRIBUTES = {"encoder": "encoder", "objective": "objective", "cluster_head": "head", "strategy": "strategy"}
-
-
-_SPARSE_SHARE = 0.1
-"""Up to this share of features that are not zero, sparse products are faster (measured on a CPU: about twice as fast at
-a tenth, ten times at a hundredth; at a fifth they are slower)."""
 
 
 class Composition(ClusteringModel):
@@ -72,8 +69,7 @@ class Composition(ClusteringModel):
         super().__init__()
         self._plan = plan
         self._graph_facts: dict[str, int] = {}
-        self._prepared: dict[str, Mapping[str, Any]] = {}
-        self._prepared_for: Any = None
+        self._prepared = Prepared()
         self._batches: Batches | None = None
         self._whole: Any = None
         self._loaded: Any = None
@@ -141,7 +137,7 @@ class Composition(ClusteringModel):
             facts["n_clusters"] = clusters
         names = {**facts, "seed": plan.spec.seed, "random_state": plan.spec.seed}
         self._graph_facts = facts
-        self._prepared, self._prepared_for = {}, None
+        self._prepared = Prepared()
         self._batches = None
         device = graph.edge_index.device
         self._install("objective", None)
@@ -186,7 +182,7 @@ class Composition(ClusteringModel):
             resolved.spec = self._plan.spec.model_copy(update={"train": train.model_copy(update={"batch": batch})})
             object.__setattr__(self, "_plan", resolved)
             train = resolved.spec.train
-        return make_batches(self._sparse_where_it_pays(graph), train, self.encoder, self._plan.spec.seed)
+        return make_batches(self._readable(graph), train, self.encoder, self._plan.spec.seed)
 
     def _install(self, attribute: str, module: nn.Module | None) -> None:
         """Sets a part without taking it for a user's swap."""
@@ -250,7 +246,7 @@ class Composition(ClusteringModel):
             object.__setattr__(self, "strategy", value)
         elif self.is_built:
             self._install(attribute, value)
-        self._prepared.pop(kind, None)
+        self._prepared.forget(kind)
 
     def named_parameters(self, *args: Any, **kwargs: Any) -> Iterator[tuple[str, nn.Parameter]]:
         """As in `torch.nn.Module`; raises before the parts are built."""
@@ -268,15 +264,15 @@ class Composition(ClusteringModel):
 
     def step_of(self, data: Any, epoch: int = 0) -> Step:
         """Returns the names that the parts' calls may ask for on a graph."""
-        graph = self._sparse_where_it_pays(self._readable(data))
-        self._prepare(graph, data, self._needed(graph))
+        graph = self._readable(data)
+        self._prepared.make(graph, data, self._needed())
         return self._step(graph, epoch)
 
     def _step(self, graph: Any, epoch: int) -> Step:
         return Step(graph, epoch, lambda other: self._encode(other, epoch), self._embedding_of)
 
-    def _needed(self, graph: Any) -> Iterator[tuple[str, Any]]:
-        """The parts that are called on a graph, with what they make of the whole graph."""
+    def _needed(self) -> Iterator[tuple[str, Any]]:
+        """The parts that are called on the whole graph."""
         for kind, module in self._parts():
             # The loss is that of batches: the objective sees the whole graph only to embed it.
             if self._batches is None or kind != "objective" or callable(getattr(module, "embed", None)):
@@ -289,9 +285,9 @@ class Composition(ClusteringModel):
         """
         if self._batches is not None:
             self._whole = weakref.ref(graph)
-            self._prepare(graph, graph, [part for part in self._parts() if _prepares_for_batches(part[1])])
+            self._prepared.make(graph, graph, [part for part in self._parts() if prepares_for_batches(part[1])])
             for batch in self._batches:
-                yield self._step(self._sparse_where_it_pays(self._readable(batch)), epoch)
+                yield self._step(self._readable(batch), epoch)
             return
         step = self.step_of(graph, epoch)
         # A stage that trains the whole model lists the composition itself.
@@ -303,52 +299,21 @@ class Composition(ClusteringModel):
             yield step.anew(names)
 
     def _readable(self, graph: Any) -> Any:
-        """The graph with dense features, where the encoder cannot read sparse ones."""
-        x = getattr(graph, "x", None)
-        if not isinstance(x, Tensor) or x.layout == torch.strided or getattr(self.encoder, "supports_sparse_x", False):
-            return graph
-        dense = copy.copy(graph)
-        dense.x = x.to_dense()
-        return dense
-
-    def _sparse_where_it_pays(self, graph: Any) -> Any:
-        """The graph with sparse features, where most are zeros and both the encoder and the objective read them."""
-        x = getattr(graph, "x", None)
-        if not isinstance(x, Tensor) or x.layout != torch.strided or x.numel() == 0:
-            return graph
+        """The graph with its features in the layout in which the encoder and the objective read them."""
         # Those of the plan: the encoder is asked for its width before there is an objective.
         readers = [part.target for kind in ("encoder", "objective") if (part := self._plan.parts[kind]) is not None]
-        if not all(getattr(reader, "supports_sparse_x", False) for reader in readers):
-            return graph
-        if int(x.count_nonzero()) > _SPARSE_SHARE * x.numel():
-            return graph
-        sparse = copy.copy(graph)
-        sparse.x = x.to_sparse_coo()
-        return sparse
-
-    def _prepare(self, graph: Any, original: Any, parts: Iterable[tuple[str, Any]]) -> None:
-        """Runs the parts' ``prepare`` once for each graph; batches (which have ``n_id``) use the whole graph's."""
-        if hasattr(graph, "n_id"):
-            return
-        if self._prepared_for is None or self._prepared_for() is not original:
-            self._prepared_for, self._prepared = weakref.ref(original), {}
-        for kind, module in parts:
-            if kind not in self._prepared:
-                prepares = callable(getattr(module, "prepare", None))
-                self._prepared[kind] = dict(call(module.prepare, Step(graph))) if prepares else {}
+        return sparse_where_it_pays(readable(graph, self.encoder), readers)
 
     def _parts(self) -> list[tuple[str, Any]]:
         modules = (("encoder", "encoder"), ("objective", "objective"), ("head", "cluster_head"))
         return [(kind, m) for kind, attribute in modules if (m := self._modules.get(attribute)) is not None]
 
     def _names(self, kind: str, step: Step, **replaced: Any) -> Mapping[str, Any]:
-        own = {**self._prepared.get(kind, {}), **(step.batch if kind == "objective" else {})}
-        if step.rows is not None and step.rows.sample is not None:
-            own = {name: v.of_batch(step.rows) if hasattr(v, "of_batch") else v for name, v in own.items()}
+        own = {**self._prepared.of(kind, step), **(step.batch if kind == "objective" else {})}
         return ExtendedNames(step, own, **replaced) if own or replaced else step
 
     def _encode(self, graph: Any, epoch: int) -> Tensor:
-        z = call(self.encoder, self._names("encoder", Step(self._readable(graph), epoch)))
+        z = call(self.encoder, self._names("encoder", Step(readable(graph, self.encoder), epoch)))
         return z[: num_seeds(graph)] if hasattr(graph, "n_id") else z
 
     def _embedding_of(self, step: Step) -> Tensor:
@@ -561,7 +526,7 @@ class Composition(ClusteringModel):
             placed = copy.copy(graph).to(fabric.device)
             probe = self._build(placed)
             placed = probe.graph
-            self._prepared_for = weakref.ref(placed)
+            self._prepared.hold_for(placed)
             stages = self.stages()
             if stages:
                 check_trained_on_batches(fabric.world_size, self._batches is not None, self._plan.part("encoder"))
@@ -657,10 +622,6 @@ class Composition(ClusteringModel):
         path = claim_folder(Path(folder), force)
         write_run(path, self)
         return path
-
-
-def _prepares_for_batches(part: Any) -> bool:
-    return bool(getattr(part, "prepared_for_batches", True))
 
 
 def _embedded(step: Step) -> Step:

@@ -277,7 +277,7 @@ def test_set_values_have_the_type_of_their_parameter(eco: Eco) -> None:
             *("--set", "normalize_embeddings=false", "--set", "data.k=4", "--set", "train.precision=32"),
         )
     )
-    assert spec["head"] == {"name": "kmeans", "backend": "torch", "n_init": 3, "max_iter": 300}
+    assert spec["head"] == {"name": "kmeans", "backend": "torch", "n_init": 3, "max_iter": 300, "criterion": "inertia"}
     assert spec["strategy"]["train"]["optimizer"]["lr"] == 0.001
     assert spec["strategy"]["train"]["patience"] is None
     assert spec["normalize_embeddings"] is False
