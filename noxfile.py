@@ -114,5 +114,10 @@ def bench(session: nox.Session) -> None:
     compare = ["python", "-m", "benchmarks.side_by_side.compare", "--out", str(results / "side_by_side.jsonl")]
     compare += ["--data-root", data_root, "--threads", "1", "--memory-limit", "16", "--pairs", "3"]
     session.run(*compare, "--data", "all", "--epochs", "physics=3,arxiv=3", *session.posargs)
+    large = ["python", "-m", "benchmarks.scale", "--out", str(results / "scale.jsonl")]
+    work = Path(session.create_tmp()).resolve()
+    session.run(*large, "--size", "products", "--work", str(work / "products"), "--memory-limit", "20")
+    few = ["--steps", "arrays,convert,sampling,gcn", "--memory-limit", "12"]
+    session.run(*large, "--size", "large", "--work", str(work / "large"), *few)
     session.run("python", "-m", "benchmarks.kernels", "--threads", "1", "--out", str(results / "kernels.md"))
     session.run("python", "-m", "benchmarks.results")

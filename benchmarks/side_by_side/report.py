@@ -91,7 +91,7 @@ def report(records: Sequence[Record]) -> str:
     Args:
         records: Lines of the file.
     """
-    parts = [_machine(records), _LEGEND]
+    parts = [machines(records), _LEGEND]
     for heading, rows in _tables(records).items():
         parts += [f"## {heading}", _table(rows), _summary(rows), _notes(rows)]
     return "\n\n".join(part for part in parts if part)
@@ -190,7 +190,8 @@ def _notes(rows: Iterable[Row]) -> str:
     return "\n".join(lines)
 
 
-def _machine(records: Iterable[Record]) -> str:
+def machines(records: Iterable[Record]) -> str:
+    """Says on which machines, with which versions, records were made."""
     machines = {str(record["machine"]): record["machine"] for record in records}
     lines = []
     for found in machines.values():

@@ -8,7 +8,7 @@ Beside a sort of the cluster ids, the cost is O(num_nodes + num_edges), whatever
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +17,9 @@ from numpy.typing import NDArray
 
 from eco_core.errors import DataError, Problem
 from eco_core.metrics.arrays import Array, clusters_of, compute, to_numpy
+
+_BLOCK_EDGES = 1 << 22
+"""Edges that are added up at a time."""
 
 
 def modularity(pred: Array, edge_index: Array, edge_weight: Array | None = None) -> float:
@@ -150,19 +153,49 @@ class _Flow:
 
 def _flow(pred: Array, edge_index: Array, edge_weight: Array | None) -> _Flow:
     ids, cluster = np.unique(clusters_of(pred), return_inverse=True)
-    edges = _edges(edge_index, len(cluster))
-    weight = _weights(edge_weight, edges.shape[1])
-    source, target = cluster[edges[0]], cluster[edges[1]]
-    inside = source == target
+    total, between = 0.0, 0.0
+    within, volume = np.zeros(len(ids)), np.zeros(len(ids))
+    for source, target, weight in _blocks(edge_index, edge_weight, len(cluster)):
+        source, target = cluster[source], cluster[target]
+        inside = source == target
+        within += np.bincount(source[inside], None if weight is None else weight[inside], minlength=len(ids))
+        volume += np.bincount(source, weight, minlength=len(ids)) / 2
+        volume += np.bincount(target, weight, minlength=len(ids)) / 2
+        total += len(inside) if weight is None else weight.sum()
+        between += len(inside) - inside.sum() if weight is None else weight[~inside].sum()
+    return _Flow(float(total), float(between), within, volume)
 
-    def by_cluster(of: NDArray[Any], weights: NDArray[np.float64] | None) -> NDArray[np.float64]:
-        return np.bincount(of, weights, minlength=len(ids)).astype(np.float64)
 
-    within = by_cluster(source[inside], None if weight is None else weight[inside])
-    volume = (by_cluster(source, weight) + by_cluster(target, weight)) / 2
-    if weight is None:
-        return _Flow(float(len(inside)), float(len(inside) - inside.sum()), within, volume)
-    return _Flow(float(weight.sum()), float(weight[~inside].sum()), within, volume)
+_Block = tuple[NDArray[Any], NDArray[Any], "NDArray[np.float64] | None"]
+
+
+def _blocks(edge_index: Array, edge_weight: Array | None, num_nodes: int) -> Iterator[_Block]:
+    """Yields sources, targets and weights of some edges at a time; those of a graph on disk are read where they lie."""
+    incoming = getattr(edge_index, "incoming", None)
+    if incoming is None:
+        edges = _edges(edge_index, num_nodes)
+        weight = _weights(edge_weight, edges.shape[1])
+        for first in range(0, edges.shape[1], _BLOCK_EDGES):
+            part = slice(first, first + _BLOCK_EDGES)
+            yield edges[0, part], edges[1, part], None if weight is None else weight[part]
+        return
+    rowptr, col = to_numpy(incoming.rowptr), to_numpy(incoming.col)
+    weight = _weights(edge_weight, len(col))
+    if len(rowptr) != num_nodes + 1:
+        raise DataError(
+            Problem(
+                "ECO303",
+                f"The graph has {len(rowptr) - 1} nodes, but {num_nodes} have a cluster.",
+                "Pass one cluster for each node of the graph.",
+            )
+        )
+    for first in range(0, len(col), _BLOCK_EDGES):
+        last = min(first + _BLOCK_EDGES, len(col))
+        # The nodes that these entries are of: the first and the last one may have others besides.
+        low, high = np.searchsorted(rowptr, [first, last - 1], side="right") - 1
+        bounds = np.clip(rowptr[low : high + 2], first, last)
+        target = np.repeat(np.arange(low, high + 1), np.diff(bounds))
+        yield col[first:last], target, None if weight is None else weight[first:last]
 
 
 def _edges(edge_index: Array, num_nodes: int) -> NDArray[Any]:

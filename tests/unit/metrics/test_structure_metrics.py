@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import time
+from types import SimpleNamespace
 
 import networkx as nx
 import numpy as np
@@ -10,8 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from eco_core.errors import DataError, SpecError
-from eco_core.metrics import structure_metrics
+from eco_core.metrics import structure, structure_metrics
 from eco_core.metrics.structure import conductance, cut_fraction, modularity, n_clusters
+from eco_core.ops.csr import CSR
 
 TWO_TRIANGLES = nx.Graph([(0, 1), (1, 2), (2, 0), (3, 4), (4, 5), (5, 3), (2, 3)])
 
@@ -191,3 +193,26 @@ def test_a_million_edges_and_many_clusters_need_no_dense_matrix():
     values = structure_metrics(edge_index, rng.integers(0, 100_000, 200_000))
     assert time.perf_counter() - start < 5  # about 0.2 s; K x K would not fit in memory
     assert values["cut_fraction"] > 0.99
+
+
+@settings(max_examples=40, deadline=None)
+@given(seed=st.integers(0, 1000), num_edges=st.integers(0, 40), weighted=st.booleans(), block=st.integers(1, 50))
+def test_edges_that_are_sorted_by_target_score_the_same_in_blocks_of_any_size(seed, num_edges, weighted, block):
+    generator = torch.Generator().manual_seed(seed)
+    edge_index = torch.randint(9, (2, num_edges), generator=generator)
+    edge_index = edge_index[:, (edge_index[1] * 9 + edge_index[0]).argsort()]
+    weight = torch.rand(num_edges, generator=generator) if weighted else None
+    pred = torch.randint(3, (9,), generator=generator)
+    rowptr = torch.cat([torch.zeros(1, dtype=torch.int64), edge_index[1].bincount(minlength=9).cumsum(0)])
+    on_disk = SimpleNamespace(incoming=CSR(rowptr, edge_index[0].int()))
+    expected = structure_metrics(edge_index, pred, edge_weight=weight)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(structure, "_BLOCK_EDGES", block)
+        for edges in (edge_index, on_disk):
+            assert structure_metrics(edges, pred, edge_weight=weight) == pytest.approx(expected)
+
+
+def test_clusters_of_another_number_of_nodes_are_refused_for_a_graph_on_disk():
+    on_disk = SimpleNamespace(incoming=CSR(torch.tensor([0, 1, 2]), torch.tensor([1, 0])))
+    with pytest.raises(DataError, match="The graph has 2 nodes, but 3 have a cluster"):
+        structure_metrics(on_disk, torch.tensor([0, 1, 1]))
