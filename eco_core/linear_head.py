@@ -21,6 +21,10 @@ instead of -0.63).
 """
 
 
+_ROWS = 2**18
+"""Nodes that are assigned to clusters at a time."""
+
+
 class LinearClusterHead(BaseClusterHead):
     r"""Soft assignment by a linear map: :math:`S = \mathrm{softmax}((Z W^T + b) / \tau)`.
 
@@ -108,8 +112,11 @@ class LinearClusterHead(BaseClusterHead):
         Returns:
             Labels of shape (num_nodes,), dtype int64; or with ``soft`` the assignment S, (num_nodes, n_clusters).
         """
-        log_s = self.log_assignment(z)
-        return log_s.exp() if soft else log_s.argmax(dim=-1)
+        # In blocks: of millions of nodes, the logits and what becomes of them would be the largest tensors of a run.
+        found = [
+            self.log_assignment(rows) if soft else self.log_assignment(rows).argmax(dim=-1) for rows in z.split(_ROWS)
+        ]
+        return torch.cat(found).exp_() if soft else torch.cat(found)
 
 
 __all__ = ["LinearClusterHead"]

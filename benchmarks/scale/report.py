@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import argparse
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
-from benchmarks.side_by_side.compare import read_lines
-from benchmarks.side_by_side.report import machines
+from benchmarks.side_by_side.report import machines, print_of_file
 
 _LEGEND = """\
 Each step is a process with a limit on the memory that it may allocate. The peak is that of resident memory, the pages
@@ -75,17 +72,5 @@ def _sampling(figures: dict[str, float]) -> str:
     return "\n".join([*lines, *(f"| {text} | {figures[name] / 1e6:.3g} |" for name, text in names.items())])
 
 
-def main(words: Sequence[str] | None = None) -> int:
-    """Runs the command line."""
-    parser = argparse.ArgumentParser(prog="report", description=__doc__)
-    parser.add_argument("file", type=Path, help="file of benchmarks.scale")
-    records = read_lines(parser.parse_args(words).file)
-    if not records:
-        print("There are no records.", file=sys.stderr)
-        return 1
-    print(report(records))
-    return 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(print_of_file(None, __doc__, report))

@@ -205,17 +205,23 @@ def machines(records: Iterable[Record]) -> str:
     return "\n\n".join(lines)
 
 
-def main(words: Sequence[str] | None = None) -> int:
-    """Runs the command line."""
-    parser = argparse.ArgumentParser(prog="report", description=__doc__)
-    parser.add_argument("file", type=Path, help="file of benchmarks.side_by_side.compare")
+def print_of_file(words: Sequence[str] | None, description: str | None, make: Callable[[list[Record]], str]) -> int:
+    """Runs a command line that names a file of records, and prints what is made of these.
+
+    Args:
+        words: The command line.
+        description: What the command does.
+        make: From records to markdown.
+    """
+    parser = argparse.ArgumentParser(prog="report", description=description)
+    parser.add_argument("file", type=Path, help="file of lines of JSON")
     records = read_lines(parser.parse_args(words).file)
     if not records:
         print("There are no records.", file=sys.stderr)
         return 1
-    print(report(records))
+    print(make(records))
     return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(print_of_file(None, __doc__, report))

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from eco_core import BaseClusterHead
+from eco_core import BaseClusterHead, linear_head
 from eco_core.bases import is_differentiable
 from eco_core.linear_head import LinearClusterHead
 
@@ -192,3 +192,11 @@ def test_centres_of_another_shape_are_refused() -> None:
 def test_temperature_has_to_be_positive(temperature: float) -> None:
     with pytest.raises(ValueError, match="it must be positive"):
         LinearClusterHead(2, 2, temperature)
+
+
+@pytest.mark.parametrize("soft", [True, False])
+def test_nodes_are_assigned_in_blocks(monkeypatch: pytest.MonkeyPatch, soft: bool) -> None:
+    head, z = new_head(), normal(23, WIDTH).float()
+    whole = head.cluster(z, soft=soft)
+    monkeypatch.setattr(linear_head, "_ROWS", 5)
+    torch.testing.assert_close(head.cluster(z, soft=soft), whole)

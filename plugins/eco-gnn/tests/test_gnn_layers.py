@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import torch
-from eco_gnn import GAT, GCN, GIN, H2GCN, MLP, SAGE, GATv2, Polynormer, SGFormer
+from eco_gnn import GAT, GCN, GIN, H2GCN, MLP, SAGE, GATv2, Polynormer, SGFormer, gcn
 from eco_gnn.h2gcn import distance_two_matrix
 from eco_gnn.polynormer import KernelAttention
 from eco_gnn.sgformer import SimpleAttention
@@ -438,3 +438,15 @@ def test_gat_without_self_loops_gives_an_isolated_node_nothing(x: Tensor) -> Non
     z = build(GAT, num_layers=1, add_self_loops=False)(x, edges)
     assert z[2:].abs().sum() == 0
     assert build(GAT, num_layers=1)(x, edges)[2:].abs().sum() > 0
+
+
+@pytest.mark.parametrize("bias", [True, False])
+def test_gcn_in_panels_of_columns_infers_the_same(monkeypatch: pytest.MonkeyPatch, bias: bool) -> None:
+    torch.manual_seed(0)
+    encoder = GCN(5, 40, 20, bias=bias)
+    x, edge_index = torch.randn(9, 5), torch.randint(9, (2, 30))
+    with torch.no_grad():
+        whole = encoder(x, edge_index)
+        monkeypatch.setattr(gcn, "_LARGE", 0)
+        torch.testing.assert_close(encoder(x, edge_index), whole)
+    assert encoder(x, edge_index).requires_grad

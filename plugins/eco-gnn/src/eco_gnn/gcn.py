@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import torch
+import torch.nn.functional as F
 from torch import Tensor
 from torch_geometric.nn import GCNConv
 from torch_geometric.nn.conv.gcn_conv import gcn_norm
@@ -13,6 +15,12 @@ from eco_gnn.prepared import Adjacency, Prepared
 from eco_gnn.sparse import adjacency_matrix, sparse_product
 from eco_gnn.stack import Activation, ConvolutionStack, Count, Jumping, Norm, Probability, layer_widths
 
+_LARGE = 2**28
+"""Entries of an output from which on inference computes it in panels: 1 GB in single precision."""
+
+_PANEL = 16
+"""Columns of a panel."""
+
 
 class SparseGCNConv(GCNConv):
     """PyG's GCN layer on an adjacency that is already normalised, with the product in a safe precision."""
@@ -22,8 +30,18 @@ class SparseGCNConv(GCNConv):
 
     def forward(self, x: Tensor | SparseFactor, adjacency: Adjacency) -> Tensor:
         """Maps (num_nodes, in_channels) to (num_nodes, out_channels)."""
+        if isinstance(x, Tensor) and not torch.is_grad_enabled() and x.size(0) * self.out_channels > _LARGE:
+            return self._in_panels(x, adjacency)
         out = sparse_product(adjacency, self.lin(x))
         return out if self.bias is None else out + self.bias
+
+    def _in_panels(self, x: Tensor, adjacency: Adjacency) -> Tensor:
+        """Does so a few columns at a time, so that beside input and output nothing is large."""
+        out = x.new_empty(x.size(0), self.out_channels)
+        for columns in torch.arange(self.out_channels, device=x.device).split(_PANEL):
+            part = sparse_product(adjacency, F.linear(x, self.lin.weight[columns]))
+            out[:, columns[0] : columns[-1] + 1] = part if self.bias is None else part.add_(self.bias[columns])
+        return out
 
 
 class GCN(ConvolutionStack):

@@ -83,7 +83,7 @@ def adjacency_matrix(edge_index: Tensor, weight: Tensor, num_nodes: int) -> Tens
 def edge_weights(edge_index: Tensor, edge_weight: Tensor | None, dtype: torch.dtype) -> Tensor:
     """Returns the weights of the edges, (num_edges,) of the given dtype: those given, or 1."""
     if edge_weight is None:
-        return torch.ones(edge_index.size(1), dtype=dtype, device=edge_index.device)
+        return torch.ones(1, dtype=dtype, device=edge_index.device).expand(edge_index.size(1))
     return edge_weight.to(dtype)
 
 

@@ -154,7 +154,9 @@ class ConvolutionStack(GraphEncoder):
             if self.skips is not None:
                 out = out + self.skips[number](h)
             h = self.finishes[number](out)
-            outputs.append(h)
+            del out
+            if self.jump is not None:  # Else it would keep the tensors of all layers.
+                outputs.append(h)
         return h if self.jump is None else self.finish(self.lin(self.dropout(self.jump(outputs))))
 
 
