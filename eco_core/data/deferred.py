@@ -12,6 +12,7 @@ from torch.utils._pytree import tree_map
 _WITHOUT_ENTRIES = {
     *(Tensor.size, Tensor.dim, Tensor.ndimension, Tensor.numel, Tensor.nelement, Tensor.element_size, Tensor.__len__),
     *(Tensor.is_floating_point, Tensor.is_complex, torch.is_floating_point, torch.is_complex, torch.numel),
+    *(Tensor.is_inference, torch.is_inference),
     # Where nothing is to be moved or cast these return the tensor itself; else `__torch_dispatch__` is asked.
     *(Tensor.to, Tensor.cpu),
 }

@@ -29,9 +29,11 @@ from eco_core.data import (
     save_npz,
     save_on_disk,
 )
+from eco_core.data.deferred import DeferredTensor
 from eco_core.data.on_disk import MANIFEST
 from eco_core.data.sampling import NeighborSampler
 from eco_core.errors import DataError, SpecError
+from eco_core.ops.origin import Origin
 
 NODES = 40
 
@@ -318,3 +320,11 @@ def test_a_sampler_is_refused_numbers_that_are_not_the_graph_s(disk: OnDiskGraph
         NeighborSampler(disk.incoming, NODES + 1, [2])
     with pytest.raises(DataError, match="2 edge weights"):
         NeighborSampler(disk.incoming, NODES, [2], edge_weight=torch.ones(2))
+
+
+def test_remembering_the_edges_does_not_make_them():
+    edges = DeferredTensor((2, 3), torch.int64, lambda: torch.zeros(2, 3, dtype=torch.int64))
+    origin = Origin(edges, None)
+    assert origin.is_of(edges, None)
+    assert not origin.is_of(torch.zeros(2, 3, dtype=torch.int64), None)
+    assert not edges.is_built

@@ -18,7 +18,7 @@ from eco_gnn.stack import Activation, ConvolutionStack, Count, Jumping, Norm, Pr
 _LARGE = 2**28
 """Entries of an output from which on inference computes it in panels: 1 GB in single precision."""
 
-_PANEL = 16
+_PANEL = 32
 """Columns of a panel."""
 
 
