@@ -685,7 +685,8 @@ def test_a_resolved_spec_has_every_default_and_the_order_of_a_spec() -> None:
     order = "schema data encoder objective head strategy normalize_embeddings clusters train seed"
     assert list(resolved) == order.split()
     assert resolved["encoder"] == {"name": "learner", "width": 4}
-    assert resolved["head"] == {"name": "kmeans", "backend": "auto", "n_init": 10, "max_iter": 300, "criterion": "inertia"}
+    kmeans = {"backend": "auto", "n_init": 10, "max_iter": 300, "criterion": "inertia"}
+    assert resolved["head"] == {"name": "kmeans", **kmeans}
     assert resolved["strategy"]["train"]["optimizer"] == {
         "name": "adam", "lr": 0.01, "weight_decay": 0.0, "momentum": None
     }  # fmt: skip
