@@ -111,7 +111,7 @@ def _check_conversion(graph: OnDiskGraph, undirected: bool, normalize_features: 
             Problem(
                 "ECO104",
                 f"Graph {graph.name!r} is on disk with features as they were, but data.normalize_features is 'row'.",
-                "Leave it out, or convert the graph again with --normalize-features row.",
+                "Use data.normalize_features=none, or convert the graph again with --normalize-features row.",
             )
         )
     if problems:
