@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+import eco_core as eco
 from eco_core.cli.app import main
 from eco_core.cli.schema import spec_schema
 from eco_core.cli.show import describe
@@ -131,3 +132,19 @@ def test_the_resolved_spec_of_a_dry_run_can_be_given_back(tmp_path: Any, capsys:
     path.write_text(text, encoding="utf-8")
     assert main(["compose", str(path), "--dry-run"]) == 0
     assert capsys.readouterr().out == text
+
+
+@pytest.mark.parametrize("batch", ["neighbor", "subgraph"])
+@pytest.mark.parametrize("entry", RECIPES, ids=[REGISTRY.short_name(entry) for entry in RECIPES])
+def test_every_recipe_runs_in_batches_of_the_graph(entry: Entry, batch: str) -> None:
+    data = {"name": "sbm", "num_nodes": 120, "n_blocks": 3, "num_features": 12}
+    model = eco.compose(
+        {"data": data},
+        recipe=REGISTRY.short_name(entry),
+        epochs=1,
+        clusters=3,
+        train={"batch": batch, "batch_size": 60},
+    )
+    model.fit(model.load_graph())
+    assert model.labels_.shape == (120,)
+    assert model.embedding_.isfinite().all()
