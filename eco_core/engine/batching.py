@@ -111,7 +111,7 @@ def make_batches(graph: Any, train: TrainSpec, encoder: nn.Module, seed: int) ->
         raise CompositionError(
             Problem(
                 "ECO104",
-                f"train.fan_out is {train.fan_out}: hops of neighbours, {len(train.fan_out)} in all; the encoder has {layers} layers.",
+                f"train.fan_out, {train.fan_out}, has length {len(train.fan_out)}; the encoder has {layers} layers.",
                 "Give one number for each layer, or leave it out.",
             )
         )

@@ -135,7 +135,7 @@ class DeepEncoder(SmallEncoder):
 
 
 def test_fan_out_has_a_number_for_each_layer():
-    with pytest.raises(CompositionError, match=r"fan_out is \[5, 5\]: hops of neighbours, 2 in all; the encoder has 3 layers"):
+    with pytest.raises(CompositionError, match=r"fan_out, \[5, 5\], has length 2; the encoder has 3 layers"):
         joint(GraphAwareClusterHead, "neighbor", encoder=DeepEncoder, train={"fan_out": [5, 5]}).fit(blocks())
     joint(GraphAwareClusterHead, "neighbor", encoder=DeepEncoder, train={"fan_out": [5, 5, 2]}).fit(blocks())
 
