@@ -82,7 +82,7 @@ def run(words: list[str], limit: float) -> dict[str, Any]:
 
 def _figures(document: dict[str, Any]) -> dict[str, Any]:
     if "run" not in document:
-        return document
+        return {key: value for key, value in document.items() if key != "folder"}  # It says nothing elsewhere.
     kept = {key: document[key] for key in ("metrics", "seconds", "peak_memory_mb")}
     kept["train"] = document["spec"]["train"]
     return kept

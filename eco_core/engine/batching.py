@@ -116,8 +116,7 @@ def make_batches(graph: Any, train: TrainSpec, encoder: nn.Module, seed: int) ->
             )
         )
     fan_out = train.fan_out or [_FIRST_FAN_OUT, *[_FAN_OUT] * ((2 if layers is None else layers) - 1)]
-    hops = fan_out[: max(1, layers)] if layers is not None else fan_out
-    return NeighborBatches(graph, hops, train.batch_size, *world)
+    return NeighborBatches(graph, fan_out, train.batch_size, *world)
 
 
 def check_shared(train: TrainSpec, world_size: int) -> None:
