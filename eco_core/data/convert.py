@@ -110,9 +110,8 @@ def _check_options(normalize_features: str, n_classes: int | None) -> None:
     problems: list[Problem] = []
     checked_classes(n_classes, problems)
     if normalize_features not in ("none", "row"):
-        problems.append(
-            Problem("ECO104", f"normalize_features is {normalize_features!r}; expected 'none' or 'row'.", "")
-        )
+        found = f"normalize_features is {normalize_features!r}; expected 'none' or 'row'."
+        problems.append(Problem("ECO104", found, "Use --normalize-features row, or leave it out."))
     if problems:
         raise SpecError(*problems)
 

@@ -31,7 +31,8 @@ def modularity(s: Tensor, links: Links) -> Tensor:
         s = s.to(torch.promote_types(s.dtype, torch.float32))
         total = links.total.to(s.dtype).clamp(min=torch.finfo(s.dtype).tiny)
         share = (links.out_degree + links.in_degree).to(s.dtype) / (2 * total)
-        return links.within(s).sum() / total - links.square_of_sum(share.unsqueeze(1) * s)
+        expected = links.square_of_sum(share.unsqueeze(1) * s)
+        return links.within(s).sum() / total - expected
 
 
 __all__ = ["modularity"]
