@@ -24,8 +24,8 @@ from eco_core.errors import CompositionError, Problem, SpecError
 PROVIDED = ("in_channels", "n_features", "n_clusters", "num_nodes", "seed", "random_state")
 """Constructor names that the core provides: graph width, encoder width, number of clusters, of nodes, and the seed."""
 
-FILLED_OPTIONAL = ("edge_weight", "n_id")
-"""Call names that are filled even where they have a default: absent, they mean an unweighted or a whole graph."""
+FILLED_OPTIONAL = ("edge_weight", "n_id", "sampled")
+"""Call names that are filled even where they have a default: None, they mean an unweighted or a whole graph."""
 
 _EMPTY = inspect.Parameter.empty
 _TORCH_MODULE = "torch.nn.modules.module"

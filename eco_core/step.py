@@ -8,9 +8,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from eco_core.ops.sample import BatchRows
+from eco_core.ops.sample import BatchRows, SampledEdges
 
-NAMES = ("x", "edge_index", "edge_weight", "graph", "data", "n_id", "num_seeds", "epoch", "step")
+NAMES = ("x", "edge_index", "edge_weight", "graph", "data", "n_id", "num_seeds", "sampled", "epoch", "step")
 """What every call can have."""
 
 ENCODED_NAMES = ("encode", "z")
@@ -102,6 +102,8 @@ class Step(Mapping[str, Any]):
             return torch.arange(self.graph.num_nodes, device=self.graph.edge_index.device) if n_id is None else n_id
         if name == "num_seeds":
             return num_seeds(self.graph)
+        if name == "sampled":
+            return SampledEdges.of(self.graph) if self.rows is None else None
         if self._encode is not None and name in ENCODED_NAMES:
             return getattr(self, name)
         raise KeyError(name)

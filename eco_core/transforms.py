@@ -20,7 +20,7 @@ from torch_geometric.transforms import BaseTransform
 Share = Annotated[float, Field(ge=0, lt=1)]
 MaskMode = Literal["columns", "entries"]
 
-_EDGE_LEVEL = ("edge_weight", "edge_attr")
+_EDGE_LEVEL = ("edge_weight", "edge_attr", "edge_scale")
 
 
 @dataclass(frozen=True)
@@ -82,6 +82,8 @@ class DropEdges(BaseTransform):
                 values = getattr(graph, name, None)
                 if values is not None:
                     setattr(graph, name, values.index_select(0, kept))
+            if getattr(graph, "in_degree", None) is not None:  # Of a sampled batch: what is left of it, on average.
+                graph.in_degree = (1 - self.p) * graph.in_degree
         return graph
 
 

@@ -154,3 +154,14 @@ def fill_induced(rowptr, col, nodes, place, edges, positions):  # type: ignore[n
                 edges[1, total] = number
                 positions[total] = position
                 total += 1
+
+
+@compiled
+def in_degrees(rowptr, col, weight, out):  # type: ignore[no-untyped-def]
+    """Writes the sum of the weights of the edges that point to each node from others; without weights, their number."""
+    for node in range(out.shape[0]):
+        total = 0.0
+        for position in range(rowptr[node], rowptr[node + 1]):
+            if col[position] != node:
+                total += weight[position] if weight.shape[0] > 0 else 1.0
+        out[node] = total

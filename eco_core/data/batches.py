@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor
 from torch_geometric.data import Data
-from torch_geometric.sampler import NodeSamplerInput
+from torch_geometric.sampler import NodeSamplerInput, SamplerOutput
 
 from eco_core.data.parts import graph_parts
 from eco_core.data.sampling import NeighborSampler
@@ -48,6 +48,7 @@ class NeighborBatches:
         self._graph, self._reader = graph, _Reader(graph)
         self._sampler = _sampler(graph, fan_out)
         self._induced = InducedEdges(self._sampler.incoming)
+        self._in_degree = _in_degrees(self._sampler, graph)
         self.batch_size = batch_size
         self._rank, self._world_size = rank, world_size
         _check_shares(int(graph.num_nodes) // len(self), "nodes", world_size)
@@ -66,7 +67,18 @@ class NeighborBatches:
             sample = Sample(num_nodes, len(seeds), torch.arange(len(seeds)))
             rows = self._induced.rows(seeds, sample, self._sampler.edge_permutation, self._graph)
             e_id = _edges_of(self._sampler.edge_permutation, out.edge)
-            yield self._reader.batch(out.node, edge_index, e_id, len(seeds), rows, len(seeds) / len(joint))
+            batch = self._reader.batch(out.node, edge_index, e_id, len(seeds), rows, len(seeds) / len(joint))
+            self._add_what_edges_stand_for(batch, out)
+            yield batch
+
+    def _add_what_edges_stand_for(self, batch: Data, out: SamplerOutput) -> None:
+        """Adds what `eco_core.ops.sample.SampledEdges` reads."""
+        rowptr = self._sampler.incoming.rowptr
+        edges = rowptr[out.node + 1] - rowptr[out.node]
+        sampled = torch.bincount(out.col, minlength=len(out.node))
+        device = batch.edge_index.device
+        batch.edge_scale = (edges / sampled)[out.col].to(device)
+        batch.in_degree = self._in_degree[out.node].to(device)
 
 
 class SubgraphBatches:
@@ -177,6 +189,21 @@ class InducedEdges:
 def _sampler(graph: Data, fan_out: Sequence[int]) -> NeighborSampler:
     incoming = incoming_of(graph.edge_index)
     return NeighborSampler(graph.edge_index if incoming is None else incoming, int(graph.num_nodes), fan_out)
+
+
+def _in_degrees(sampler: NeighborSampler, graph: Data) -> Tensor:
+    from eco_core.data import _sampling_kernels as kernels
+
+    weight = getattr(graph, "edge_weight", None)
+    if weight is None:
+        of_edges = torch.empty(0)
+    else:
+        of_edges = weight.detach().cpu().reshape(-1)
+        if sampler.edge_permutation is not None:
+            of_edges = of_edges.index_select(0, sampler.edge_permutation)
+    incoming, out = sampler.incoming, torch.empty(sampler.incoming.num_nodes)
+    kernels.in_degrees(incoming.rowptr.numpy(), incoming.col.numpy(), of_edges.numpy(), out.numpy())
+    return out
 
 
 def _edges_of(edge_of: Tensor | None, positions: Tensor) -> Tensor:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -90,4 +90,26 @@ class BatchRows(NamedTuple):
     sample: Sample | None = None
 
 
-__all__ = ["BatchRows", "Sample"]
+class SampledEdges(NamedTuple):
+    r"""What the sampled edges of a batch stand for, so that an encoder's sums over neighbours estimate the graph's.
+
+    Attributes:
+        scale: By what the weight of each edge is multiplied: of the edges that point to its target, how many there are
+            for each that was sampled. Shape (num_edges,), float32.
+        in_degree: Of each node of the batch, the sum of the weights of the edges that point to it from other nodes of
+            the graph: also of those that were not sampled, such as all of the last hop's. Shape (num_nodes,), float32.
+    """
+
+    scale: Tensor
+    in_degree: Tensor
+
+    @classmethod
+    def of(cls, graph: Any) -> SampledEdges | None:
+        """Reads it from a batch or a view of one; None for other graphs, and for views with edges of their own."""
+        scale, in_degree = getattr(graph, "edge_scale", None), getattr(graph, "in_degree", None)
+        if scale is None or in_degree is None or len(scale) != graph.edge_index.size(1):
+            return None
+        return cls(scale, in_degree)
+
+
+__all__ = ["BatchRows", "Sample", "SampledEdges"]

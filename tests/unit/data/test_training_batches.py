@@ -12,6 +12,8 @@ from eco_core.data.batches import InducedEdges, NeighborBatches, SubgraphBatches
 from eco_core.data.parts import graph_parts
 from eco_core.errors import CompositionError
 from eco_core.ops.random_walks import neighbors_of
+from eco_core.ops.sample import SampledEdges
+from eco_core.transforms import DropEdges
 from tests.graphs import blocks, ring
 
 
@@ -103,6 +105,26 @@ def test_equal_states_of_the_generator_give_equal_batches(kind):
         runs.append([batch.n_id.tolist() for batch in batches])
     assert runs[0] == runs[2]
     assert runs[0] != runs[1]
+
+
+def test_batches_say_how_many_edges_each_stands_for_and_the_degrees_of_the_graph():
+    graph = weighted()
+    loops = torch.arange(5).repeat(2, 1)
+    graph.edge_index = torch.cat([graph.edge_index, loops], dim=1)
+    graph.edge_weight = torch.cat([graph.edge_weight, torch.ones(5)])
+    edges = torch.bincount(graph.edge_index[1], minlength=90)
+    is_loop = graph.edge_index[0] == graph.edge_index[1]
+    total = torch.zeros(90).index_add(0, graph.edge_index[1], graph.edge_weight.masked_fill(is_loop, 0))
+    for batch in NeighborBatches(graph, [3, 2], 25):
+        torch.testing.assert_close(batch.in_degree, total[batch.n_id])
+        target = batch.edge_index[1]
+        # What the sampled edges of a node stand for adds up to all of its edges.
+        stood_for = torch.zeros(batch.num_nodes).index_add(0, target, batch.edge_scale)
+        torch.testing.assert_close(stood_for[target], edges[batch.n_id[target]].float())
+        sampled = SampledEdges.of(DropEdges(0.5)(batch))
+        assert len(sampled.scale) < len(batch.edge_scale)
+        torch.testing.assert_close(sampled.in_degree, batch.in_degree / 2)
+        assert SampledEdges.of(Data(x=batch.x, edge_index=batch.edge_index[:, 1:], in_degree=batch.in_degree)) is None
 
 
 def test_sparse_features_stay_sparse():

@@ -7,6 +7,7 @@ from typing import Any
 from torch import Tensor, nn
 from torch_geometric.nn.inits import reset
 
+from eco_core.ops.sample import SampledEdges
 from eco_core.ops.sparse_factor import SparseFactor
 from eco_gnn.prepared import Prepared
 from eco_gnn.sparse import edge_weights
@@ -46,13 +47,16 @@ class GraphEncoder(nn.Module):
         """Makes once what every step reads of a graph: the value of ``prepared`` in `forward`."""
         return {"prepared": Prepared(x, edge_index, edge_weight, self._adjacency)}
 
-    def make_adjacency(self, edge_index: Tensor, weight: Tensor, num_nodes: int) -> Any:
+    def make_adjacency(
+        self, edge_index: Tensor, weight: Tensor, num_nodes: int, sampled: SampledEdges | None = None
+    ) -> Any:
         """Makes what layers read of the edges: mostly a matrix, targets by sources. None: the edges as they are.
 
         Args:
             edge_index: Edges of shape (2, num_edges), dtype int64.
             weight: Weights of shape (num_edges,), with the dtype of the parameters.
             num_nodes: Number of nodes.
+            sampled: What the edges of a batch stand for.
         """
         return None
 
@@ -64,12 +68,19 @@ class GraphEncoder(nn.Module):
         return SparseFactor.of(x) if features is None else features
 
     def read_adjacency(
-        self, x: Tensor, edge_index: Tensor, edge_weight: Tensor | None, prepared: Prepared | None
+        self,
+        x: Tensor,
+        edge_index: Tensor,
+        edge_weight: Tensor | None,
+        prepared: Prepared | None,
+        sampled: SampledEdges | None = None,
     ) -> Any:
         """Returns what `make_adjacency` makes of a graph, or has made of it."""
         adjacency = None if prepared is None else prepared.adjacency_of(edge_index, edge_weight)
-        return self._adjacency(edge_index, edge_weight, x.size(0)) if adjacency is None else adjacency
+        return self._adjacency(edge_index, edge_weight, x.size(0), sampled) if adjacency is None else adjacency
 
-    def _adjacency(self, edge_index: Tensor, edge_weight: Tensor | None, num_nodes: int) -> Any:
+    def _adjacency(
+        self, edge_index: Tensor, edge_weight: Tensor | None, num_nodes: int, sampled: SampledEdges | None = None
+    ) -> Any:
         weight = edge_weights(edge_index, edge_weight, next(self.parameters()).dtype)
-        return self.make_adjacency(edge_index, weight, num_nodes)
+        return self.make_adjacency(edge_index, weight, num_nodes, sampled)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import NamedTuple
 
+import torch
 from torch import Tensor
 from torch.nn import functional as F
 from torch_geometric.nn import GATConv
@@ -12,6 +13,7 @@ from torch_geometric.utils import add_self_loops, remove_self_loops
 
 from eco_core.ops.edge_attention import edge_softmax, edges_by_target, sum_of_neighbors
 from eco_core.ops.pairs import SortedPairs
+from eco_core.ops.sample import SampledEdges
 from eco_core.ops.sparse_factor import SparseFactor
 from eco_gnn.attention import AttentionStack
 from eco_gnn.prepared import Prepared
@@ -24,10 +26,12 @@ class AttendedEdges(NamedTuple):
     Attributes:
         edges: The edges, sorted by target.
         features: Features of shape (num_edges, 1), in the order of ``edges``; None: they have none.
+        log_scale: The logarithm of how many edges each stands for, of the same shape; None: for itself alone.
     """
 
     edges: SortedPairs
     features: Tensor | None
+    log_scale: Tensor | None
 
 
 class _SparseGATConv(GATConv):
@@ -35,14 +39,15 @@ class _SparseGATConv(GATConv):
 
     def forward(self, x: Tensor | SparseFactor, attended: AttendedEdges) -> Tensor:
         """Maps (num_nodes, in_channels) to (num_nodes, heads * out_channels), or (num_nodes, out_channels)."""
-        edges, features = attended
+        edges, features, log_scale = attended
         h = self.lin(x).view(-1, self.heads, self.out_channels)
         of_source, of_target = ((h * attention).sum(dim=-1) for attention in (self.att_src, self.att_dst))
         scores = of_source.index_select(0, edges.column) + of_target.index_select(0, edges.row)
         if features is not None:
             of_edge = (self.lin_edge.weight.view(self.heads, self.out_channels) * self.att_edge[0]).sum(dim=-1)
             scores = scores + features * of_edge
-        weight = edge_softmax(F.leaky_relu(scores, self.negative_slope), edges)
+        scores = F.leaky_relu(scores, self.negative_slope)
+        weight = edge_softmax(scores if log_scale is None else scores + log_scale, edges)
         out = sum_of_neighbors(F.dropout(weight, self.dropout, self.training), h, edges)
         out = out.flatten(1) if self.concat else out.mean(dim=1)
         return out if self.bias is None else out + self.bias
@@ -137,17 +142,32 @@ class GAT(AttentionStack):
         )
         self.add_self_loops = add_self_loops
 
-    def make_adjacency(self, edge_index: Tensor, weight: Tensor, num_nodes: int) -> AttendedEdges:
+    def make_adjacency(
+        self, edge_index: Tensor, weight: Tensor, num_nodes: int, sampled: SampledEdges | None = None
+    ) -> AttendedEdges:
         """Sorts the edges, with self-loops where they are wanted."""
         features = weight.view(-1, 1) if self.edge_attention else None
+        scale = None if sampled is None else sampled.scale
         if self.add_self_loops:
+            if scale is not None:
+                _, scale = remove_self_loops(edge_index, scale)
+                scale = torch.cat([scale, scale.new_ones(num_nodes)])
             edge_index, features = remove_self_loops(edge_index, features)
             edge_index, features = add_self_loops(edge_index, features, fill_value="mean", num_nodes=num_nodes)
         edges = edges_by_target(edge_index, num_nodes)
-        return AttendedEdges(edges, None if features is None else features[edges.order])
+        return AttendedEdges(
+            edges,
+            None if features is None else features[edges.order],
+            None if scale is None else scale.log()[edges.order].view(-1, 1),
+        )
 
     def forward(
-        self, x: Tensor, edge_index: Tensor, edge_weight: Tensor | None = None, prepared: Prepared | None = None
+        self,
+        x: Tensor,
+        edge_index: Tensor,
+        edge_weight: Tensor | None = None,
+        prepared: Prepared | None = None,
+        sampled: SampledEdges | None = None,
     ) -> Tensor:
         """Encodes a graph.
 
@@ -156,9 +176,10 @@ class GAT(AttentionStack):
             edge_index: Edges of shape (2, num_edges), dtype int64.
             edge_weight: Weights of shape (num_edges,), used with ``edge_attention`` only; None: all 1.
             prepared: From `prepare`.
+            sampled: What the edges of a batch stand for.
 
         Returns:
             Embeddings of shape (num_nodes, out_channels).
         """
-        attended = self.read_adjacency(x, edge_index, edge_weight, prepared)
+        attended = self.read_adjacency(x, edge_index, edge_weight, prepared, sampled)
         return self.run(self.read_features(x, prepared), lambda convolution, h: convolution(h, attended))

@@ -10,6 +10,7 @@ from torch_geometric.nn.conv.gcn_conv import gcn_norm
 from torch_geometric.utils import add_remaining_self_loops
 
 from eco_core.ops.propagation import normalized_adjacency
+from eco_core.ops.sample import SampledEdges
 from eco_core.ops.sparse_factor import SparseFactor
 from eco_gnn.prepared import Adjacency, Prepared
 from eco_gnn.sparse import adjacency_matrix, sparse_product
@@ -111,17 +112,26 @@ class GCN(ConvolutionStack):
         self.add_self_loops = add_self_loops
         self.normalize = normalize
 
-    def make_adjacency(self, edge_index: Tensor, weight: Tensor, num_nodes: int) -> Adjacency:
+    def make_adjacency(
+        self, edge_index: Tensor, weight: Tensor, num_nodes: int, sampled: SampledEdges | None = None
+    ) -> Adjacency:
         """Makes the propagation matrix, or without normalisation the adjacency."""
         if self.normalize:
-            return gcn_matrix(edge_index, weight, num_nodes, self.improved, self.add_self_loops)
+            return gcn_matrix(edge_index, weight, num_nodes, self.improved, self.add_self_loops, sampled)
+        if sampled is not None:
+            weight = weight * sampled.scale
         if self.add_self_loops:
             loop = 2.0 if self.improved else 1.0
             edge_index, weight = add_remaining_self_loops(edge_index, weight, loop, num_nodes)
         return adjacency_matrix(edge_index, weight, num_nodes)
 
     def forward(
-        self, x: Tensor, edge_index: Tensor, edge_weight: Tensor | None = None, prepared: Prepared | None = None
+        self,
+        x: Tensor,
+        edge_index: Tensor,
+        edge_weight: Tensor | None = None,
+        prepared: Prepared | None = None,
+        sampled: SampledEdges | None = None,
     ) -> Tensor:
         """Encodes a graph.
 
@@ -130,16 +140,22 @@ class GCN(ConvolutionStack):
             edge_index: Edges of shape (2, num_edges), dtype int64.
             edge_weight: Weights of shape (num_edges,), not negative; None: all 1.
             prepared: From `prepare`.
+            sampled: What the edges of a batch stand for.
 
         Returns:
             Embeddings of shape (num_nodes, out_channels).
         """
-        adjacency = self.read_adjacency(x, edge_index, edge_weight, prepared)
+        adjacency = self.read_adjacency(x, edge_index, edge_weight, prepared, sampled)
         return self.run(self.read_features(x, prepared), lambda convolution, h: convolution(h, adjacency))
 
 
 def gcn_matrix(
-    edge_index: Tensor, weight: Tensor, num_nodes: int, improved: bool = False, add_self_loops: bool = True
+    edge_index: Tensor,
+    weight: Tensor,
+    num_nodes: int,
+    improved: bool = False,
+    add_self_loops: bool = True,
+    sampled: SampledEdges | None = None,
 ) -> Adjacency:
     r"""Returns the propagation matrix :math:`\hat D^{-1/2} \hat A \hat D^{-1/2}`, targets by sources.
 
@@ -150,8 +166,12 @@ def gcn_matrix(
         improved: Whether self-loops have weight 2.
         add_self_loops: Whether self-loops are added where there are none; without, a node without edges has a row of
             zeros.
+        sampled: What the edges of a batch stand for: then the degrees are those of the graph, and the expectation of
+            the matrix over the samples is that of the graph, in the rows whose edges were sampled.
     """
     loop = 2.0 if improved else 1.0
+    if sampled is not None:
+        return _sampled_matrix(edge_index, weight, num_nodes, loop if add_self_loops else None, sampled)
     if weight.requires_grad:
         edge_index, weight = gcn_norm(edge_index, weight, num_nodes, improved, add_self_loops, dtype=weight.dtype)
         return adjacency_matrix(edge_index, weight, num_nodes)
@@ -159,3 +179,20 @@ def gcn_matrix(
         edge_index, weight, num_nodes=num_nodes, add_self_loops=add_self_loops, loop_weight=loop
     )
     return SparseFactor.of(matrix)
+
+
+def _sampled_matrix(
+    edge_index: Tensor, weight: Tensor, num_nodes: int, loop: float | None, sampled: SampledEdges
+) -> Adjacency:
+    scale = sampled.scale
+    if loop is not None:
+        # A loop that was not sampled is added: it is there in any case, and stands for itself alone.
+        scale = scale.masked_fill(edge_index[0] == edge_index[1], 1.0)
+    weight = weight * scale.to(weight.dtype)
+    if loop is not None:
+        edge_index, weight = add_remaining_self_loops(edge_index, weight, loop, num_nodes)
+    source, target = edge_index
+    loops = weight.new_zeros(num_nodes).index_add(0, target, weight * (source == target))
+    root = (sampled.in_degree.to(weight.dtype) + loops).pow(-0.5)
+    root = root.masked_fill(root == torch.inf, 0.0)
+    return adjacency_matrix(edge_index, root[target] * weight * root[source], num_nodes)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 from torch_geometric.nn import GINConv, Linear
 
+from eco_core.ops.sample import SampledEdges
 from eco_core.ops.sparse_factor import SparseFactor
 from eco_gnn.prepared import Adjacency, Prepared
 from eco_gnn.sparse import SparseInputLinear, adjacency_matrix, sparse_product
@@ -107,12 +108,21 @@ class GIN(ConvolutionStack):
             jk=jk,
         )
 
-    def make_adjacency(self, edge_index: Tensor, weight: Tensor, num_nodes: int) -> Adjacency:
+    def make_adjacency(
+        self, edge_index: Tensor, weight: Tensor, num_nodes: int, sampled: SampledEdges | None = None
+    ) -> Adjacency:
         """Makes the adjacency."""
+        if sampled is not None:
+            weight = weight * sampled.scale
         return adjacency_matrix(edge_index, weight, num_nodes)
 
     def forward(
-        self, x: Tensor, edge_index: Tensor, edge_weight: Tensor | None = None, prepared: Prepared | None = None
+        self,
+        x: Tensor,
+        edge_index: Tensor,
+        edge_weight: Tensor | None = None,
+        prepared: Prepared | None = None,
+        sampled: SampledEdges | None = None,
     ) -> Tensor:
         """Encodes a graph.
 
@@ -121,9 +131,10 @@ class GIN(ConvolutionStack):
             edge_index: Edges of shape (2, num_edges), dtype int64.
             edge_weight: Weights of shape (num_edges,); None: all 1.
             prepared: From `prepare`.
+            sampled: What the edges of a batch stand for.
 
         Returns:
             Embeddings of shape (num_nodes, out_channels).
         """
-        adjacency = self.read_adjacency(x, edge_index, edge_weight, prepared)
+        adjacency = self.read_adjacency(x, edge_index, edge_weight, prepared, sampled)
         return self.run(self.read_features(x, prepared), lambda convolution, h: convolution(h, adjacency))

@@ -13,6 +13,7 @@ from torch_geometric.nn import Linear
 from torch_geometric.utils import remove_self_loops
 
 from eco_core.ops.csr import csr_matrix, rows_of
+from eco_core.ops.sample import SampledEdges
 from eco_gnn.encoder import GraphEncoder
 from eco_gnn.gcn import gcn_matrix
 from eco_gnn.prepared import Adjacency, Prepared
@@ -65,7 +66,9 @@ class H2GCN(GraphEncoder):
         # Weak references cannot be pickled, and a copy has to see its own graphs.
         return {**self.__dict__, "_seen": None}
 
-    def make_adjacency(self, edge_index: Tensor, weight: Tensor, num_nodes: int) -> Adjacency:
+    def make_adjacency(
+        self, edge_index: Tensor, weight: Tensor, num_nodes: int, sampled: SampledEdges | None = None
+    ) -> Adjacency:
         """Makes the normalised adjacency of the pairs at distance one."""
         links, weight = remove_self_loops(edge_index, weight)
         return gcn_matrix(links, weight, num_nodes, add_self_loops=False)

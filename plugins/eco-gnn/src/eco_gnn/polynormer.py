@@ -9,6 +9,7 @@ from pydantic import Field
 from torch import Tensor, nn
 from torch_geometric.nn import GATConv, Linear
 
+from eco_core.ops.sample import SampledEdges
 from eco_gnn.encoder import GraphEncoder
 from eco_gnn.gcn import SparseGCNConv, gcn_matrix
 from eco_gnn.prepared import Adjacency, Prepared
@@ -163,12 +164,19 @@ class Polynormer(GraphEncoder):
         self.lin = Linear(width, self.out_channels)
         self.local_attn = local_attn
 
-    def make_adjacency(self, edge_index: Tensor, weight: Tensor, num_nodes: int) -> Adjacency | None:
+    def make_adjacency(
+        self, edge_index: Tensor, weight: Tensor, num_nodes: int, sampled: SampledEdges | None = None
+    ) -> Adjacency | None:
         """Makes the propagation matrix; None with local attention, which has no use for it."""
-        return None if self.local_attn else gcn_matrix(edge_index, weight, num_nodes)
+        return None if self.local_attn else gcn_matrix(edge_index, weight, num_nodes, sampled=sampled)
 
     def forward(
-        self, x: Tensor, edge_index: Tensor, edge_weight: Tensor | None = None, prepared: Prepared | None = None
+        self,
+        x: Tensor,
+        edge_index: Tensor,
+        edge_weight: Tensor | None = None,
+        prepared: Prepared | None = None,
+        sampled: SampledEdges | None = None,
     ) -> Tensor:
         """Encodes a graph.
 
@@ -177,13 +185,14 @@ class Polynormer(GraphEncoder):
             edge_index: Edges of shape (2, num_edges), dtype int64.
             edge_weight: Weights of shape (num_edges,), not negative, ignored with ``local_attn``; None: all 1.
             prepared: From `prepare`.
+            sampled: What the edges of a batch stand for.
 
         Returns:
             Embeddings of shape (num_nodes, out_channels).
         """
         edges: Adjacency = edge_index
         if not self.local_attn:
-            edges = self.read_adjacency(x, edge_index, edge_weight, prepared)
+            edges = self.read_adjacency(x, edge_index, edge_weight, prepared, sampled)
         h = self.dropout(self.lin_in(self.read_features(x, prepared)))
         total: Tensor | None = None
         for layer in self.locals:

@@ -9,6 +9,7 @@ from torch.nn import functional as F
 from torch_geometric.nn import SAGEConv
 from torch_geometric.utils import scatter
 
+from eco_core.ops.sample import SampledEdges
 from eco_core.ops.sparse_factor import SparseFactor
 from eco_gnn.prepared import Adjacency, Prepared
 from eco_gnn.sparse import SparseInputLinear, adjacency_matrix, sparse_max, sparse_product
@@ -111,8 +112,12 @@ class SAGE(ConvolutionStack):
         )
         self.aggr = aggr
 
-    def make_adjacency(self, edge_index: Tensor, weight: Tensor, num_nodes: int) -> Adjacency:
+    def make_adjacency(
+        self, edge_index: Tensor, weight: Tensor, num_nodes: int, sampled: SampledEdges | None = None
+    ) -> Adjacency:
         """Makes the adjacency; where a mean is wanted, its rows sum to 1."""
+        if sampled is not None:
+            weight = weight * sampled.scale
         if self.aggr == "mean":
             total = scatter(weight, edge_index[1], dim_size=num_nodes, reduce="sum")
             # Nodes whose edges all weigh nothing have no neighbours, and must not divide by 0.
@@ -120,7 +125,12 @@ class SAGE(ConvolutionStack):
         return adjacency_matrix(edge_index, weight, num_nodes)
 
     def forward(
-        self, x: Tensor, edge_index: Tensor, edge_weight: Tensor | None = None, prepared: Prepared | None = None
+        self,
+        x: Tensor,
+        edge_index: Tensor,
+        edge_weight: Tensor | None = None,
+        prepared: Prepared | None = None,
+        sampled: SampledEdges | None = None,
     ) -> Tensor:
         """Encodes a graph.
 
@@ -129,9 +139,10 @@ class SAGE(ConvolutionStack):
             edge_index: Edges of shape (2, num_edges), dtype int64.
             edge_weight: Weights of shape (num_edges,), not negative, ignored by ``max``; None: all 1.
             prepared: From `prepare`.
+            sampled: What the edges of a batch stand for.
 
         Returns:
             Embeddings of shape (num_nodes, out_channels).
         """
-        adjacency = self.read_adjacency(x, edge_index, edge_weight, prepared)
+        adjacency = self.read_adjacency(x, edge_index, edge_weight, prepared, sampled)
         return self.run(self.read_features(x, prepared), lambda convolution, h: convolution(h, adjacency))

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch_geometric.nn import Linear
 
+from eco_core.ops.sample import SampledEdges
 from eco_core.ops.sparse_factor import SparseFactor
 from eco_gnn.encoder import GraphEncoder
 from eco_gnn.gcn import SparseGCNConv, gcn_matrix
@@ -104,12 +105,19 @@ class SGFormer(GraphEncoder):
         self.graph_weight = graph_weight
         self.aggregate = aggregate
 
-    def make_adjacency(self, edge_index: Tensor, weight: Tensor, num_nodes: int) -> Adjacency:
+    def make_adjacency(
+        self, edge_index: Tensor, weight: Tensor, num_nodes: int, sampled: SampledEdges | None = None
+    ) -> Adjacency:
         """Makes the propagation matrix of the graph branch."""
-        return gcn_matrix(edge_index, weight, num_nodes)
+        return gcn_matrix(edge_index, weight, num_nodes, sampled=sampled)
 
     def forward(
-        self, x: Tensor, edge_index: Tensor, edge_weight: Tensor | None = None, prepared: Prepared | None = None
+        self,
+        x: Tensor,
+        edge_index: Tensor,
+        edge_weight: Tensor | None = None,
+        prepared: Prepared | None = None,
+        sampled: SampledEdges | None = None,
     ) -> Tensor:
         """Encodes a graph.
 
@@ -118,12 +126,13 @@ class SGFormer(GraphEncoder):
             edge_index: Edges of shape (2, num_edges), dtype int64.
             edge_weight: Weights of shape (num_edges,), not negative, for the graph branch; None: all 1.
             prepared: From `prepare`.
+            sampled: What the edges of a batch stand for.
 
         Returns:
             Embeddings of shape (num_nodes, out_channels).
         """
         features = self.read_features(x, prepared)
-        adjacency = self.read_adjacency(x, edge_index, edge_weight, prepared)
+        adjacency = self.read_adjacency(x, edge_index, edge_weight, prepared, sampled)
         among_all, among_neighbours = self._attend(features), self._convolve(features, adjacency)
         if self.aggregate == "cat":
             return self.lin(torch.cat([among_all, among_neighbours], dim=1))
