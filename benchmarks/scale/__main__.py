@@ -28,7 +28,14 @@ _COMMANDS: dict[str, list[str]] = {
     "gcn": ["--recipe", "dmon", "--epochs", "0"],
 }
 _BATCH_SIZES = {"dmon": 65536, "ns4gc": 4096}
-STEPS = ("arrays", "convert", "sampling", "ssgc", "dmon", "ns4gc", "gcn")
+_RATES = {
+    **dict.fromkeys(("dmon", "neuromap", "mincut", "dgcluster", "gcsbm"), ("subgraph", 65536)),
+    **dict.fromkeys(("gae", "daegc"), ("subgraph", 4096)),
+    **dict.fromkeys(("dgi", "ccassg", "gbt", "s3gc", "ns4gc", "magi", "dinknet"), ("neighbor", 1024)),
+}
+"""Batches of each recipe, where some of them stand for an epoch: subgraphs where the loss is made of edges."""
+
+STEPS = ("arrays", "convert", "sampling", "ssgc", "dmon", "ns4gc", "gcn", *(f"rates:{name}" for name in _RATES))
 """``gcn`` embeds all nodes with an encoder as it was drawn, and clusters them: inference alone."""
 
 
@@ -44,8 +51,13 @@ def command(step: str, size: str, work: Path, threads: int) -> list[str]:
     folder = work / "graph"
     if step == "sampling":
         return [sys.executable, "-m", "benchmarks.scale.sampling", str(folder), "--threads", str(threads)]
-    batch = str(_BATCH_SIZES.get(step, ""))
-    words = [word.replace("{work}", str(work)).replace("{}", batch) for word in _COMMANDS[step]]
+    if step.startswith("rates:"):
+        recipe = step.removeprefix("rates:")
+        batch, batch_size = _RATES[recipe]
+        words = [sys.executable, "-m", "benchmarks.scale.recipes", str(folder), recipe, "--threads", str(threads)]
+        return [*words, "--batch", batch, "--batch-size", str(batch_size)]
+    size_of_batch = str(_BATCH_SIZES.get(step, ""))
+    words = [word.replace("{work}", str(work)).replace("{}", size_of_batch) for word in _COMMANDS[step]]
     if step == "convert":
         classes = str(SIZES[size].n_classes)
         return [*_ECO, *words, "--classes", classes, "--out", str(folder), "--force", "--json"]
