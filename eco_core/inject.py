@@ -24,7 +24,7 @@ from eco_core.errors import CompositionError, Problem, SpecError
 PROVIDED = ("in_channels", "n_features", "n_clusters", "num_nodes", "seed", "random_state")
 """Constructor names that the core provides: graph width, encoder width, number of clusters, of nodes, and the seed."""
 
-FILLED_OPTIONAL = ("edge_weight", "n_id", "sampled")
+FILLED_OPTIONAL = ("edge_weight", "n_id", "num_seeds", "sampled")
 """Call names that are filled even where they have a default: None, they mean an unweighted or a whole graph."""
 
 _EMPTY = inspect.Parameter.empty

@@ -83,6 +83,22 @@ class SparseFactor:
         """The matrix as a sparse CSR tensor, with its values in some dtype."""
         return self._pattern.matrix(self.values.to(dtype or self.values.dtype))
 
+    def first_rows(self, count: int) -> SparseFactor:
+        """Returns the first rows.
+
+        Args:
+            count: How many.
+        """
+        starts = self._pattern.starts[: count + 1]
+        end = int(starts[-1])
+        return SparseFactor(starts, self._pattern.columns[:end], self.values[:end], (count, self.size[1]))
+
+    def without_empty_columns(self) -> SparseFactor:
+        """Returns the same without the last columns that have no entry, but with as many columns as rows at least."""
+        columns, rows = self._pattern.columns, self.size[0]
+        used = int(columns.max()) + 1 if columns.numel() else 0
+        return SparseFactor(self._pattern.starts, columns, self.values, (rows, max(used, min(rows, self.size[1]))))
+
     def transposed_product(self, dense: Tensor) -> Tensor:
         """Multiplies the transposed matrix by a dense one, without a gradient.
 

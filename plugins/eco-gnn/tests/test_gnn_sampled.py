@@ -8,11 +8,15 @@ from typing import Any
 import pytest
 import torch
 from eco_gnn import GAT, GCN, GIN, SAGE, Polynormer, SGFormer
+from eco_gnn.gcn import SparseGCNConv
+from eco_gnn.sparse import adjacency_matrix, layer_matrices, propagates_first
 from torch import Tensor
 from torch_geometric.data import Data
 
 from eco_core.data.batches import NeighborBatches
 from eco_core.ops.sample import SampledEdges
+from eco_core.ops.sparse_factor import SparseFactor
+from eco_core.transforms import DropEdges
 
 NODES, FEATURES = 14, 5
 ENCODERS = {
@@ -93,3 +97,44 @@ def test_sums_over_sampled_neighbours_have_those_of_the_graph_as_their_mean(
         scale = torch.full((2,), len(incoming) / 2)
         samples.append(row(edge_index[:, kept], weight[list(kept)], SampledEdges(scale, in_degree)))
     torch.testing.assert_close(torch.stack(samples).mean(dim=0), row(edge_index, weight, None))
+
+
+@pytest.mark.parametrize("sparse", [False, True])
+@pytest.mark.parametrize("options", [{}, {"residual": True}, {"jk": "cat"}, {"pre_linear": True}], ids=str)
+@pytest.mark.parametrize("encoder", [GCN, SAGE, GIN])
+def test_embeddings_of_the_seeds_alone_are_those_that_all_nodes_would_give(
+    encoder: Any, options: dict[str, Any], sparse: bool
+) -> None:
+    torch.manual_seed(0)
+    model, one = encoder(FEATURES, 8, num_layers=3, **options).eval(), graph(weighted=True)
+    if sparse:
+        one.x = one.x.relu().to_sparse()
+    for batch in (*NeighborBatches(one, [2, 2, 2], 4), DropEdges(0.3)(next(iter(NeighborBatches(one, [2, 2, 2], 4))))):
+        sampled, seeds = SampledEdges.of(batch), batch.batch_size
+        all_nodes = model(batch.x, batch.edge_index, batch.edge_weight, sampled=sampled)
+        alone = model(batch.x, batch.edge_index, batch.edge_weight, sampled=sampled, num_seeds=seeds)
+        assert alone.shape == (seeds, 8)
+        torch.testing.assert_close(alone, all_nodes[:seeds])
+
+
+def test_seeds_alone_take_the_rows_that_they_read_and_no_more() -> None:
+    chain = torch.stack([torch.arange(1, 10), torch.arange(9)])  # Each node points to the one before.
+    matrices = layer_matrices(adjacency_matrix(chain, torch.ones(9), 10), 3, 2)
+    assert [tuple(matrix.size) for matrix in matrices] == [(4, 5), (3, 4), (2, 3)]
+
+
+@pytest.mark.parametrize(("width_in", "width_out", "first"), [(4, 16, True), (16, 4, False)])
+def test_the_cheaper_order_of_propagation_and_weights_gives_the_same(
+    width_in: int, width_out: int, first: bool
+) -> None:
+    torch.manual_seed(0)
+    layer, one = SparseGCNConv(width_in, width_out), graph(weighted=True)
+    x = torch.randn(NODES, width_in, requires_grad=True)
+    matrix = adjacency_matrix(one.edge_index, one.edge_weight, NODES)
+    assert propagates_first(x, matrix, width_out) is first
+    assert not propagates_first(SparseFactor.of(x.detach().to_sparse()), matrix, width_out)
+    out = layer(x, matrix)
+    expected = matrix.to_dense() @ x @ layer.lin.weight.t() + layer.bias
+    torch.testing.assert_close(out, expected)
+    gradients = [torch.autograd.grad(value.square().sum(), [x, layer.lin.weight]) for value in (out, expected)]
+    torch.testing.assert_close(*gradients)

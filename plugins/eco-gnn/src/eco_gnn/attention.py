@@ -80,4 +80,4 @@ class AttentionStack(ConvolutionStack):
         edge_attr = None
         if self.edge_attention:
             edge_attr = edge_weights(edge_index, edge_weight, next(self.parameters()).dtype).view(-1, 1)
-        return self.run(x, lambda convolution, h: convolution(h, edge_index, edge_attr))
+        return self.run(x, lambda convolution, h, _: convolution(h, edge_index, edge_attr))

@@ -182,4 +182,4 @@ class GAT(AttentionStack):
             Embeddings of shape (num_nodes, out_channels).
         """
         attended = self.read_adjacency(x, edge_index, edge_weight, prepared, sampled)
-        return self.run(self.read_features(x, prepared), lambda convolution, h: convolution(h, attended))
+        return self.run(self.read_features(x, prepared), lambda convolution, h, _: convolution(h, attended))

@@ -13,7 +13,7 @@ from eco_core.ops.propagation import normalized_adjacency
 from eco_core.ops.sample import SampledEdges
 from eco_core.ops.sparse_factor import SparseFactor
 from eco_gnn.prepared import Adjacency, Prepared
-from eco_gnn.sparse import adjacency_matrix, sparse_product
+from eco_gnn.sparse import adjacency_matrix, is_dense, propagates_first, sparse_product
 from eco_gnn.stack import Activation, ConvolutionStack, Count, Jumping, Norm, Probability, layer_widths
 
 _LARGE = 2**28
@@ -30,15 +30,19 @@ class SparseGCNConv(GCNConv):
         super().__init__(in_channels, out_channels, normalize=False, bias=bias)
 
     def forward(self, x: Tensor | SparseFactor, adjacency: Adjacency) -> Tensor:
-        """Maps (num_nodes, in_channels) to (num_nodes, out_channels)."""
-        if isinstance(x, Tensor) and not torch.is_grad_enabled() and x.size(0) * self.out_channels > _LARGE:
+        """Maps (num_nodes, in_channels) to (num_rows, out_channels), with an adjacency (num_rows, num_nodes)."""
+        if propagates_first(x, adjacency, self.out_channels):
+            out = self.lin(sparse_product(adjacency, x))
+        elif is_dense(x) and not torch.is_grad_enabled() and x.size(0) * self.out_channels > _LARGE:
             return self._in_panels(x, adjacency)
-        out = sparse_product(adjacency, self.lin(x))
+        else:
+            out = sparse_product(adjacency, self.lin(x))
         return out if self.bias is None else out + self.bias
 
     def _in_panels(self, x: Tensor, adjacency: Adjacency) -> Tensor:
         """Does so a few columns at a time, so that beside input and output nothing is large."""
-        out = x.new_empty(x.size(0), self.out_channels)
+        rows = adjacency.size(0) if isinstance(adjacency, Tensor) else adjacency.size[0]
+        out = x.new_empty(rows, self.out_channels)
         for columns in torch.arange(self.out_channels, device=x.device).split(_PANEL):
             part = sparse_product(adjacency, F.linear(x, self.lin.weight[columns]))
             out[:, columns[0] : columns[-1] + 1] = part if self.bias is None else part.add_(self.bias[columns])
@@ -132,6 +136,7 @@ class GCN(ConvolutionStack):
         edge_weight: Tensor | None = None,
         prepared: Prepared | None = None,
         sampled: SampledEdges | None = None,
+        num_seeds: int | None = None,
     ) -> Tensor:
         """Encodes a graph.
 
@@ -141,12 +146,13 @@ class GCN(ConvolutionStack):
             edge_weight: Weights of shape (num_edges,), not negative; None: all 1.
             prepared: From `prepare`.
             sampled: What the edges of a batch stand for.
+            num_seeds: Of how many nodes, the first ones, embeddings are wanted; None: all.
 
         Returns:
-            Embeddings of shape (num_nodes, out_channels).
+            Embeddings of shape (num_nodes, out_channels), or (num_seeds, out_channels).
         """
         adjacency = self.read_adjacency(x, edge_index, edge_weight, prepared, sampled)
-        return self.run(self.read_features(x, prepared), lambda convolution, h: convolution(h, adjacency))
+        return self.run_rows(self.read_features(x, prepared), adjacency, num_seeds)
 
 
 def gcn_matrix(

@@ -30,7 +30,8 @@ class _SparseGINConv(GINConv):
         first, *rest = self.nn
         # Sums and linear maps commute, and a layer's input is mostly wider than its output.
         product = first.product(x)
-        h = first.shifted(sparse_product(adjacency, product) + (1 + self.eps) * product)
+        total = sparse_product(adjacency, product)
+        h = first.shifted(total + (1 + self.eps) * product[: total.size(0)])
         for step in rest:
             h = step(h)
         return h
@@ -123,6 +124,7 @@ class GIN(ConvolutionStack):
         edge_weight: Tensor | None = None,
         prepared: Prepared | None = None,
         sampled: SampledEdges | None = None,
+        num_seeds: int | None = None,
     ) -> Tensor:
         """Encodes a graph.
 
@@ -132,9 +134,10 @@ class GIN(ConvolutionStack):
             edge_weight: Weights of shape (num_edges,); None: all 1.
             prepared: From `prepare`.
             sampled: What the edges of a batch stand for.
+            num_seeds: Of how many nodes, the first ones, embeddings are wanted; None: all.
 
         Returns:
-            Embeddings of shape (num_nodes, out_channels).
+            Embeddings of shape (num_nodes, out_channels), or (num_seeds, out_channels).
         """
         adjacency = self.read_adjacency(x, edge_index, edge_weight, prepared, sampled)
-        return self.run(self.read_features(x, prepared), lambda convolution, h: convolution(h, adjacency))
+        return self.run_rows(self.read_features(x, prepared), adjacency, num_seeds)

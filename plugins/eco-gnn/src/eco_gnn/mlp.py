@@ -80,4 +80,4 @@ class MLP(ConvolutionStack):
         Returns:
             Embeddings of shape (num_nodes, out_channels).
         """
-        return self.run(self.read_features(x, prepared), lambda convolution, h: convolution(h))
+        return self.run(self.read_features(x, prepared), lambda convolution, h, _: convolution(h))

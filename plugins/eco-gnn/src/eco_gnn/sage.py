@@ -12,7 +12,7 @@ from torch_geometric.utils import scatter
 from eco_core.ops.sample import SampledEdges
 from eco_core.ops.sparse_factor import SparseFactor
 from eco_gnn.prepared import Adjacency, Prepared
-from eco_gnn.sparse import SparseInputLinear, adjacency_matrix, sparse_max, sparse_product
+from eco_gnn.sparse import SparseInputLinear, adjacency_matrix, leading_rows, sparse_max, sparse_product
 from eco_gnn.stack import Activation, ConvolutionStack, Count, Jumping, Norm, Probability, layer_widths
 
 Aggregation = Literal["mean", "sum", "max"]
@@ -35,7 +35,7 @@ class _SparseSAGEConv(SAGEConv):
             # Sums and linear maps commute, and a layer's input is mostly wider than its output.
             out = self.lin_l.shifted(sparse_product(adjacency, self.lin_l.product(source)))
         if self.root_weight:
-            out = out + self.lin_r(x)
+            out = out + self.lin_r(leading_rows(x, out.size(0)))
         return F.normalize(out, dim=-1) if self.normalize else out
 
 
@@ -131,6 +131,7 @@ class SAGE(ConvolutionStack):
         edge_weight: Tensor | None = None,
         prepared: Prepared | None = None,
         sampled: SampledEdges | None = None,
+        num_seeds: int | None = None,
     ) -> Tensor:
         """Encodes a graph.
 
@@ -140,9 +141,10 @@ class SAGE(ConvolutionStack):
             edge_weight: Weights of shape (num_edges,), not negative, ignored by ``max``; None: all 1.
             prepared: From `prepare`.
             sampled: What the edges of a batch stand for.
+            num_seeds: Of how many nodes, the first ones, embeddings are wanted; None: all.
 
         Returns:
-            Embeddings of shape (num_nodes, out_channels).
+            Embeddings of shape (num_nodes, out_channels), or (num_seeds, out_channels).
         """
         adjacency = self.read_adjacency(x, edge_index, edge_weight, prepared, sampled)
-        return self.run(self.read_features(x, prepared), lambda convolution, h: convolution(h, adjacency))
+        return self.run_rows(self.read_features(x, prepared), adjacency, num_seeds)

@@ -14,6 +14,9 @@ from torch_geometric.utils import scatter
 from eco_core.ops.csr import csr_tensor, rows_of
 from eco_core.ops.sparse_factor import SparseFactor
 
+_SPARSE_COST = 8
+"""Multiplications of a dense product in the time of one of a sparse product, about (measured on a CPU)."""
+
 
 def sparse_product(matrix: Tensor | SparseFactor, dense: Tensor) -> Tensor:
     """Multiplies a sparse matrix by a dense one.
@@ -31,6 +34,52 @@ def sparse_product(matrix: Tensor | SparseFactor, dense: Tensor) -> Tensor:
     dtype = torch.promote_types(torch.promote_types(matrix.dtype, dense.dtype), torch.float32)
     with torch.autocast(device_type=dense.device.type, enabled=False):
         return torch.sparse.mm(matrix.to(dtype), dense.to(dtype)).to(dense.dtype)
+
+
+def propagates_first(x: Tensor | SparseFactor, matrix: Tensor | SparseFactor, width: int) -> TypeGuard[Tensor]:
+    """Whether ``(matrix @ x) @ weight`` takes less time than ``matrix @ (x @ weight)``.
+
+    Args:
+        x: Of shape (inner, in_channels). Where it is sparse, its product with the weights is cheap: never.
+        matrix: Of shape (rows, inner).
+        width: Columns of the weights.
+    """
+    if not isinstance(matrix, SparseFactor) or not isinstance(x, Tensor) or x.layout is not torch.strided:
+        return False
+    (rows, inner), in_channels = matrix.size, x.size(1)
+    sparse = _SPARSE_COST * matrix.values.numel()
+    return sparse * in_channels + rows * in_channels * width < inner * in_channels * width + sparse * width
+
+
+def layer_matrices(matrix: Tensor | SparseFactor, num_layers: int, num_rows: int | None) -> list[Tensor | SparseFactor]:
+    """Returns what each of several layers multiplies by, where only the first rows of the last output are wanted.
+
+    Each layer but the last computes the rows that the next one reads: of a batch whose seeds come first, most nodes are
+    read as input and need no output.
+
+    Args:
+        matrix: `SparseFactor`, or sparse COO tensor, of shape (num_nodes, num_nodes).
+        num_layers: How many layers.
+        num_rows: How many rows are wanted; None: all.
+
+    Returns:
+        For each layer the block of the matrix that it needs; the whole of a COO tensor.
+    """
+    if num_rows is None or not isinstance(matrix, SparseFactor) or num_rows == matrix.size[0]:
+        return [matrix] * num_layers
+    blocks: list[Tensor | SparseFactor] = []
+    for _ in range(num_layers):
+        block = matrix.first_rows(num_rows).without_empty_columns()
+        blocks.append(block)
+        num_rows = block.size[1]
+    return blocks[::-1]
+
+
+def leading_rows(h: Tensor | SparseFactor, count: int) -> Tensor | SparseFactor:
+    """Returns the first rows of a layer's input."""
+    if isinstance(h, Tensor):
+        return h[:count]
+    return h if h.size[0] == count else h.first_rows(count)
 
 
 def sparse_max(matrix: Tensor | SparseFactor, dense: Tensor) -> Tensor:

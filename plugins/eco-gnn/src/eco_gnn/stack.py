@@ -15,7 +15,7 @@ from torch_geometric.nn import BatchNorm, GraphNorm, JumpingKnowledge, LayerNorm
 
 from eco_core.ops.sparse_factor import SparseFactor
 from eco_gnn.encoder import GraphEncoder
-from eco_gnn.sparse import SparseInputLinear
+from eco_gnn.sparse import SparseInputLinear, layer_matrices, leading_rows
 
 Count = Annotated[int, Field(ge=1)]
 """A width, or a number of layers or heads."""
@@ -135,29 +135,52 @@ class ConvolutionStack(GraphEncoder):
         """The number of convolutions: how many hops away what an embedding depends on can be."""
         return len(self.convolutions)
 
-    def run(self, x: Tensor | SparseFactor, convolve: Callable[[Any, Tensor], Tensor]) -> Tensor:
+    def run(self, x: Tensor | SparseFactor, convolve: Callable[[Any, Any, int], Tensor]) -> Tensor:
         """Sends features through the layers.
 
         Args:
             x: Features of shape (num_nodes, in_channels), dense or a sparse factor.
-            convolve: Calls a convolution of this stack on its input.
+            convolve: Calls a convolution of this stack on its input, given its number. Where its output has fewer rows
+                than its input, these are those of the first nodes.
 
         Returns:
-            Embeddings of shape (num_nodes, out_channels).
+            Embeddings of shape (num_rows, out_channels): of all nodes, or of the rows of the last convolution's output.
         """
         h: Any = x if self.pre_linear is None else self.dropout(self.pre_linear(x))
         outputs: list[Tensor] = []
         for number, convolution in enumerate(self.convolutions):
             if number > 0:
                 h = self.dropout(h)
-            out = convolve(convolution, h)
+            out = convolve(convolution, h, number)
             if self.skips is not None:
-                out = out + self.skips[number](h)
+                out = out + self.skips[number](leading_rows(h, out.size(0)))
             h = self.finishes[number](out)
             del out
             if self.jump is not None:  # Else it would keep the tensors of all layers.
                 outputs.append(h)
-        return h if self.jump is None else self.finish(self.lin(self.dropout(self.jump(outputs))))
+        if self.jump is None:
+            return h
+        return self.finish(self.lin(self.dropout(self.jump([output[: h.size(0)] for output in outputs]))))
+
+    def run_rows(self, x: Tensor | SparseFactor, adjacency: Tensor | SparseFactor, num_rows: int | None) -> Tensor:
+        """Sends features through layers that multiply by an adjacency.
+
+        Args:
+            x: Features of shape (num_nodes, in_channels), dense or a sparse factor.
+            adjacency: Matrix of shape (num_nodes, num_nodes), targets by sources.
+            num_rows: Of how many nodes, the first ones, embeddings are wanted; None: all. Nothing else is computed.
+
+        Returns:
+            Embeddings of shape (num_rows, out_channels).
+        """
+        matrices = layer_matrices(adjacency, self.num_layers, num_rows)
+
+        def convolve(convolution: Any, h: Any, number: int) -> Tensor:
+            matrix = matrices[number]
+            # The first layer's input may have more rows than it reads.
+            return convolution(leading_rows(h, matrix.size[1]) if isinstance(matrix, SparseFactor) else h, matrix)
+
+        return self.run(x, convolve)[:num_rows]
 
 
 def layer_widths(
