@@ -12,9 +12,9 @@ from torch_geometric.utils import add_remaining_self_loops
 from eco_core.ops.propagation import normalized_adjacency
 from eco_core.ops.sample import SampledEdges
 from eco_core.ops.sparse_factor import SparseFactor
-from eco_gnn.prepared import Adjacency, Prepared
+from eco_gnn.prepared import Adjacency
 from eco_gnn.sparse import adjacency_matrix, is_dense, propagates_first, sparse_product
-from eco_gnn.stack import Activation, ConvolutionStack, Count, Jumping, Norm, Probability, layer_widths
+from eco_gnn.stack import Activation, Count, Jumping, Norm, Probability, PropagationStack, layer_widths
 
 _LARGE = 2**28
 """Entries of an output from which on inference computes it in panels: 1 GB in single precision."""
@@ -49,7 +49,7 @@ class SparseGCNConv(GCNConv):
         return out
 
 
-class GCN(ConvolutionStack):
+class GCN(PropagationStack):
     r"""Graph convolutional network (Kipf & Welling, ICLR 2017, arXiv 1609.02907).
 
     Each layer computes :math:`H' = \hat D^{-1/2} \hat A \hat D^{-1/2} H \Theta + b` with :math:`\hat A = A + I` and
@@ -128,31 +128,6 @@ class GCN(ConvolutionStack):
             loop = 2.0 if self.improved else 1.0
             edge_index, weight = add_remaining_self_loops(edge_index, weight, loop, num_nodes)
         return adjacency_matrix(edge_index, weight, num_nodes)
-
-    def forward(
-        self,
-        x: Tensor,
-        edge_index: Tensor,
-        edge_weight: Tensor | None = None,
-        prepared: Prepared | None = None,
-        sampled: SampledEdges | None = None,
-        num_seeds: int | None = None,
-    ) -> Tensor:
-        """Encodes a graph.
-
-        Args:
-            x: Features of shape (num_nodes, in_channels), dense or sparse COO.
-            edge_index: Edges of shape (2, num_edges), dtype int64.
-            edge_weight: Weights of shape (num_edges,), not negative; None: all 1.
-            prepared: From `prepare`.
-            sampled: What the edges of a batch stand for.
-            num_seeds: Of how many nodes, the first ones, embeddings are wanted; None: all.
-
-        Returns:
-            Embeddings of shape (num_nodes, out_channels), or (num_seeds, out_channels).
-        """
-        adjacency = self.read_adjacency(x, edge_index, edge_weight, prepared, sampled)
-        return self.run_rows(self.read_features(x, prepared), adjacency, num_seeds)
 
 
 def gcn_matrix(

@@ -7,15 +7,15 @@ from torch_geometric.nn import GINConv, Linear
 
 from eco_core.ops.sample import SampledEdges
 from eco_core.ops.sparse_factor import SparseFactor
-from eco_gnn.prepared import Adjacency, Prepared
+from eco_gnn.prepared import Adjacency
 from eco_gnn.sparse import SparseInputLinear, adjacency_matrix, sparse_product
 from eco_gnn.stack import (
     Activation,
-    ConvolutionStack,
     Count,
     Jumping,
     Norm,
     Probability,
+    PropagationStack,
     layer_widths,
     make_act,
     make_norm,
@@ -37,7 +37,7 @@ class _SparseGINConv(GINConv):
         return h
 
 
-class GIN(ConvolutionStack):
+class GIN(PropagationStack):
     r"""Graph isomorphism network (Xu et al., ICLR 2019, arXiv 1810.00826).
 
     Each layer computes :math:`h'_i = \mathrm{MLP}((1 + \epsilon) h_i + \sum_{j \in N(i)} w_{ij} h_j)`; PyG's `GINConv`.
@@ -116,28 +116,3 @@ class GIN(ConvolutionStack):
         if sampled is not None:
             weight = weight * sampled.scale
         return adjacency_matrix(edge_index, weight, num_nodes)
-
-    def forward(
-        self,
-        x: Tensor,
-        edge_index: Tensor,
-        edge_weight: Tensor | None = None,
-        prepared: Prepared | None = None,
-        sampled: SampledEdges | None = None,
-        num_seeds: int | None = None,
-    ) -> Tensor:
-        """Encodes a graph.
-
-        Args:
-            x: Features of shape (num_nodes, in_channels), dense or sparse COO.
-            edge_index: Edges of shape (2, num_edges), dtype int64.
-            edge_weight: Weights of shape (num_edges,); None: all 1.
-            prepared: From `prepare`.
-            sampled: What the edges of a batch stand for.
-            num_seeds: Of how many nodes, the first ones, embeddings are wanted; None: all.
-
-        Returns:
-            Embeddings of shape (num_nodes, out_channels), or (num_seeds, out_channels).
-        """
-        adjacency = self.read_adjacency(x, edge_index, edge_weight, prepared, sampled)
-        return self.run_rows(self.read_features(x, prepared), adjacency, num_seeds)

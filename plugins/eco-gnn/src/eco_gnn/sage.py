@@ -11,9 +11,9 @@ from torch_geometric.utils import scatter
 
 from eco_core.ops.sample import SampledEdges
 from eco_core.ops.sparse_factor import SparseFactor
-from eco_gnn.prepared import Adjacency, Prepared
+from eco_gnn.prepared import Adjacency
 from eco_gnn.sparse import SparseInputLinear, adjacency_matrix, leading_rows, sparse_max, sparse_product
-from eco_gnn.stack import Activation, ConvolutionStack, Count, Jumping, Norm, Probability, layer_widths
+from eco_gnn.stack import Activation, Count, Jumping, Norm, Probability, PropagationStack, layer_widths
 
 Aggregation = Literal["mean", "sum", "max"]
 
@@ -39,7 +39,7 @@ class _SparseSAGEConv(SAGEConv):
         return F.normalize(out, dim=-1) if self.normalize else out
 
 
-class SAGE(ConvolutionStack):
+class SAGE(PropagationStack):
     r"""GraphSAGE (Hamilton et al., NeurIPS 2017, arXiv 1706.02216).
 
     Each layer computes :math:`h'_i = W_1 h_i + W_2\, \mathrm{aggr}_{j \in N(i)} h_j + b`; PyG's `SAGEConv`. Neighbours
@@ -123,28 +123,3 @@ class SAGE(ConvolutionStack):
             # Nodes whose edges all weigh nothing have no neighbours, and must not divide by 0.
             weight = weight / total.masked_fill(total == 0, 1)[edge_index[1]]
         return adjacency_matrix(edge_index, weight, num_nodes)
-
-    def forward(
-        self,
-        x: Tensor,
-        edge_index: Tensor,
-        edge_weight: Tensor | None = None,
-        prepared: Prepared | None = None,
-        sampled: SampledEdges | None = None,
-        num_seeds: int | None = None,
-    ) -> Tensor:
-        """Encodes a graph.
-
-        Args:
-            x: Features of shape (num_nodes, in_channels), dense or sparse COO.
-            edge_index: Edges of shape (2, num_edges), dtype int64.
-            edge_weight: Weights of shape (num_edges,), not negative, ignored by ``max``; None: all 1.
-            prepared: From `prepare`.
-            sampled: What the edges of a batch stand for.
-            num_seeds: Of how many nodes, the first ones, embeddings are wanted; None: all.
-
-        Returns:
-            Embeddings of shape (num_nodes, out_channels), or (num_seeds, out_channels).
-        """
-        adjacency = self.read_adjacency(x, edge_index, edge_weight, prepared, sampled)
-        return self.run_rows(self.read_features(x, prepared), adjacency, num_seeds)

@@ -13,8 +13,10 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 from torch_geometric.nn import BatchNorm, GraphNorm, JumpingKnowledge, LayerNorm, Linear, PairNorm
 
+from eco_core.ops.sample import SampledEdges
 from eco_core.ops.sparse_factor import SparseFactor
 from eco_gnn.encoder import GraphEncoder
+from eco_gnn.prepared import Prepared
 from eco_gnn.sparse import SparseInputLinear, layer_matrices, leading_rows
 
 Count = Annotated[int, Field(ge=1)]
@@ -162,25 +164,42 @@ class ConvolutionStack(GraphEncoder):
             return h
         return self.finish(self.lin(self.dropout(self.jump([output[: h.size(0)] for output in outputs]))))
 
-    def run_rows(self, x: Tensor | SparseFactor, adjacency: Tensor | SparseFactor, num_rows: int | None) -> Tensor:
-        """Sends features through layers that multiply by an adjacency.
+
+class PropagationStack(ConvolutionStack):
+    """Layers that multiply by one sparse matrix, made of the edges by ``make_adjacency``."""
+
+    def forward(
+        self,
+        x: Tensor,
+        edge_index: Tensor,
+        edge_weight: Tensor | None = None,
+        prepared: Prepared | None = None,
+        sampled: SampledEdges | None = None,
+        num_seeds: int | None = None,
+    ) -> Tensor:
+        """Encodes a graph.
 
         Args:
-            x: Features of shape (num_nodes, in_channels), dense or a sparse factor.
-            adjacency: Matrix of shape (num_nodes, num_nodes), targets by sources.
-            num_rows: Of how many nodes, the first ones, embeddings are wanted; None: all. Nothing else is computed.
+            x: Features of shape (num_nodes, in_channels), dense or sparse COO.
+            edge_index: Edges of shape (2, num_edges), dtype int64.
+            edge_weight: Weights of shape (num_edges,), not negative; None: all 1.
+            prepared: From `prepare`.
+            sampled: What the edges of a batch stand for.
+            num_seeds: Of how many nodes, the first ones, embeddings are wanted; None: all. Only what these need is
+                computed.
 
         Returns:
-            Embeddings of shape (num_rows, out_channels).
+            Embeddings of shape (num_nodes, out_channels), or (num_seeds, out_channels).
         """
-        matrices = layer_matrices(adjacency, self.num_layers, num_rows)
+        adjacency = self.read_adjacency(x, edge_index, edge_weight, prepared, sampled)
+        matrices = layer_matrices(adjacency, self.num_layers, num_seeds)
 
         def convolve(convolution: Any, h: Any, number: int) -> Tensor:
             matrix = matrices[number]
             # The first layer's input may have more rows than it reads.
             return convolution(leading_rows(h, matrix.size[1]) if isinstance(matrix, SparseFactor) else h, matrix)
 
-        return self.run(x, convolve)[:num_rows]
+        return self.run(self.read_features(x, prepared), convolve)[:num_seeds]
 
 
 def layer_widths(
