@@ -325,6 +325,9 @@ class Composition(ClusteringModel):
         """The embedding as the head sees it: of unit length for discrete heads, as it is for differentiable ones."""
         return self._normalized(z) if hasattr(self.cluster_head, "fit") else z
 
+    def _head_names(self, step: Step) -> Mapping[str, Any]:
+        return self._names("head", step, z=self._head_view(step.z))
+
     def _normalized(self, z: Tensor) -> Tensor:
         return F.normalize(z, dim=-1) if self._plan.spec.normalize_embeddings else z
 
@@ -351,8 +354,7 @@ class Composition(ClusteringModel):
         """
         step = self._as_step(step)
         part = self._plan.part("head")
-        names = self._names("head", step, z=self._head_view(step.z))
-        return LossOutput.of(call(self.cluster_head, names), str(part)).named(self._column("head"))
+        return LossOutput.of(call(self.cluster_head, self._head_names(step)), str(part)).named(self._column("head"))
 
     def _column(self, kind: str) -> str:
         """The column of a part in the history: its short name, with its kind where objective and head share one."""
@@ -409,7 +411,7 @@ class Composition(ClusteringModel):
 
     def forward(self, data: Any) -> Tensor:
         """Returns the cluster of every node of a graph: (num_nodes,), int64."""
-        return self._cluster(self._as_step(data), soft=False)
+        return self._cluster(self._head_names(self._as_step(data)), soft=False)
 
     def embed(self, data: Any, edge_index: Tensor | None = None, edge_weight: Tensor | None = None) -> Tensor:
         """Returns the embeddings (num_nodes, width) of a graph, or of features and edges.
@@ -427,7 +429,7 @@ class Composition(ClusteringModel):
 
     def infer_full(self, data: Any) -> Tensor:
         """Returns the cluster of every node of a graph without training: (num_nodes,), int64."""
-        return self._infer(data, lambda step: self._cluster(step, soft=False))
+        return self._infer(data, lambda step: self._cluster(self._head_names(step), soft=False))
 
     def cluster(self, data: Any = None, soft: bool = False) -> Tensor:
         """Returns clusters: labels (num_nodes,), or with ``soft`` assignments (num_nodes, n_clusters).
@@ -437,16 +439,15 @@ class Composition(ClusteringModel):
             soft: Whether probabilities are wanted.
         """
         if data is not None:
-            return self._infer(data, lambda step: self._cluster(step, soft=soft))
+            return self._infer(data, lambda step: self._cluster(self._head_names(step), soft=soft))
         if not soft:
             return self.labels_
         z = self.embedding_.to(next((p.device for p in self.parameters()), self.embedding_.device))
         return call(self.cluster_head.cluster, {"z": self._head_view(z)}, soft=True).detach().cpu()
 
-    def _cluster(self, step: Step, soft: bool) -> Tensor:
-        names = self._names("head", step, z=self._head_view(step.z))
+    def _cluster(self, names: Mapping[str, Any], soft: bool) -> Tensor:
         out = call(self.cluster_head.cluster, names, soft=soft)
-        nodes = step.num_rows
+        nodes = names["z"].size(0)
         dims = 2 if soft else 1
         if not isinstance(out, Tensor) or out.dim() != dims or out.shape[0] != nodes:
             found = f"a tensor of shape {tuple(out.shape)}" if isinstance(out, Tensor) else type(out).__name__
@@ -461,10 +462,10 @@ class Composition(ClusteringModel):
             )
         return out if soft else out.long()
 
-    def _confidence(self, step: Step) -> Tensor:
+    def _confidence(self, names: Mapping[str, Any]) -> Tensor:
         if callable(getattr(self.cluster_head, "confidence", None)):
-            return call(self.cluster_head.confidence, self._names("head", step, z=self._head_view(step.z)))
-        return self._cluster(step, soft=True).max(dim=1).values
+            return call(self.cluster_head.confidence, names)
+        return self._cluster(names, soft=True).max(dim=1).values
 
     def initialize_cluster_centers(
         self, data: Any, train_idx: Tensor | None = None, method: str = "kmeans", seed: int | None = None
@@ -601,13 +602,13 @@ class Composition(ClusteringModel):
         step = self.step_of(graph)  # It also prepares the head, which did not exist when ``embedded`` was made.
         if embedded is not None:
             step = embedded
-        names = self._names("head", step, z=self._head_view(step.z))
+        names = self._head_names(step)  # Once: of many nodes, another view of the embeddings is gigabytes.
         if callable(getattr(self.cluster_head, "fit", None)):
             call(self.cluster_head.fit, names)
         elif not getattr(self.strategy, "trains_head", False) and is_differentiable(self.cluster_head):
             self.initialize_cluster_centers(graph)
-        self.labels_ = self._cluster(step, soft=False).cpu()
-        self.confidence_ = self._confidence(step).float().cpu()
+        self.labels_ = self._cluster(names, soft=False).cpu()
+        self.confidence_ = self._confidence(names).float().cpu()
         self.embedding_ = step.z.detach().float().cpu()
 
     def save(self, folder: str | Path, force: bool = False) -> Path:
