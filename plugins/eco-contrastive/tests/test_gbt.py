@@ -239,4 +239,5 @@ def test_recipe_has_the_encoder_the_views_and_the_epochs_of_its_nearest_relative
     assert spec["objective"].pop("name") == "eco-contrastive:gbt"
     assert spec["objective"].pop("lam") == 0.005
     del relative["objective"]["name"], relative["objective"]["lam"]
+    assert spec["overrides"]["photo"].pop("head") == {"criterion": "distance"}
     assert spec == relative

@@ -10,7 +10,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 from eco_contrastive import MAGI
-from eco_contrastive.modularity_pairs import modularity_pairs, positive_pairs
+from eco_contrastive.modularity_pairs import WalkPairs, modularity_pairs, positive_pairs
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
@@ -125,11 +125,34 @@ def test_nodes_that_reach_no_other_have_no_pairs() -> None:
 
 
 def test_pairs_of_a_batch_are_those_between_its_rows() -> None:
-    pairs = torch.tensor([[0, 4, 2, 7, 4], [4, 2, 7, 0, 0]])
-    batch = positive_pairs(pairs, 9).among(torch.tensor([4, 0, 2]))
-    assert as_set(batch.pairs) == {(1, 0), (0, 2), (0, 1)}
-    torch.testing.assert_close(batch.share, torch.tensor([2 / 3, 1 / 3, 0.0]))
-    assert batch.matrix.shape == (3, 3)
+    # With so many walks, a ring's pairs are sure: the two neighbours at distance one and two.
+    walks = WalkPairs(neighbors_of(ring(), NODES), 300, 2, seed=0)
+    for nodes in (torch.tensor([4, 0, 2, 3]), torch.tensor([1, 5])):
+        batch = walks.among(nodes)
+        among = {
+            (row, column)
+            for row, v in enumerate(nodes.tolist())
+            for column, u in enumerate(nodes.tolist())
+            if 0 < min((v - u) % NODES, (u - v) % NODES) <= 2
+        }
+        assert as_set(batch.pairs) == among
+        torch.testing.assert_close(
+            batch.share, torch.bincount(batch.pairs[0], minlength=len(nodes)) / max(1, len(among))
+        )
+        assert batch.matrix.shape == (len(nodes), len(nodes))
+
+
+def test_pairs_of_all_nodes_stay_and_those_of_a_batch_are_drawn_anew() -> None:
+    neighbors = neighbors_of(torch.randint(60, (2, 500), generator=torch.Generator().manual_seed(0)), 60)
+    walks = WalkPairs(neighbors, 5, 3, seed=1)
+    everything = walks.of_all(torch.device("cpu"))
+    assert torch.equal(everything.pairs, modularity_pairs(neighbors, 5, 3, seed=1))
+    assert walks.of_all(torch.device("cpu")) is everything
+    torch.manual_seed(0)
+    first, second = (walks.among(torch.arange(60)).pairs for _ in range(2))
+    assert not torch.equal(first, second)
+    torch.manual_seed(0)
+    assert torch.equal(first, walks.among(torch.arange(60)).pairs)
 
 
 # ------------------------------------------------------------------------------------------------------------ formula
@@ -142,7 +165,8 @@ def test_loss_is_the_published_formula(scaled: bool, tau: float) -> None:
     graph = Data(x=z, edge_index=ring())
     positives = objective.prepare(graph, graph.edge_index)["positives"]
     loss = objective(lambda given: given.x, graph, graph.edge_index, positives=positives)
-    torch.testing.assert_close(loss, reference(z, positives.pairs, tau, scaled), rtol=1e-5, atol=1e-5)
+    pairs = positives.of_all(z.device).pairs
+    torch.testing.assert_close(loss, reference(z, pairs, tau, scaled), rtol=1e-5, atol=1e-5)
     # Without what `prepare` returned, the same walks are sampled.
     torch.testing.assert_close(objective(lambda given: given.x, graph, graph.edge_index), loss)
 
@@ -150,7 +174,7 @@ def test_loss_is_the_published_formula(scaled: bool, tau: float) -> None:
 @pytest.mark.parametrize("scaled", [True, False])
 def test_gradient_is_correct_and_that_of_the_formula(scaled: bool) -> None:
     objective, edge_index = MAGI(tau=0.4, scale_embeddings=scaled), ring()
-    positives = objective.sample(edge_index, NODES)
+    positives = objective.walk_pairs(edge_index, NODES).of_all(torch.device("cpu"))
     positives = positives._replace(matrix=positives.matrix.double(), share=positives.share.double())
     z = embeddings().requires_grad_()
 

@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from pydantic import Field
 from torch import Tensor, nn
 
-from eco_contrastive.modularity_pairs import PositivePairs, modularity_pairs, positive_pairs
+from eco_contrastive.modularity_pairs import PositivePairs, WalkPairs
 from eco_core.ops.all_pairs import draw_anchors, log_sum_exp_of_others, pair_sum
 from eco_core.ops.random_walks import neighbors_of
 
@@ -62,21 +62,19 @@ class MAGI(nn.Module):
         self.seed = seed
         self.num_anchors = num_anchors
 
-    def prepare(self, graph: Any, edge_index: Tensor, edge_weight: Tensor | None = None) -> dict[str, PositivePairs]:
-        """Samples the pairs, once for each graph; the result is the name ``positives``."""
-        return {"positives": self.sample(edge_index, graph.num_nodes, edge_weight)}
+    def prepare(self, graph: Any, edge_index: Tensor, edge_weight: Tensor | None = None) -> dict[str, WalkPairs]:
+        """Prepares the walks, once for each graph; the result is the name ``positives``."""
+        return {"positives": self.walk_pairs(edge_index, graph.num_nodes, edge_weight)}
 
-    def sample(self, edge_index: Tensor, num_nodes: int, edge_weight: Tensor | None = None) -> PositivePairs:
-        """Samples the positive pairs of a graph.
+    def walk_pairs(self, edge_index: Tensor, num_nodes: int, edge_weight: Tensor | None = None) -> WalkPairs:
+        """Returns the positive pairs of a graph, which are sampled when they are asked for.
 
         Args:
             edge_index: Edges of shape (2, num_edges), dtype int64.
             num_nodes: Number of nodes.
             edge_weight: Weights of shape (num_edges,), not negative; None: all 1.
         """
-        neighbors = neighbors_of(edge_index, num_nodes, edge_weight)
-        pairs = modularity_pairs(neighbors, self.num_walks, self.walk_length, self.seed)
-        return positive_pairs(pairs.to(edge_index.device), num_nodes)
+        return WalkPairs(neighbors_of(edge_index, num_nodes, edge_weight), self.num_walks, self.walk_length, self.seed)
 
     def forward(
         self,
@@ -85,7 +83,7 @@ class MAGI(nn.Module):
         edge_index: Tensor,
         edge_weight: Tensor | None = None,
         n_id: Tensor | None = None,
-        positives: PositivePairs | None = None,
+        positives: PositivePairs | WalkPairs | None = None,
     ) -> Tensor:
         """Returns the loss of a graph, a scalar.
 
@@ -95,13 +93,16 @@ class MAGI(nn.Module):
             edge_index: Edges between the rows of the embeddings, of shape (2, num_edges), dtype int64.
             edge_weight: Their weights, of shape (num_edges,); None: all 1.
             n_id: Which node of the whole graph each row is; None: the rows are all nodes, in order.
-            positives: From `prepare`, of the whole graph; None: they are sampled anew.
+            positives: From `prepare`, of the whole graph, or pairs of rows; None: they are sampled anew.
         """
         z = self.embed(encode, graph)
         if positives is None:
-            positives = self.sample(edge_index, z.size(0), edge_weight)
-        elif n_id is not None and getattr(graph, "n_id", None) is not None:  # A batch numbers its nodes anew.
-            positives = positives.among(n_id)
+            positives = self.walk_pairs(edge_index, z.size(0), edge_weight).of_all(z.device)
+        elif isinstance(positives, WalkPairs):
+            if n_id is None or getattr(graph, "n_id", None) is None:
+                positives = positives.of_all(z.device)
+            else:
+                positives = positives.among(n_id)
         if positives.pairs.size(1) == 0:
             return z.sum() * 0.0
         share, anchors = positives.share, draw_anchors(z, self.num_anchors)

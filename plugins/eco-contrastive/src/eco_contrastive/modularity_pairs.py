@@ -31,16 +31,50 @@ class PositivePairs(NamedTuple):
     matrix: Tensor
     share: Tensor
 
+
+class WalkPairs:
+    """The positive pairs of a graph, sampled when they are asked for: those of all nodes, or of a batch.
+
+    A pair depends on the walks from its first node alone, so that a batch walks from its own nodes and keeps the pairs
+    within it: the pairs of a large graph are never all there.
+
+    Args:
+        neighbors: The graph, from `eco_core.ops.random_walks.neighbors_of`.
+        num_walks: Walks from each node, at least 1.
+        walk_length: Steps of a walk, at least 1.
+        seed: Seed of the walks from all nodes.
+    """
+
+    def __init__(self, neighbors: Neighbors, num_walks: int, walk_length: int, seed: int) -> None:
+        self._neighbors, self._walks, self._seed = neighbors, (num_walks, walk_length), seed
+        self._all: PositivePairs | None = None
+        self._row: Tensor | None = None
+
+    def of_all(self, device: torch.device) -> PositivePairs:
+        """Returns the pairs of all nodes, which stay the same.
+
+        Args:
+            device: Where they are wanted.
+        """
+        if self._all is None or self._all.pairs.device != device:
+            pairs = modularity_pairs(self._neighbors, *self._walks, self._seed)
+            self._all = positive_pairs(pairs.to(device), self._neighbors.num_nodes)
+        return self._all
+
     def among(self, n_id: Tensor) -> PositivePairs:
-        """Returns the pairs of which both nodes are in a batch, as rows of the batch.
+        """Samples the pairs of which both nodes are in a batch, as rows of the batch; torch's generator draws a seed.
 
         Args:
             n_id: Which node each row of the batch is, of shape (num_rows,).
         """
-        row = torch.full_like(self.share, -1, dtype=torch.int64)
-        row[n_id] = torch.arange(n_id.numel(), device=n_id.device)
-        pairs = row[self.pairs]
-        return positive_pairs(pairs[:, (pairs >= 0).all(dim=0)], n_id.numel())
+        nodes, seed = n_id.cpu(), int(torch.randint(2**62, ()))
+        pairs = modularity_pairs(self._neighbors, *self._walks, seed, nodes)
+        if self._row is None:
+            self._row = torch.full((self._neighbors.num_nodes,), -1)
+        self._row[nodes] = torch.arange(nodes.numel())
+        rows = self._row[pairs]
+        self._row[nodes] = -1
+        return positive_pairs(rows[:, rows[1] >= 0].to(n_id.device), nodes.numel())
 
 
 def positive_pairs(pairs: Tensor, num_nodes: int) -> PositivePairs:
@@ -56,7 +90,9 @@ def positive_pairs(pairs: Tensor, num_nodes: int) -> PositivePairs:
     return PositivePairs(pairs, pair_matrix(pairs, num_nodes, weight), share)
 
 
-def modularity_pairs(neighbors: Neighbors, num_walks: int, walk_length: int, seed: int = 0) -> Tensor:
+def modularity_pairs(
+    neighbors: Neighbors, num_walks: int, walk_length: int, seed: int = 0, nodes: Tensor | None = None
+) -> Tensor:
     r"""Samples the pairs of nodes whose modularity on random walks is positive.
 
     From every node v start ``num_walks`` walks of ``walk_length`` steps. With :math:`S_{vu}` the share of their visits
@@ -70,20 +106,21 @@ def modularity_pairs(neighbors: Neighbors, num_walks: int, walk_length: int, see
         num_walks: Walks from each node, at least 1.
         walk_length: Steps of a walk, at least 1.
         seed: Seed of the walks.
+        nodes: The first nodes v of the pairs that are wanted, shape (num_starts,), on the CPU; None: all.
 
     Returns:
-        The pairs (v, u) with :math:`B_{vu} > 0` and :math:`u \ne v`, sorted, of shape (2, num_pairs), dtype int64, on
-        the CPU. A node from which no other one can be reached has none.
+        The pairs (v, u) with :math:`B_{vu} > 0` and :math:`u \ne v`, sorted (by the order of ``nodes``), of shape
+        (2, num_pairs), dtype int64, on the CPU. A node from which no other one can be reached has none.
     """
     num_nodes, visits = neighbors.num_nodes, num_walks * walk_length
     generator = torch.Generator().manual_seed(seed)
     found = []
-    for nodes in torch.arange(num_nodes).split(max(1, _CHUNK_VISITS // visits)):
+    for part in (torch.arange(num_nodes) if nodes is None else nodes).split(max(1, _CHUNK_VISITS // visits)):
         # Walks are numbered within a call: every call has a seed of its own.
         walks_seed = int(torch.randint(2**63 - 1, (), generator=generator))
-        walks = random_walks(neighbors, nodes.repeat_interleave(num_walks), walk_length, seed=walks_seed)
+        walks = random_walks(neighbors, part.repeat_interleave(num_walks), walk_length, seed=walks_seed)
         found.append(
-            _frequent(walks.view(nodes.numel(), num_walks * (walk_length + 1)), visits // max(1, num_nodes) + 1)
+            _frequent(walks.view(part.numel(), num_walks * (walk_length + 1)), visits // max(1, num_nodes) + 1)
         )
     return torch.cat(found, dim=1) if found else torch.empty(2, 0, dtype=torch.int64)
 
