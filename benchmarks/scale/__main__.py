@@ -30,10 +30,11 @@ _COMMANDS: dict[str, list[str]] = {
 _BATCH_SIZES = {"dmon": 65536, "ns4gc": 4096}
 _RATES = {
     **dict.fromkeys(("dmon", "neuromap", "mincut", "dgcluster", "gcsbm"), ("subgraph", 65536)),
-    **dict.fromkeys(("gae", "daegc"), ("subgraph", 4096)),
-    **dict.fromkeys(("dgi", "ccassg", "gbt", "s3gc", "ns4gc", "magi", "dinknet"), ("neighbor", 1024)),
+    **dict.fromkeys(("gae", "daegc", "ns4gc", "magi", "s3gc"), ("subgraph", 4096)),
+    **dict.fromkeys(("dgi", "ccassg", "gbt", "dinknet"), ("neighbor", 1024)),
 }
-"""Batches of each recipe, where some of them stand for an epoch: subgraphs where the loss is made of edges."""
+"""Batches of each recipe, where some of them stand for an epoch: subgraphs where edges or walks link the pairs of a
+loss."""
 
 STEPS = ("arrays", "convert", "sampling", "ssgc", "dmon", "ns4gc", "gcn", *(f"rates:{name}" for name in _RATES))
 """``gcn`` embeds all nodes with an encoder as it was drawn, and clusters them: inference alone."""

@@ -163,7 +163,8 @@ def open_graph(path: str | Path, verify: bool = False) -> OnDiskGraph:
     graph = OnDiskGraph()
     graph.x = _features(tensors["x"])
     graph.edge_index = DeferredTensor((2, col.numel()), torch.int64, lambda: _edge_index(rowptr, col))
-    graph.edge_index.incoming = CSR(rowptr, col)  # What can do with it need not make the entries.
+    # What can do with it need not make the entries.
+    graph.edge_index.incoming = CSR(rowptr, col, symmetric=manifest["undirected"])
     graph.edge_weight, graph.y = tensors.get("edge_weight"), tensors.get("y")
     if "node_ids" in arrays:
         ids, offsets = arrays["node_ids"], arrays.get("node_id_offsets")

@@ -18,11 +18,14 @@ class CSR(NamedTuple):
         col: The sources of the edges that point to a node, sorted within each node's entries, shape (num_edges,), int32
             or int64.
         weight: Their weights, shape (num_edges,), float32; None: every edge weighs the same.
+        symmetric: Whether each edge is known to have its reverse, with the same weight: what points to a node is then
+            what it points to.
     """
 
     rowptr: Tensor
     col: Tensor
     weight: Tensor | None = None
+    symmetric: bool = False
 
     @property
     def num_nodes(self) -> int:
@@ -41,7 +44,7 @@ def incoming_of(edge_index: Tensor | CSR, edge_weight: Tensor | None = None) -> 
     if not isinstance(incoming, CSR):
         return None
     weight = None if edge_weight is None else edge_weight.detach().reshape(-1)
-    return CSR(incoming.rowptr, incoming.col, weight)
+    return CSR(incoming.rowptr, incoming.col, weight, incoming.symmetric)
 
 
 def csr_matrix(row: Tensor, column: Tensor, value: Tensor, size: tuple[int, int]) -> Tensor:

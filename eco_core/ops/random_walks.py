@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from eco_core.errors import DataError, Problem
-from eco_core.ops.csr import sorted_entries
+from eco_core.ops.csr import incoming_of, sorted_entries
 from eco_core.ops.threads import number_of_threads, run_in_threads
 
 _STEPS_A_THREAD = 2**16
@@ -26,7 +26,7 @@ class Neighbors(NamedTuple):
 
     Attributes:
         rowptr: Where each node's entries begin in ``col``, shape (num_nodes + 1,), int64, on the CPU.
-        col: The neighbours, sorted within each node's entries, shape (num_edges,), int64, on the CPU.
+        col: The neighbours, sorted within each node's entries, shape (num_edges,), int64 (or int32), on the CPU.
         cumulative: Running sum of the edge weights within each node's entries, shape (num_edges,), float64; None: every
             edge weighs the same.
     """
@@ -46,13 +46,17 @@ def neighbors_of(edge_index: Tensor, num_nodes: int, edge_weight: Tensor | None 
 
     Args:
         edge_index: Edges of shape (2, num_edges), from row 0 to row 1; an undirected graph has both directions.
-            Parallel edges count each.
+            Parallel edges count each. Those of an undirected graph on disk are read where they lie.
         num_nodes: Number of nodes.
         edge_weight: Weights of shape (num_edges,) (or (num_edges, 1)), finite and not negative; None: all the same.
 
     Raises:
         DataError: ECO303, if an edge names a node that does not exist, or weights are missing, negative or not finite.
     """
+    incoming = incoming_of(edge_index, edge_weight)
+    if incoming is not None and incoming.symmetric and incoming.weight is None:
+        _check_nodes(incoming.col, num_nodes, "edge_index")
+        return Neighbors(incoming.rowptr, incoming.col)  # They are read where they lie.
     return sorted_neighbors(edge_index, num_nodes, edge_weight)[0]
 
 

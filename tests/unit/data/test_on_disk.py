@@ -34,6 +34,7 @@ from eco_core.data.on_disk import MANIFEST
 from eco_core.data.sampling import NeighborSampler
 from eco_core.errors import DataError, SpecError
 from eco_core.ops.origin import Origin
+from eco_core.ops.random_walks import neighbors_of, random_walks
 
 NODES = 40
 
@@ -66,6 +67,22 @@ def folder(tmp_path: Path) -> Path:
 @pytest.fixture
 def disk(folder: Path) -> OnDiskGraph:
     return open_graph(folder)
+
+
+@pytest.mark.parametrize("undirected", [True, False])
+def test_walks_read_the_edges_of_an_undirected_graph_where_they_lie(tmp_path: Path, undirected: bool) -> None:
+    save_on_disk(in_memory(weighted=False), tmp_path / "graph", undirected=undirected)
+    disk = open_graph(tmp_path / "graph")
+    found = neighbors_of(disk.edge_index, NODES)
+    assert disk.edge_index.is_built is not undirected
+    expected = neighbors_of(disk.edge_index.clone(), NODES)
+    assert torch.equal(found.rowptr, expected.rowptr)
+    assert torch.equal(found.col.long(), expected.col)
+    starts = torch.arange(NODES).repeat(3)
+    assert torch.equal(random_walks(found, starts, 5, seed=1), random_walks(expected, starts, 5, seed=1))
+    damaged = disk.edge_index.incoming._replace(col=found.col + NODES, symmetric=True)
+    with pytest.raises(DataError, match="names node"):
+        neighbors_of(damaged, NODES)
 
 
 def test_it_has_what_other_graphs_have(folder: Path, memory: Data) -> None:
