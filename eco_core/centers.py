@@ -10,11 +10,14 @@ from torch import Tensor, nn
 from eco_core.builtin.kmeans import KMeansClusterHead
 from eco_core.errors import CompositionError, Problem
 
+_SAMPLE = 100_000
+"""Nodes among which k-means looks for the clusters of a larger graph: where training starts, not what it returns."""
+
 
 def place_centers(
     head: nn.Module, z: Tensor, seed: int | None, n_clusters: int | None = None, compared: Tensor | None = None
 ) -> None:
-    """Initialises a head's centres by k-means.
+    """Initialises a head's centres by k-means: of more than 100,000 nodes, by that of as many random ones.
 
     Args:
         head: Has ``reset_cluster_centers(centers)``.
@@ -35,6 +38,13 @@ def place_centers(
                 "Define reset_cluster_centers(self, centers) and n_clusters, or use a strategy without initialisation.",
             )
         )
-    labels = KMeansClusterHead(count, random_state=seed).fit_predict(z if compared is None else compared)
+    points = z if compared is None else compared
+    kmeans = KMeansClusterHead(count, random_state=seed)
+    if len(points) > _SAMPLE:
+        generator = torch.Generator().manual_seed(0 if seed is None else seed)
+        chosen = torch.randperm(len(points), generator=generator)[:_SAMPLE].to(points.device)
+        labels = kmeans.fit(points.index_select(0, chosen)).predict(points)
+    else:
+        labels = kmeans.fit_predict(points)
     sums = z.new_zeros(count, z.shape[1]).index_add_(0, labels, z)
     reset(sums / torch.bincount(labels, minlength=count).clamp(min=1).unsqueeze(1))

@@ -2,17 +2,41 @@
 
 from __future__ import annotations
 
+import math
 import sys
 from collections.abc import Sequence
 from typing import Any
 
 from benchmarks.side_by_side.report import machines, print_of_file
 
+_RATES = "rates:"
+_BATCHES_MEASURED = 10
+
+_PAPERS_NODES, _PAPERS_ENTRIES, _PAPERS_CLASSES = 111_059_956, 3_231_371_744, 172
+"""Of ogbn-papers100M: 1,615,685,872 edges, each in both directions."""
+
+_CLASSES = 47
+"""Of the graph that is measured."""
+
+_PROGRAM_MB = 500
+"""What a process takes before it opens a graph."""
+
 _LEGEND = """\
 Each step is a process with a limit on the memory that it may allocate. The peak is that of resident memory, the pages
 of mapped files that the system keeps among them. ``dmon`` and ``ns4gc`` train one epoch on subgraphs, then embed and
 cluster all nodes; ``gcn`` only does the latter, with DMoN's encoder as it was drawn. Sampling: 1024 seeds, 15
 neighbours and 10 of each of these; the best of three rounds."""
+
+_RATES_LEGEND = f"""\
+Each recipe trains for {_BATCHES_MEASURED} batches, twice; the seconds of a batch are those of the second time. What is
+made once of the whole graph (parts, flows) is what came before, without as many batches. Then all nodes are embedded
+and clustered, where k-means is the head with one restart."""
+
+_PROJECTION_LEGEND = f"""\
+Projected to ogbn-papers100M ({_PAPERS_NODES:,} nodes, {_PAPERS_ENTRIES:,} directed entries, {_PAPERS_CLASSES} classes),
+on the same machine: batches of the same size take the same time, and there are more of them; what is made once grows
+with the entries, clustering with nodes times classes, memory (beyond {_PROGRAM_MB / 1000:g} GB of the program) with the
+nodes. Of two stages the slower one is shown."""
 
 
 def report(records: Sequence[dict[str, Any]]) -> str:
@@ -24,9 +48,16 @@ def report(records: Sequence[dict[str, Any]]) -> str:
     parts = [machines(records), _LEGEND]
     for size in dict.fromkeys(record["size"] for record in records):
         own = {record["step"]: record for record in records if record["size"] == size}
-        parts += [f"## {_heading(size, own)}", _table(own)]
+        steps = {step: record for step, record in own.items() if not step.startswith(_RATES)}
+        rates = {step.removeprefix(_RATES): own[step] for step in own if step not in steps}
+        parts += [f"## {_heading(size, own)}", _table(steps)]
         if own.get("sampling", {}).get("status") == "ok":
             parts.append(_sampling(own["sampling"]["figures"]))
+        if rates:
+            parts += [_RATES_LEGEND, _rates(rates)]
+            if "convert" in own:
+                facts = own["convert"]["figures"]
+                parts += [_PROJECTION_LEGEND, _projection(rates, facts["nodes"], facts["edges"])]
     return "\n\n".join(parts)
 
 
@@ -56,6 +87,58 @@ def _table(records: dict[str, dict[str, Any]]) -> str:
             f"{inner['cluster']:.0f}" if "cluster" in inner else "-",
             f"{record['peak_mb']:.0f}",
             f"{100 * metrics['nmi']:.1f}" if "nmi" in metrics else "-",
+        ]
+        lines.append("| " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+def _once(figures: dict[str, Any]) -> float:
+    """The seconds of what is made once of the whole graph."""
+    epochs, batches = figures["first_epoch_seconds"], min(_BATCHES_MEASURED, figures["batches"])
+    extra = sum(max(0.0, epochs[stage] - batches * figures["batch_seconds"][stage]) for stage in epochs)
+    return figures["ready_seconds"] + extra
+
+
+def _rates(records: dict[str, dict[str, Any]]) -> str:
+    lines = [
+        "| recipe | batches | seeds | once s | a batch s | batches an epoch | embedding, clusters s | peak GB | NMI |",
+        "|---|---|---:|---:|---:|---:|---:|---:|---:|",
+    ]
+    for recipe, record in records.items():
+        figures = record["figures"]
+        cells = [
+            recipe,
+            figures["batch"],
+            f"{figures['batch_size']:,}",
+            f"{_once(figures):.0f}",
+            " + ".join(f"{seconds:.3f}" for seconds in figures["batch_seconds"].values()),
+            f"{figures['batches']:,}",
+            f"{figures['cluster_seconds']:.0f}",
+            f"{record['peak_mb'] / 1000:.1f}",
+            f"{100 * figures['metrics']['nmi']:.1f}",
+        ]
+        lines.append("| " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+def _projection(records: dict[str, dict[str, Any]], nodes: int, entries: int) -> str:
+    by_nodes, by_entries = _PAPERS_NODES / nodes, _PAPERS_ENTRIES / entries
+    by_clusters = by_nodes * _PAPERS_CLASSES / _CLASSES
+    lines = [
+        f"| recipe | once min (x {by_entries:.1f}) | an epoch h (batches x seconds) | embedding and clusters h "
+        f"(x {by_clusters:.0f}) | peak GB (x {by_nodes:.1f}) |",
+        "|---|---:|---:|---:|---:|",
+    ]
+    for recipe, record in records.items():
+        figures = record["figures"]
+        batches = math.ceil(_PAPERS_NODES / figures["batch_size"])
+        seconds = max(figures["batch_seconds"].values())
+        cells = [
+            recipe,
+            f"{_once(figures) * by_entries / 60:.0f}",
+            f"{batches:,} x {seconds:.3f} = {batches * seconds / 3600:.1f}",
+            f"{figures['cluster_seconds'] * by_clusters / 3600:.1f}",
+            f"{(record['peak_mb'] - _PROGRAM_MB) * by_nodes / 1000:.0f}",
         ]
         lines.append("| " + " | ".join(cells) + " |")
     return "\n".join(lines)
