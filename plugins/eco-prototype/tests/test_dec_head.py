@@ -80,6 +80,19 @@ def test_squared_distances_are_exact_far_from_the_origin(seed: int, shift: float
     torch.testing.assert_close(squared_distances(z, centers).double(), expected, atol=1e-3, rtol=1e-4)
 
 
+def test_distances_without_a_gradient_are_found_a_few_rows_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    z, centers = torch.randn(50, 6), torch.randn(4, 6)
+    expected = squared_distances(z, centers)
+    seen = []
+    monkeypatch.setattr("eco_prototype.centers._BLOCK", 8)
+    monkeypatch.setattr(torch, "addmm", lambda *a, _addmm=torch.addmm, **k: seen.append(len(a[1])) or _addmm(*a, **k))
+    with torch.no_grad():
+        torch.testing.assert_close(squared_distances(z, centers), expected)
+    assert seen == [8] * 6 + [2]
+    squared_distances(z.requires_grad_(), centers)
+    assert seen[-1] == 50
+
+
 def test_labels_are_those_of_the_nearest_centre() -> None:
     head, z = new_head(), points()
     assert torch.equal(head.cluster(z), torch.cdist(z, head.cluster_centers.detach()).argmin(dim=1))

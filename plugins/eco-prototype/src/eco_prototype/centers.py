@@ -5,6 +5,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+_BLOCK = 2**16
+"""Rows that are compared at a time where no gradient is wanted: temporary copies are as large as these."""
+
 
 def squared_distances(z: Tensor, centers: Tensor) -> Tensor:
     """Returns squared Euclidean distances (num_nodes, n_clusters); gradients are finite also where z is a centre.
@@ -13,6 +16,8 @@ def squared_distances(z: Tensor, centers: Tensor) -> Tensor:
         z: Points of shape (num_nodes, n_features).
         centers: Centres of shape (n_clusters, n_features).
     """
+    if len(z) > _BLOCK and not torch.is_grad_enabled():
+        return torch.cat([squared_distances(rows, centers) for rows in z.split(_BLOCK)])
     # |z - c|^2 = |z|^2 - 2 z.c + |c|^2 needs no (nodes, clusters, features) tensor, but cancels far from the origin;
     # distances do not change when everything is moved towards it.
     origin = centers.detach().mean(dim=0)
