@@ -76,9 +76,9 @@ def layer_matrices(matrix: Tensor | SparseFactor, num_layers: int, num_rows: int
 
 
 def leading_rows(h: Tensor | SparseFactor, count: int) -> Tensor | SparseFactor:
-    """Returns the first rows of a layer's input."""
+    """Returns the first rows of a dense matrix or a factor; itself where these are all, since slices copy gradients."""
     if isinstance(h, Tensor):
-        return h[:count]
+        return h if len(h) == count else h[:count]
     return h if h.size[0] == count else h.first_rows(count)
 
 

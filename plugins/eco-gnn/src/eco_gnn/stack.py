@@ -162,7 +162,7 @@ class ConvolutionStack(GraphEncoder):
                 outputs.append(h)
         if self.jump is None:
             return h
-        return self.finish(self.lin(self.dropout(self.jump([output[: h.size(0)] for output in outputs]))))
+        return self.finish(self.lin(self.dropout(self.jump([leading_rows(output, h.size(0)) for output in outputs]))))
 
 
 class PropagationStack(ConvolutionStack):
@@ -199,7 +199,8 @@ class PropagationStack(ConvolutionStack):
             # The first layer's input may have more rows than it reads.
             return convolution(leading_rows(h, matrix.size[1]) if isinstance(matrix, SparseFactor) else h, matrix)
 
-        return self.run(self.read_features(x, prepared), convolve)[:num_seeds]
+        z = self.run(self.read_features(x, prepared), convolve)
+        return z if num_seeds is None or len(z) == num_seeds else z[:num_seeds]
 
 
 def layer_widths(
