@@ -61,7 +61,9 @@ class MaskFeatures(BaseTransform):
 class DropEdges(BaseTransform):
     """Leaves out random edges, each stored direction by itself (Rong et al., ICLR 2020, arXiv 1907.10903).
 
-    Weights and attributes of the edges are left out with them.
+    Weights and attributes of the edges are left out with them. In a batch of sampled neighbourhoods, an edge that
+    stands for several of the graph stays as often as one of these does, so that as many neighbours are left as in a
+    view of the graph, where so many were sampled.
 
     Attributes:
         p: Probability that an edge is left out, from 0 (then all stay) to less than 1.
@@ -75,16 +77,30 @@ class DropEdges(BaseTransform):
     def forward(self, graph: Any) -> Any:
         """Returns a copy of a graph with fewer edges."""
         if self.p > 0:
-            edges = graph.edge_index.size(1)
-            kept = (torch.rand(edges, device=graph.edge_index.device) >= self.p).nonzero().squeeze(1)
-            graph.edge_index = graph.edge_index.index_select(1, kept)
+            whole, leaving = graph.edge_index, self.p
+            scale = getattr(graph, "edge_scale", None)
+            if scale is not None:  # Of a sampled batch: edges that sampling left out need not be left out again.
+                leaving = (1 - (1 - self.p) * scale).clamp(min=0)
+            kept = (torch.rand(whole.size(1), device=whole.device) >= leaving).nonzero().squeeze(1)
+            graph.edge_index = whole.index_select(1, kept)
             for name in _EDGE_LEVEL:
                 values = getattr(graph, name, None)
                 if values is not None:
                     setattr(graph, name, values.index_select(0, kept))
-            if getattr(graph, "in_degree", None) is not None:  # Of a sampled batch: what is left of it, on average.
-                graph.in_degree = (1 - self.p) * graph.in_degree
+            if scale is not None:
+                graph.edge_scale = ((1 - self.p) * scale / (1 - leaving)).index_select(0, kept)
+                graph.in_degree = self._degrees_left(graph, whole[1])
         return graph
+
+    def _degrees_left(self, graph: Any, sampled_targets: Tensor) -> Tensor:
+        """Of nodes whose edges were sampled, by what is left of these; of the others, what is left on average."""
+        source, target = graph.edge_index
+        weight = graph.edge_scale * (source != target)
+        if getattr(graph, "edge_weight", None) is not None:
+            weight = weight * graph.edge_weight
+        left = torch.zeros_like(graph.in_degree).index_add(0, target, weight.to(graph.in_degree.dtype))
+        was_sampled = torch.zeros_like(left, dtype=torch.bool).index_fill(0, sampled_targets, True)
+        return torch.where(was_sampled, left, (1 - self.p) * graph.in_degree)
 
 
 @dataclass(frozen=True)

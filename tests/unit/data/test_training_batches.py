@@ -121,10 +121,30 @@ def test_batches_say_how_many_edges_each_stands_for_and_the_degrees_of_the_graph
         # What the sampled edges of a node stand for adds up to all of its edges.
         stood_for = torch.zeros(batch.num_nodes).index_add(0, target, batch.edge_scale)
         torch.testing.assert_close(stood_for[target], edges[batch.n_id[target]].float())
-        sampled = SampledEdges.of(DropEdges(0.5)(batch))
-        assert len(sampled.scale) < len(batch.edge_scale)
-        torch.testing.assert_close(sampled.in_degree, batch.in_degree / 2)
         assert SampledEdges.of(Data(x=batch.x, edge_index=batch.edge_index[:, 1:], in_degree=batch.in_degree)) is None
+
+
+def test_dropping_edges_of_a_sample_leaves_as_many_as_dropping_those_of_the_graph():
+    graph = blocks(400, 4)  # Nodes have 8 neighbours on average.
+    edges = torch.bincount(graph.edge_index[1], minlength=400).float()
+    seeds, left, of_scale = 0, 0.0, 0.0
+    torch.manual_seed(0)
+    for _ in range(20):
+        for batch in NeighborBatches(graph, [4], 100):
+            view = DropEdges(0.6)(batch)
+            sampled = SampledEdges.of(view)
+            first = slice(batch.batch_size)
+            of_edges = torch.zeros(batch.num_nodes).index_add(0, view.edge_index[1], sampled.scale)
+            torch.testing.assert_close(
+                sampled.in_degree[first], of_edges[first]
+            )  # What is left is what they divide by.
+            torch.testing.assert_close(sampled.in_degree[batch.batch_size :], 0.4 * batch.in_degree[batch.batch_size :])
+            assert sampled.scale.min() >= 1 - 1e-6
+            seeds, left = seeds + batch.batch_size, left + len(sampled.scale)
+            of_scale += float(sampled.scale.sum())
+    # Of four that were sampled, 1.6 would be left if these were dropped alike.
+    assert left / seeds == pytest.approx(float((0.4 * edges).clamp(max=4).mean()), rel=0.03)
+    assert of_scale / seeds == pytest.approx(0.4 * float(edges.mean()), rel=0.03)
 
 
 def test_sparse_features_stay_sparse():
