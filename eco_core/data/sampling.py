@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -199,7 +199,12 @@ class NeighborLoader(NodeLoader):
         replace: Whether a neighbour can be drawn several times.
         weight_attr: Name of the edges' weights in ``data``: they are drawn in proportion to them. None: all alike.
         seed: Of the sampling; the order of the batches is drawn by PyTorch's ``DataLoader``.
+        sampler: Who samples: ``eco``, the one of this module, or ``pyg-lib``, PyG's own, where that package is
+            installed. It draws from PyTorch's generator and not by ``seed``, and is given the edges as a tensor.
         **kwargs: Of PyG's ``NodeLoader`` and of the ``DataLoader``: ``batch_size``, ``shuffle``, ``transform`` ...
+
+    Raises:
+        ImportError: If ``pyg-lib`` is wanted and not installed.
 
     Example:
         >>> loader = NeighborLoader(graph, num_neighbors=[15, 10], batch_size=1024, shuffle=True)
@@ -216,20 +221,37 @@ class NeighborLoader(NodeLoader):
         replace: bool = False,
         weight_attr: str | None = None,
         seed: int = 0,
+        sampler: Literal["eco", "pyg-lib"] = "eco",
         **kwargs: Any,
     ) -> None:
-        weight = None if weight_attr is None else getattr(data, weight_attr)
-        incoming = incoming_of(data.edge_index)
-        edges = data.edge_index if incoming is None else incoming
-        sampler = NeighborSampler(
-            edges, int(data.num_nodes), num_neighbors, replace=replace, edge_weight=weight, seed=seed
-        )
+        if sampler not in ("eco", "pyg-lib"):
+            raise ValueError(f"sampler is {sampler!r}; it must be eco or pyg-lib.")
+        node_sampler: BaseSampler
+        if sampler == "pyg-lib":
+            node_sampler = _pyg_lib_sampler(data, num_neighbors, replace, weight_attr)
+        else:
+            weight = None if weight_attr is None else getattr(data, weight_attr)
+            incoming = incoming_of(data.edge_index)
+            edges = data.edge_index if incoming is None else incoming
+            node_sampler = NeighborSampler(
+                edges, int(data.num_nodes), num_neighbors, replace=replace, edge_weight=weight, seed=seed
+            )
         # PyG takes any list that is as long as there are nodes for features, and fails to select its rows.
         data = copy.copy(data)
         for key in ("node_ids", "notes"):
             if key in data:
                 del data[key]
-        super().__init__(data, node_sampler=sampler, input_nodes=input_nodes, **kwargs)
+        super().__init__(data, node_sampler=node_sampler, input_nodes=input_nodes, **kwargs)
+
+
+def _pyg_lib_sampler(data: Data, fan_out: Sequence[int], replace: bool, weight_attr: str | None) -> BaseSampler:
+    from torch_geometric import sampler, typing
+
+    if not typing.WITH_PYG_LIB:
+        raise ImportError(
+            "sampler is 'pyg-lib', and pyg-lib is not installed. Install it, or leave sampler out: eco's needs nothing."
+        )
+    return sampler.NeighborSampler(data, list(fan_out), replace=replace, weight_attr=weight_attr)
 
 
 class _Batch:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
+from typing import Any
 
 import pytest
 import torch
+import torch_geometric
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
@@ -145,6 +147,29 @@ def test_loader_gives_batches_as_pyg_does() -> None:
         assert torch.equal(batch.n_id[batch.edge_index], data.edge_index[:, batch.e_id])
         assert torch.equal(batch.edge_weight, data.edge_weight[batch.e_id])
         assert len(batch.num_sampled_nodes) == 3
+
+
+def test_pyg_lib_samples_where_it_is_installed_and_wanted(monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[tuple[Any, ...]] = []
+
+    class OfPyG(NeighborSampler):
+        def __init__(self, data: Data, fan_out: list[int], **options: Any) -> None:
+            made.append((fan_out, options))
+            super().__init__(data.edge_index, data.num_nodes, fan_out)
+
+    monkeypatch.setattr(torch_geometric.sampler, "NeighborSampler", OfPyG)
+    monkeypatch.setattr(torch_geometric.typing, "WITH_PYG_LIB", True)
+    assert not isinstance(NeighborLoader(graph(), [2]).node_sampler, OfPyG)
+    loader = NeighborLoader(graph(), (4, 3), replace=True, weight_attr="edge_weight", sampler="pyg-lib", batch_size=5)
+    assert isinstance(loader.node_sampler, OfPyG)
+    assert made == [([4, 3], {"replace": True, "weight_attr": "edge_weight"})]
+    assert next(iter(loader)).batch_size == 5
+
+    monkeypatch.setattr(torch_geometric.typing, "WITH_PYG_LIB", False)
+    with pytest.raises(ImportError, match="pyg-lib is not installed"):
+        NeighborLoader(graph(), [2], sampler="pyg-lib")
+    with pytest.raises(ValueError, match="must be eco or pyg-lib"):
+        NeighborLoader(graph(), [2], sampler="dgl")
 
 
 def test_loader_takes_seeds_and_transforms() -> None:

@@ -32,11 +32,10 @@ class SparseGCNConv(GCNConv):
     def forward(self, x: Tensor | SparseFactor, adjacency: Adjacency) -> Tensor:
         """Maps (num_nodes, in_channels) to (num_rows, out_channels), with an adjacency (num_rows, num_nodes)."""
         if propagates_first(x, adjacency, self.out_channels):
-            out = self.lin(sparse_product(adjacency, x))
-        elif is_dense(x) and not torch.is_grad_enabled() and x.size(0) * self.out_channels > _LARGE:
+            return F.linear(sparse_product(adjacency, x), self.lin.weight, self.bias)
+        if is_dense(x) and not torch.is_grad_enabled() and x.size(0) * self.out_channels > _LARGE:
             return self._in_panels(x, adjacency)
-        else:
-            out = sparse_product(adjacency, self.lin(x))
+        out = sparse_product(adjacency, self.lin(x))
         return out if self.bias is None else out + self.bias
 
     def _in_panels(self, x: Tensor, adjacency: Adjacency) -> Tensor:
