@@ -267,6 +267,13 @@ class TrainableModel(BaseModel):
             modules: The modules that are being trained.
         """
 
+    def end_stage(self, graph: Any) -> None:
+        """Called at the end of each stage, with the weights that it leaves; compositions complete them here.
+
+        Args:
+            graph: The whole graph.
+        """
+
     def loss_batch(self, batch: Any, **kwargs: Any) -> Any:
         """Returns the loss of one mini-batch; by default `loss` on it."""
         return call(self.loss, self.step_of(batch), **kwargs)

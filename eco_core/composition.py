@@ -24,6 +24,7 @@ from eco_core.building import (
     number_of_clusters,
 )
 from eco_core.centers import place_centers
+from eco_core.engine.batch_norm import has_batch_norm, statistics_taken_anew
 from eco_core.engine.callbacks import Callback
 from eco_core.engine.history import History
 from eco_core.engine.seeding import seeded
@@ -406,6 +407,19 @@ class Composition(ClusteringModel):
             z = step.z.detach()
             with torch.no_grad():
                 call(module.on_epoch, self._names(kind, step, z=self._head_view(z) if kind == "head" else z))
+
+    @torch.no_grad()
+    def end_stage(self, graph: Any) -> None:
+        """Takes the statistics of batch normalisation on the whole graph, where the encoder was trained on it.
+
+        In mini-batches the running averages stay: the statistics of one batch would say less.
+
+        Args:
+            graph: The whole graph.
+        """
+        if self._batches is None and has_batch_norm(self):
+            with statistics_taken_anew(self):
+                _embedded(self.step_of(graph))
 
     # ------------------------------------------------------------------------------------------------- inference
 

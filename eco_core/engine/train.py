@@ -53,7 +53,8 @@ def train(
     """Runs the stages in order.
 
     Args:
-        model: Has ``steps(graph, epoch, modules)`` and ``begin_epoch(step, modules)``, as `TrainableModel` does.
+        model: Has ``steps(graph, epoch, modules)``, ``begin_epoch(step, modules)`` and ``end_stage(graph)``, as
+            `TrainableModel` does.
         graph: A ``torch_geometric.data.Data``; it is not changed.
         stages: The plan.
         seed: Seeds everything random, for the time of the call.
@@ -132,6 +133,7 @@ class _Loop:
         self._drain(stage)
         if best.weights:
             self.model.load_state_dict(best.weights)
+        self.model.end_stage(self.graph)
         self._agree()
         for callback in self.callbacks:
             callback.on_stage_end(stage, epoch + 1, best.row if best.weights else None)

@@ -1,0 +1,48 @@
+"""Batch normalisation after training: the statistics of the final weights, in the place of averages over the past."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from torch import nn
+from torch.nn.modules.batchnorm import _BatchNorm
+
+
+@contextmanager
+def statistics_taken_anew(model: nn.Module) -> Iterator[None]:
+    """In its context, batch normalisation keeps the statistics of what passes through it, and nothing of the past.
+
+    Training on a whole graph normalises by the statistics of the epoch, inference by averages over the last ten or so,
+    whose weights were others. Where these moved in one direction, clusters differ from those that were trained. One
+    pass over the graph takes the statistics that belong to the weights (Wu and Johnson, 2021, arXiv 2105.07576).
+
+    All other modules stay in evaluation mode, so that these are the statistics of inference, without dropout. Layers
+    that nothing passes through keep theirs. Afterwards the modes of all modules are as they were.
+
+    Args:
+        model: Has layers of batch normalisation, or none.
+    """
+    modes = [(module, module.training) for module in model.modules()]
+    layers = [module for module in model.modules() if isinstance(module, _BatchNorm) and module.track_running_stats]
+    momenta = [layer.momentum for layer in layers]
+    model.eval()
+    try:
+        for layer in layers:
+            layer.train()
+            layer.momentum = 1.0
+        yield
+    finally:
+        for layer, momentum in zip(layers, momenta, strict=True):
+            layer.momentum = momentum
+        for module, training in modes:
+            module.training = training
+
+
+def has_batch_norm(model: nn.Module) -> bool:
+    """Tells whether a model keeps statistics of batches for inference.
+
+    Args:
+        model: The model.
+    """
+    return any(isinstance(module, _BatchNorm) and module.track_running_stats for module in model.modules())
