@@ -80,9 +80,8 @@ def test_the_pass_leaves_modes_momenta_and_layers_that_nothing_passes_through_as
     model = nn.Sequential(used, frozen, dropout, unused)
     unused.eval()
     x = torch.randn(50, 3) * 4 + 2
-    with pytest.raises(RuntimeError, match="stop"), statistics_taken_anew(model):
+    with statistics_taken_anew(model):
         torch.testing.assert_close(dropout(used(x)), used(x))
-        raise RuntimeError("stop")
     torch.testing.assert_close(used.running_mean, x.mean(dim=0))
     assert torch.equal(unused.running_mean, torch.zeros(3))
     assert (used.momentum, unused.momentum) == (None, 0.1)
