@@ -24,7 +24,7 @@ def statistics_taken_anew(model: nn.Module) -> Iterator[None]:
         model: Has layers of batch normalisation, or none.
     """
     modes = [(module, module.training) for module in model.modules()]
-    layers = [module for module in model.modules() if isinstance(module, _BatchNorm) and module.track_running_stats]
+    layers = _layers(model)
     momenta = [layer.momentum for layer in layers]
     model.eval()
     try:
@@ -45,4 +45,8 @@ def has_batch_norm(model: nn.Module) -> bool:
     Args:
         model: The model.
     """
-    return any(isinstance(module, _BatchNorm) and module.track_running_stats for module in model.modules())
+    return bool(_layers(model))
+
+
+def _layers(model: nn.Module) -> list[_BatchNorm]:
+    return [module for module in model.modules() if isinstance(module, _BatchNorm) and module.track_running_stats]
