@@ -191,15 +191,22 @@ def _notes(rows: Iterable[Row]) -> str:
 
 
 def machines(records: Iterable[Record]) -> str:
-    """Says on which machines, with which versions, records were made."""
-    machines = {str(record["machine"]): record["machine"] for record in records}
-    lines = []
-    for found in machines.values():
+    """Says on which machines, with which versions, records were made; one line for each machine and set of packages.
+
+    Args:
+        records: Records with a ``machine``, as `benchmarks.side_by_side.machine.describe` gives it.
+    """
+    revisions: dict[str, dict[str, None]] = {}
+    for record in records:
+        found = record["machine"]
         packages = ", ".join(f"{name} {number}" for name, number in found["packages"].items())
-        lines.append(
-            f"{found['cpu']}, {found['cores']} cores, {found['ram_gib']} GiB, {found['os']}, kernel {found['kernel']}, "
-            f"Python {found['python']}, {packages}, revision {found['revision']}."
+        cores = f"{found['cores']} core{'s' * (found['cores'] != 1)}"
+        line = (
+            f"{found['cpu']}, {cores}, {found['ram_gib']} GiB, {found['os']}, kernel {found['kernel']}, "
+            f"Python {found['python']}, {packages}"
         )
+        revisions.setdefault(line, {})[found["revision"]] = None
+    lines = [f"{line}, revision{'s' * (len(of) > 1)} {', '.join(of)}." for line, of in revisions.items()]
     if len(lines) > 1:
         lines.insert(0, "The lines of this file are from different machines or versions:")
     return "\n\n".join(lines)
