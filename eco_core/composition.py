@@ -394,10 +394,16 @@ class Composition(ClusteringModel):
         return LossOutput.of(call(chosen.updates[0].loss, self._as_step(step)))
 
     def begin_epoch(self, step: Step, modules: Iterable[nn.Module]) -> None:
-        """Calls ``on_epoch`` of the parts that are being trained; they share the step's embedding."""
+        """Calls ``on_epoch`` of the parts that are being trained; they share the step's embedding.
+
+        A part with an ``update_interval`` is told only every so many epochs: in mini-batches the embedding of all nodes
+        takes as long as many steps.
+        """
         trained = {id(module) for module in modules}
         for kind, module in self._parts():
             if not callable(getattr(module, "on_epoch", None)) or not trained & {id(module), id(self)}:
+                continue
+            if step.epoch % getattr(module, "update_interval", 1):
                 continue
             if step.rows is not None and self._batches is not None:
                 epoch = step.epoch

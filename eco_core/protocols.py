@@ -40,7 +40,8 @@ class ClusterHead(Protocol):
 
     A *differentiable* head overrides ``forward(z, ...)``, its loss. A *discrete* head has ``fit(z, ...)`` instead.
     Optional: ``reset_cluster_centers(centers)`` to be initialised by k-means, ``on_epoch(z, ...)`` at the start of each
-    epoch that trains it, ``confidence(z)`` of shape (num_nodes,), ``prepare(graph)``.
+    epoch that trains it, or of every ``update_interval``-th where it has that attribute; ``confidence(z)`` of shape
+    (num_nodes,), ``prepare(graph)``.
     """
 
     def cluster(self, z: Tensor, soft: bool = False) -> Tensor:

@@ -302,6 +302,13 @@ def test_on_epoch_is_called_only_in_stages_that_train_the_part():
     joint(Watching, epochs=3).fit(blocks())
     assert Watching.calls == [0, 1, 2]
 
+    class Patient(Watching):
+        calls: list[int] = []  # noqa: RUF012 - as above
+        update_interval = 3
+
+    joint(Patient, epochs=8).fit(blocks())
+    assert Patient.calls == [0, 3, 6]
+
 
 class Critic(nn.Module):
     """An objective with an adversary that tells embeddings from a normal distribution."""

@@ -152,8 +152,8 @@ def test_training_on_the_loss_sharpens_the_assignment() -> None:
     z = torch.nn.Parameter(points())
     optimizer = torch.optim.Adam([z, *head.parameters()], lr=0.05)
     before = head.cluster(z, soft=True).amax(dim=1).mean()
-    for epoch in range(50):
-        head.on_epoch(z, epoch)
+    for _ in range(50):
+        head.on_epoch(z)
         optimizer.zero_grad()
         head(z).backward()
         optimizer.step()
@@ -213,27 +213,18 @@ def test_stored_target_is_used_until_it_is_updated() -> None:
     torch.testing.assert_close(head.target, naive_target(q))
 
 
-def test_target_is_updated_every_few_epochs_of_a_stage() -> None:
-    head = new_head(update_interval=3)
-    updated = []
-    for epoch in range(8):
-        before = head.target.clone()
-        head.on_epoch(points(epoch).requires_grad_(), epoch)
-        if not torch.equal(head.target, before):
-            updated.append(epoch)
-        assert not head.target.requires_grad
-    assert updated == [0, 3, 6]
-
-
-def test_target_is_made_in_the_middle_of_an_interval_where_there_is_none() -> None:
+def test_target_is_that_of_the_last_embeddings_it_was_told_of() -> None:
     head = new_head()
-    head.on_epoch(points(), 3)
-    assert head.target.shape == (NODES, CLUSTERS)
+    for seed in range(2):
+        z = points(seed).requires_grad_()
+        head.on_epoch(z)
+        torch.testing.assert_close(head.target, naive_target(naive_assignment(z, head.cluster_centers, 1.0)).detach())
+        assert not head.target.requires_grad
 
 
 def test_batch_uses_the_rows_of_its_nodes() -> None:
     head, z = new_head(), points()
-    head.on_epoch(z, 0)
+    head.on_epoch(z)
     nodes = torch.tensor([7, 2, 2, 9])
     q = naive_assignment(points(1)[nodes], head.cluster_centers.detach(), 1.0)
     torch.testing.assert_close(head(points(1)[nodes], n_id=nodes).detach(), divergence(head.target[nodes], q))
@@ -242,7 +233,7 @@ def test_batch_uses_the_rows_of_its_nodes() -> None:
 
 def test_rows_that_do_not_fit_the_stored_target_are_refused_with_the_remedy() -> None:
     head = new_head()
-    head.on_epoch(points(), 0)
+    head.on_epoch(points())
     with pytest.raises(ValueError, match=r"z has 4 rows, but the stored target has 10.*n_id"):
         head(points()[:4])
     with pytest.raises(ValueError, match=r"n_id names 3 nodes"):
@@ -269,10 +260,10 @@ def test_target_of_a_part_of_the_nodes_is_not_stored() -> None:
 
 def test_two_graphs_of_the_same_size_do_not_share_a_target() -> None:
     shared = new_head()
-    shared.on_epoch(points(0), 0)
-    shared.on_epoch(points(1), 0)
+    shared.on_epoch(points(0))
+    shared.on_epoch(points(1))
     alone = new_head()
-    alone.on_epoch(points(1), 0)
+    alone.on_epoch(points(1))
     assert torch.equal(shared.target, alone.target)
     fresh = new_head()
     fresh(points(0))
@@ -281,7 +272,7 @@ def test_two_graphs_of_the_same_size_do_not_share_a_target() -> None:
 
 def test_new_centres_forget_the_target() -> None:
     head = new_head()
-    head.on_epoch(points(), 0)
+    head.on_epoch(points())
     head.reset_cluster_centers(points(3, CLUSTERS))
     assert head.target.shape == (0, CLUSTERS)
     assert head(points(4, 6)).isfinite()
@@ -292,7 +283,7 @@ def test_new_centres_forget_the_target() -> None:
 
 def test_target_survives_saving_and_loading_into_a_new_head() -> None:
     head, other = new_head(), DECClusterHead(CLUSTERS, WIDTH)
-    head.on_epoch(points(), 0)
+    head.on_epoch(points())
     file = io.BytesIO()
     # Within another module, as in a composition.
     torch.save(torch.nn.ModuleDict({"cluster_head": head}).state_dict(), file)
@@ -305,7 +296,7 @@ def test_target_survives_saving_and_loading_into_a_new_head() -> None:
 def test_loading_a_state_without_target_forgets_the_stored_one() -> None:
     empty = new_head().state_dict()
     head = new_head()
-    head.on_epoch(points(), 0)
+    head.on_epoch(points())
     head.load_state_dict(empty)
     assert head.target.shape == (0, CLUSTERS)
 
@@ -317,7 +308,7 @@ def test_loading_the_state_of_a_head_with_other_clusters_fails() -> None:
 
 def test_copy_of_a_head_has_a_target_of_its_own() -> None:
     head = new_head()
-    head.on_epoch(points(), 0)
+    head.on_epoch(points())
     other = copy.deepcopy(head)
     other.load_state_dict(new_head().state_dict())
     assert head.target.shape == (NODES, CLUSTERS)

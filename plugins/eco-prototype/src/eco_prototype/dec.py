@@ -78,15 +78,13 @@ class DECClusterHead(BaseClusterHead):
         self.target = self.cluster_centers.new_empty(0, self.n_clusters)
 
     @torch.no_grad()
-    def on_epoch(self, z: Tensor, epoch: int) -> None:
-        """Updates the stored target every ``update_interval`` epochs. Called at the start of each epoch.
+    def on_epoch(self, z: Tensor) -> None:
+        """Updates the stored target. Called at the start of every ``update_interval``-th epoch.
 
         Args:
             z: Embeddings of all nodes of the graph, of shape (num_nodes, n_features).
-            epoch: Number of the epoch within its stage, from 0.
         """
-        if epoch % self.update_interval == 0 or self.target.size(0) != z.size(0):
-            self.target = target_distribution(self.log_assignment(z)).exp()
+        self.target = target_distribution(self.log_assignment(z)).exp()
 
     def forward(self, z: Tensor, update_target: bool = False, n_id: Tensor | None = None) -> Tensor:
         """Returns the clustering loss, a scalar.
@@ -137,7 +135,7 @@ class DECClusterHead(BaseClusterHead):
                 raise ValueError(
                     f"update_target=True stores the target of all nodes, but n_id does not number the {target.size(0)} "
                     "rows of z from 0 to the last, each once. Give the embeddings of the whole graph, or call "
-                    "on_epoch(z, epoch) with them."
+                    "on_epoch(z) with them."
                 )
             target = target[order]
         self.target = target
@@ -159,7 +157,7 @@ class DECClusterHead(BaseClusterHead):
         except IndexError:
             raise ValueError(
                 f"n_id names nodes from {int(n_id.min())} to {int(n_id.max())}, but the stored target has {stored} "
-                "rows. Call on_epoch(z, epoch) or use update_target=True with the embeddings of the whole graph first."
+                "rows. Call on_epoch(z) or use update_target=True with the embeddings of the whole graph first."
             ) from None
 
 
