@@ -67,7 +67,8 @@ def measure(folder: str, recipe: str, batch: str, batch_size: int) -> dict[str, 
     Returns:
         Seconds: ``ready`` (reading the graph, its parts, and what else comes before the first stage), of the first
         epoch of each stage (what is made once of the whole graph is in it), of a batch (of the second epoch), and
-        ``cluster`` (embeddings and clusters of all nodes).
+        ``cluster`` (embeddings and clusters of all nodes). A head that updates something every so many epochs
+        (``update_interval``) does so in both, so that the second shows what it takes.
     """
     spec = {"data": {"name": folder, "normalize_features": "none"}}
     first = eco.compose(spec, recipe=recipe)
@@ -75,6 +76,8 @@ def measure(folder: str, recipe: str, batch: str, batch_size: int) -> dict[str, 
     for stage in specs.stage_names(first.spec):
         changes += [f"strategy.{stage}.epochs=2", f"strategy.{stage}.patience=null"]
     changes += ["head.n_init=1"] if first.spec["head"]["name"] == "kmeans" else []
+    update_interval = first.spec["head"].get("update_interval")
+    changes += ["head.update_interval=1"] if update_interval else []
     model, clock = eco.compose(spec, recipe=recipe, overrides=changes), _Clock()
     patches = {"NeighborBatches": _SomeNeighborBatches, "SubgraphBatches": _SomeSubgraphBatches}
     with mock.patch.multiple(batching, **patches):
@@ -84,6 +87,7 @@ def measure(folder: str, recipe: str, batch: str, batch_size: int) -> dict[str, 
         "batch": batch,
         "batch_size": batch_size,
         "batches": batches,
+        "update_interval": update_interval,
         "ready_seconds": clock.ready,
         "first_epoch_seconds": {stage: seconds[0] for stage, seconds in clock.epochs.items()},
         "batch_seconds": {stage: seconds[1] / min(_SOME, batches) for stage, seconds in clock.epochs.items()},

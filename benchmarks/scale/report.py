@@ -34,8 +34,8 @@ and clustered, where k-means is the head with one restart."""
 
 _PROJECTION_LEGEND = f"""\
 Projected to ogbn-papers100M ({_PAPERS_NODES:,} nodes, {_PAPERS_ENTRIES:,} directed entries, {_PAPERS_CLASSES} classes),
-on the same machine: batches of the same size take the same time, and there are more of them; what is made once grows
-(or once an epoch: DEC embeds all nodes for its targets) with the entries, clustering with nodes times classes, memory
+on the same machine: batches of the same size take the same time, and there are more of them; what is made once (or once
+in some epochs: DEC embeds all nodes for its targets) grows with the entries, clustering with nodes times classes, memory
 (beyond {_PROGRAM_MB / 1000:g} GB of the program) with the nodes. Of two stages the slower one is shown."""
 
 
@@ -100,10 +100,15 @@ def _once(figures: dict[str, Any]) -> float:
 
 
 def _epoch(figures: dict[str, Any]) -> tuple[float, float]:
-    """The seconds of a batch; and of what is done once an epoch, where the batches of one stage seem to take longer."""
+    """The seconds of a batch; and of an update once in some epochs, where the batches of one stage take longer."""
     seconds = figures["batch_seconds"].values()
     extra = (max(seconds) - min(seconds)) * min(_BATCHES_MEASURED, figures["batches"])
     return (min(seconds), extra) if extra > 1 else (max(seconds), 0.0)
+
+
+def _update_interval(figures: dict[str, Any]) -> int:
+    """The epochs between two updates of what is made of all nodes."""
+    return figures.get("update_interval") or 1
 
 
 def _rates(records: dict[str, dict[str, Any]]) -> str:
@@ -119,7 +124,7 @@ def _rates(records: dict[str, dict[str, Any]]) -> str:
             figures["batch"],
             f"{figures['batch_size']:,}",
             f"{_once(figures):.0f}",
-            f"{batch:.3f}" + (f", and {extra:.0f} once an epoch" if extra else ""),
+            f"{batch:.3f}" + (f", and {extra:.0f} once in {_update_interval(figures)} epochs" if extra else ""),
             f"{figures['batches']:,}",
             f"{figures['cluster_seconds']:.0f}",
             f"{record['peak_mb'] / 1000:.1f}",
@@ -141,8 +146,9 @@ def _projection(records: dict[str, dict[str, Any]], nodes: int, entries: int) ->
         figures = record["figures"]
         batches = math.ceil(_PAPERS_NODES / figures["batch_size"])
         seconds, extra = _epoch(figures)
-        more = f" + {extra:.0f} x {by_entries:.1f}" if extra else ""
-        hours = (batches * seconds + extra * by_entries) / 3600
+        interval = _update_interval(figures)
+        more = f" + {extra:.0f} x {by_entries:.1f} / {interval}" if extra else ""
+        hours = (batches * seconds + extra * by_entries / interval) / 3600
         cells = [
             recipe,
             f"{_once(figures) * by_entries / 60:.0f}",
