@@ -34,8 +34,8 @@ and clustered, where k-means is the head with one restart."""
 
 _PROJECTION_LEGEND = f"""\
 Projected to ogbn-papers100M ({_PAPERS_NODES:,} nodes, {_PAPERS_ENTRIES:,} directed entries, {_PAPERS_CLASSES} classes),
-on the same machine: batches of the same size take the same time, and there are more of them; what is made once (or once
-in some epochs: DEC embeds all nodes for its targets) grows with the entries, clustering with nodes times classes, memory
+on the same machine: batches of the same size take the same time, and there are more of them; what is made once (or in
+some epochs: DEC embeds all nodes for its targets) grows with the entries, clustering with nodes times classes, memory
 (beyond {_PROGRAM_MB / 1000:g} GB of the program) with the nodes. Of two stages the slower one is shown."""
 
 
