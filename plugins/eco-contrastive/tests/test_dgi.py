@@ -1,4 +1,4 @@
-"""Deep graph infomax: its formula, its corruption, its edge cases, and that it composes."""
+"""Deep graph infomax: its formula, its corruption, its edge cases, and its recipe."""
 
 from __future__ import annotations
 
@@ -13,10 +13,9 @@ import yaml
 from eco_contrastive import DGI
 from hypothesis import given
 from hypothesis import strategies as st
-from torch import Tensor, nn
+from torch import Tensor
 from torch_geometric.data import Data
 from torch_geometric.nn import GCNConv
-from torch_geometric.utils import to_undirected
 
 import eco_core as eco
 from eco_core.transforms import AddNoise, GSSLTransform, ShuffleEdges, ShuffleFeatures
@@ -196,83 +195,14 @@ def test_half_precision_and_autocast_do_not_change_the_precision_of_the_loss() -
         torch.testing.assert_close(loss_of(objective, real, fake).total, expected)
 
 
-# ------------------------------------------------------------------------------------------------------ composition
-
-
-class Convolution(nn.Module):
-    """One layer of PyG, so that these tests need no other plugin."""
-
-    def __init__(self, in_channels: int) -> None:
-        super().__init__()
-        self.convolution = GCNConv(in_channels, 8)
-
-    def forward(self, x: Tensor, edge_index: Tensor) -> Tensor:
-        return self.convolution(x, edge_index).relu()
-
-
-def grouped_graph(sparse: bool = False) -> Data:
-    """Three groups of nodes, each with features and edges of its own. Without labels."""
-    x = torch.eye(6)[torch.arange(30) % 3] + 0.3 * torch.rand(30, 6, generator=torch.Generator().manual_seed(0))
-    source = torch.arange(30)
-    return Data(x=x.to_sparse() if sparse else x, edge_index=to_undirected(torch.stack([source, (source + 3) % 30])))
-
-
-def check_fitted(model: eco.Composition) -> None:
-    assert model.labels_.shape == (30,)
-    assert model.embedding_.isfinite().all()
-    assert all(parameter.isfinite().all() for parameter in model.parameters())
-
-
-def test_training_tells_a_graph_from_its_copies() -> None:
-    model = eco.compose(
-        encoder=Convolution,
-        objective=DGI,
-        strategy={"name": "decoupled", "train": {"epochs": 40, "optimizer": {"lr": 0.03}}},
-        clusters=3,
-        seed=0,
-    ).fit(grouped_graph())
-    losses = [row["loss"] for row in model.history_]
-    assert np.mean(losses[-5:]) < 0.9 * np.mean(losses[:5])
-    assert model.objective.weight.shape == (8, 8)
-    columns = {column.rpartition(".")[2] for row in model.history_ for column in row}
-    assert {"original", "corrupted"} <= columns
+# ----------------------------------------------------------------------------------------------------------- recipe
 
 
 def test_corruption_given_in_part_keeps_the_rest_of_the_default() -> None:
     objective = {"name": DGI, "corruption": {"noise_std": 0.5}}
-    strategy = {"name": "decoupled", "train": {"epochs": 1}}
-    model = eco.compose(encoder=Convolution, objective=objective, strategy=strategy, clusters=3).fit(grouped_graph())
+    encoder = {"name": GCNConv, "out_channels": 8}
+    model = eco.compose(encoder=encoder, objective=objective, clusters=3, in_channels=WIDTH)
     assert model.objective.corruption == GSSLTransform(0.0, 0.0, noise_std=0.5, shuffle_features=True)
-
-
-def test_same_seed_same_run() -> None:
-    def run(seed: int) -> Tensor:
-        strategy = {"name": "decoupled", "train": {"epochs": 2}}
-        return (
-            eco.compose(encoder=Convolution, objective=DGI, strategy=strategy, clusters=3, seed=seed)
-            .fit(grouped_graph())
-            .embedding_
-        )
-
-    assert torch.equal(run(1), run(1))
-    assert not torch.equal(run(1), run(2))
-
-
-def test_joint_training_with_a_differentiable_head() -> None:
-    pytest.importorskip("eco_prototype")
-    strategy = {"name": "joint", "pretrain": {"epochs": 2}, "joint": {"epochs": 2}}
-    model = eco.compose(encoder=Convolution, objective=DGI, head="dec", strategy=strategy, clusters=3, seed=0)
-    check_fitted(model.fit(grouped_graph()))
-    assert len(model.history_) == 4
-
-
-@pytest.mark.parametrize("sparse", [False, True], ids=["dense", "sparse"])
-def test_recipe_trains_two_epochs(sparse: bool) -> None:
-    pytest.importorskip("eco_gnn")
-    overrides = ["encoder.hidden_channels=16"]
-    model = eco.compose(recipe="dgi", epochs=2, clusters=3, overrides=overrides, seed=0).fit(grouped_graph(sparse))
-    check_fitted(model)
-    assert isinstance(model.objective, DGI)
 
 
 def test_recipe_has_the_published_values() -> None:

@@ -1,4 +1,4 @@
-"""NS4GC: its formula, its views, graphs of every kind, and whole runs of its recipe."""
+"""NS4GC: its formula, its views, its parameters and graphs of every kind."""
 
 from __future__ import annotations
 
@@ -11,37 +11,13 @@ import torch
 import torch.nn.functional as F
 from eco_contrastive import NS4GC
 from pydantic import TypeAdapter, ValidationError
-from torch import Tensor, nn
+from torch import Tensor
 from torch_geometric.data import Data
-from torch_geometric.nn import GCNConv
 
-import eco_core as eco
 from eco_core.transforms import GSSLTransform
 
 NODES, WIDTH = 14, 6
 STILL = GSSLTransform(0.0, 0.0)
-
-
-class Convolution(nn.Module):
-    """One layer of PyG, so that these tests need no other plugin."""
-
-    def __init__(self, in_channels: int) -> None:
-        super().__init__()
-        self.convolution = GCNConv(in_channels, 8)
-
-    def forward(self, x: Tensor, edge_index: Tensor, edge_weight: Tensor | None = None) -> Tensor:
-        return self.convolution(x, edge_index, edge_weight)
-
-
-def two_groups(size: int = 10) -> Data:
-    """Two groups of nodes, dense inside and one edge between, without labels."""
-    generator = torch.Generator().manual_seed(0)
-    group = torch.arange(2 * size) // size
-    inside = (torch.rand(2 * size, 2 * size, generator=generator) < 0.6) & (group[:, None] == group)
-    adjacency = inside.triu(1)
-    adjacency[0, -1] = True
-    x = torch.rand(2 * size, 8, generator=generator) + F.one_hot(group, 8)
-    return Data(x=x, edge_index=(adjacency | adjacency.t()).nonzero().t().contiguous())
 
 
 def new_graph(undirected: bool = True, messy: bool = False) -> Data:
@@ -215,77 +191,3 @@ def test_annotations_reject_wrong_values_and_accept_the_defaults(parameter: str,
     assert adapter.validate_python(declared.default) == declared.default
     with pytest.raises(ValidationError):
         adapter.validate_python(wrong)
-
-
-# -------------------------------------------------------------------------------------------------------- whole runs
-
-
-def test_recipe_trains_and_its_history_has_the_terms() -> None:
-    pytest.importorskip("eco_gnn")
-    model = eco.compose(recipe="eco-contrastive:ns4gc", epochs=2, clusters=2, seed=0).fit(two_groups())
-    assert len(model.history_) == 2
-    for row in model.history_:
-        terms = [row[f"ns4gc.{name}"] for name in ("alignment", "neighbours", "sparsity")]
-        assert row["loss"] == pytest.approx(sum(terms))
-    assert model.embedding_.shape == (20, 64)
-
-
-def test_training_finds_two_groups() -> None:
-    labels = eco.compose(
-        encoder=Convolution, objective="eco-contrastive:ns4gc", clusters=2, epochs=60, seed=0
-    ).fit_predict(two_groups())
-    assert len(set(labels[:10].tolist())) == len(set(labels[10:].tolist())) == 1
-    assert labels[0] != labels[-1]
-
-
-@pytest.mark.parametrize("sparse", [False, True], ids=["dense", "sparse"])
-def test_same_seed_same_result_and_labels_are_never_used(sparse: bool) -> None:
-    def embedding(seed: int, labelled: bool) -> Tensor:
-        graph = two_groups()
-        graph.x = graph.x.to_sparse() if sparse else graph.x
-        if labelled:
-            graph.y = torch.arange(20) // 10
-        model = eco.compose(encoder=Convolution, objective="eco-contrastive:ns4gc", clusters=2, epochs=3, seed=seed)
-        return model.fit(graph).embedding_
-
-    first = embedding(0, labelled=False)
-    assert torch.equal(first, embedding(0, labelled=True))
-    assert not torch.equal(first, embedding(1, labelled=False))
-
-
-def test_trains_jointly_with_a_differentiable_head() -> None:
-    pytest.importorskip("eco_prototype")
-    model = eco.compose(
-        {"strategy": {"name": "joint", "pretrain": {"epochs": 2}, "joint": {"epochs": 2}}},
-        encoder=Convolution,
-        objective="eco-contrastive:ns4gc",
-        head="eco-prototype:dec",
-        clusters=2,
-        seed=0,
-    ).fit(two_groups())
-    assert len(model.history_) == 4
-    assert {"ns4gc.sparsity", "dec"} <= set(model.history_[-1])
-    assert all(parameter.isfinite().all() for parameter in model.parameters())
-
-
-@pytest.mark.parametrize("clusters", [1, 20])
-def test_one_cluster_and_as_many_as_nodes_work(clusters: int) -> None:
-    model = eco.compose(encoder=Convolution, objective="eco-contrastive:ns4gc", clusters=clusters, epochs=1, seed=0)
-    assert len(set(model.fit_predict(two_groups()).tolist())) <= clusters
-
-
-def test_anchors_estimate_the_loss_without_bias() -> None:
-    graph, encoder = two_groups(), Convolution(two_groups().x.size(1))
-    still = {} if "NS4GC" == "MAGI" else {"transform1": lambda g: g, "transform2": lambda g: g}
-    exact = NS4GC(**still)
-    names = exact.prepare(graph, graph.edge_index)
-
-    def loss(objective: NS4GC) -> Tensor:
-        value = objective(lambda g: encoder(g.x, g.edge_index), graph, graph.edge_index, **names)
-        return getattr(value, "total", value).detach()
-
-    torch.manual_seed(0)
-    few = NS4GC(**still, num_anchors=graph.num_nodes // 2)
-    draws = torch.stack([loss(few) for _ in range(300)])
-    assert draws.std() > 0
-    assert abs(draws.mean() - loss(exact)) < 4 * draws.std() / 300**0.5

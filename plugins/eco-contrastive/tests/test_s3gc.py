@@ -318,21 +318,3 @@ def test_unusual_graphs_train(case: str) -> None:
     model = eco.compose(recipe=RECIPE, clusters=clusters, epochs=2).fit(graph, device="cpu")
     assert model.embedding_.isfinite().all()
     assert all(math.isfinite(row["loss"]) for row in model.history_)
-
-
-def test_it_trains_jointly_with_a_head() -> None:
-    pytest.importorskip("eco_prototype")
-    model = fitted(cliques(), head="eco-prototype:dec", strategy="eco-core:joint", epochs=2)
-    stages = [row["stage"] for row in model.history_]
-    assert stages == ["pretrain", "pretrain", "joint", "joint"]
-    assert {"dec", "s3gc"} <= set(model.history_[-1])
-
-
-@pytest.mark.parametrize("encoder", ["gcn", "gat", "mlp"])
-def test_it_trains_other_encoders(encoder: str) -> None:
-    pytest.importorskip("eco_gnn")
-    graph = cliques()
-    graph.x = torch.rand(16, 3)
-    model = fitted(graph, encoder={"name": f"eco-gnn:{encoder}", "hidden_channels": 4}, epochs=2)
-    assert model.embedding_.isfinite().all()
-    assert model.history_[0]["loss"] != model.history_[1]["loss"]
