@@ -1,4 +1,4 @@
-"""The head of DMoN: its formula, what must not change it, and how it trains."""
+"""The head of DMoN: its formula, what must not change it and its recipe."""
 
 from __future__ import annotations
 
@@ -15,12 +15,9 @@ from eco_modularity.modularity import modularity
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
-from torch import Tensor, nn
+from torch import Tensor
 from torch_geometric.data import Data
-from torch_geometric.nn import GCNConv
-from torch_geometric.utils import to_undirected
 
-import eco_core as eco
 from eco_core.inject import parameter_model
 from eco_core.metrics import structure
 from eco_core.ops.partition import Links
@@ -226,76 +223,7 @@ def test_batch_is_not_taken_for_the_graph_that_was_prepared() -> None:
     assert head(z, other, 2 * weight, **prepared).total == head(z, other, 2 * weight).total
 
 
-# ----------------------------------------------------------------------------------------------------------- training
-
-
-class Convolution(nn.Module):
-    """One layer of PyG, so that these tests need no other plugin."""
-
-    def __init__(self, in_channels: int) -> None:
-        super().__init__()
-        self.convolution = GCNConv(in_channels, 8)
-
-    def forward(self, x: Tensor, edge_index: Tensor) -> Tensor:
-        return self.convolution(x, edge_index)
-
-
-class Reconstruction(nn.Module):
-    """Some objective: neighbours are alike."""
-
-    def forward(self, encode: Any, graph: Any, edge_index: Tensor) -> Tensor:
-        z = encode(graph)
-        return (z[edge_index[0]] - z[edge_index[1]]).square().mean()
-
-
-def groups(sparse: bool = False) -> Data:
-    """Three groups of nodes, each with features and edges of its own. Without labels."""
-    nodes = 30
-    generator = torch.Generator().manual_seed(0)
-    x = torch.eye(6)[torch.arange(nodes) % CLUSTERS] + 0.3 * torch.rand(nodes, 6, generator=generator)
-    source = torch.arange(nodes)
-    steps = torch.cat([torch.stack([source, (source + k * CLUSTERS) % nodes]) for k in (1, 2)], dim=1)
-    return Data(x=x.to_sparse() if sparse else x, edge_index=to_undirected(steps))
-
-
-def composed(epochs: int, objective: Any = None, seed: int = 0) -> eco.Composition:
-    stage = {"epochs": epochs, "optimizer": {"name": "adam", "lr": 0.05}}
-    strategy = {"name": "joint", "initialize": objective is not None, "pretrain": {"epochs": 2}, "joint": stage}
-    return eco.compose(
-        encoder=Convolution, head=DMoNClusterHead, objective=objective, strategy=strategy, clusters=CLUSTERS, seed=seed
-    )
-
-
-def test_training_finds_the_groups() -> None:
-    model = composed(60).fit(groups())
-    found = [set(model.labels_[group::CLUSTERS].tolist()) for group in range(CLUSTERS)]
-    assert all(len(labels) == 1 for labels in found)
-    assert len(set.union(*found)) == CLUSTERS
-    first, last = model.history_[0], model.history_[-1]
-    assert last["loss"] < first["loss"]
-    assert {"dmonclusterhead.modularity", "dmonclusterhead.collapse"} <= {column.lower() for column in first}
-
-
-def test_it_trains_jointly_with_an_objective() -> None:
-    model = composed(3, Reconstruction).fit(groups())
-    assert len(model.history_) == 5
-    assert all(parameter.isfinite().all() for parameter in model.parameters())
-    torch.testing.assert_close(model.cluster(soft=True).sum(1), torch.ones(30))
-
-
-def test_same_seed_same_result() -> None:
-    runs = [composed(3, seed=seed).fit(groups()).cluster(soft=True) for seed in (1, 1, 2)]
-    assert torch.equal(runs[0], runs[1])
-    assert not torch.equal(runs[0], runs[2])
-
-
-@pytest.mark.parametrize("sparse", [False, True], ids=["dense", "sparse"])
-def test_recipe_trains_two_epochs(sparse: bool) -> None:
-    pytest.importorskip("eco_gnn")
-    model = eco.compose(recipe="dmon", epochs=2, clusters=CLUSTERS, seed=0).fit(groups(sparse))
-    assert isinstance(model.cluster_head, DMoNClusterHead)
-    assert len(model.history_) == 2
-    assert model.labels_.shape == (30,)
+# ------------------------------------------------------------------------------------------------------------ recipe
 
 
 def test_recipe_has_the_published_values() -> None:

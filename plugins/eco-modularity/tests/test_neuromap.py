@@ -1,4 +1,4 @@
-"""The head of Neuromap: flow, codelength against Infomap's and against dense formulas, and how it trains."""
+"""The head of Neuromap: flow, codelength against Infomap's and against dense formulas and its recipe."""
 
 from __future__ import annotations
 
@@ -16,12 +16,9 @@ from eco_modularity.flow import smart_teleportation_flow
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
-from torch import Tensor, nn
+from torch import Tensor
 from torch_geometric.data import Data
-from torch_geometric.nn import GCNConv
-from torch_geometric.utils import to_undirected
 
-import eco_core as eco
 from eco_core.inject import parameter_model
 from eco_core.ops.partition import Links
 
@@ -356,85 +353,7 @@ def test_parameters_out_of_range_are_refused(parameters: dict[str, Any]) -> None
         parameter_model(NeuromapClusterHead)(**parameters)
 
 
-# ---------------------------------------------------------------------------------------------------------- training
-
-
-class Convolution(nn.Module):
-    """One layer of PyG, so that these tests need no other plugin."""
-
-    def __init__(self, in_channels: int) -> None:
-        super().__init__()
-        self.convolution = GCNConv(in_channels, 8)
-
-    def forward(self, x: Tensor, edge_index: Tensor) -> Tensor:
-        return self.convolution(x, edge_index)
-
-
-class Reconstruction(nn.Module):
-    """Some objective: neighbours are alike."""
-
-    def forward(self, encode: Any, graph: Any, edge_index: Tensor) -> Tensor:
-        z = encode(graph)
-        return (z[edge_index[0]] - z[edge_index[1]]).square().mean()
-
-
-def groups(sparse: bool = False) -> Data:
-    """Three groups of nodes, each with features and edges of its own. Without labels."""
-    nodes = 30
-    generator = torch.Generator().manual_seed(0)
-    x = torch.eye(6)[torch.arange(nodes) % CLUSTERS] + 0.3 * torch.rand(nodes, 6, generator=generator)
-    source = torch.arange(nodes)
-    steps = torch.cat([torch.stack([source, (source + k * CLUSTERS) % nodes]) for k in (1, 2)], dim=1)
-    return Data(x=x.to_sparse() if sparse else x, edge_index=to_undirected(steps))
-
-
-def composed(epochs: int, objective: Any = None, seed: int = 0, **parameters: Any) -> eco.Composition:
-    stage = {"epochs": epochs, "optimizer": {"name": "adam", "lr": 0.05}}
-    strategy = {"name": "joint", "initialize": objective is not None, "pretrain": {"epochs": 2}, "joint": stage}
-    head = {"name": NeuromapClusterHead, **parameters}
-    clusters = parameters.pop("clusters", CLUSTERS)
-    head.pop("clusters", None)
-    return eco.compose(
-        encoder=Convolution, head=head, objective=objective, strategy=strategy, clusters=clusters, seed=seed
-    )
-
-
-def test_training_finds_the_groups() -> None:
-    model = composed(60, lam=5.0).fit(groups())
-    found = [set(model.labels_[group::CLUSTERS].tolist()) for group in range(CLUSTERS)]
-    assert all(len(labels) == 1 for labels in found)
-    assert len(set.union(*found)) == CLUSTERS
-    last = {column.rpartition(".")[2]: value for column, value in model.history_[-1].items()}
-    # Ten nodes that are visited alike in each group, which is never left.
-    assert last["codelength"] == pytest.approx(math.log2(10), abs=0.01)
-    assert last["collapse"] == pytest.approx(0, abs=0.01)
-
-
-def test_codelength_alone_leaves_clusters_empty() -> None:
-    model = composed(60, clusters=8, lam=0.0).fit(groups())
-    assert len(model.labels_.unique()) < 8
-
-
-def test_it_trains_jointly_with_an_objective() -> None:
-    model = composed(3, Reconstruction).fit(groups())
-    assert len(model.history_) == 5
-    assert all(parameter.isfinite().all() for parameter in model.parameters())
-    torch.testing.assert_close(model.cluster(soft=True).sum(1), torch.ones(30))
-
-
-def test_same_seed_same_result() -> None:
-    runs = [composed(3, seed=seed).fit(groups()).cluster(soft=True) for seed in (1, 1, 2)]
-    assert torch.equal(runs[0], runs[1])
-    assert not torch.equal(runs[0], runs[2])
-
-
-@pytest.mark.parametrize("sparse", [False, True], ids=["dense", "sparse"])
-def test_recipe_trains_two_epochs(sparse: bool) -> None:
-    pytest.importorskip("eco_gnn")
-    model = eco.compose(recipe="neuromap", epochs=2, clusters=CLUSTERS, seed=0).fit(groups(sparse))
-    assert isinstance(model.cluster_head, NeuromapClusterHead)
-    assert (model.cluster_head.lam, model.cluster_head.alpha) == (5.0, 0.15)
-    assert len(model.history_) == 2
+# ------------------------------------------------------------------------------------------------------------ recipe
 
 
 def test_recipe_has_the_published_values() -> None:
