@@ -25,7 +25,7 @@ DATASETS: tuple[Dataset, ...] = (
     ),
     Dataset(
         "sbm",
-        f"{_MODULE}:sbm",
+        "eco_core.data.sbm:sbm",
         summary="Attributed stochastic block model of any size (generated; data.num_nodes, data.n_blocks ...)",
         size="as asked for; by default 1,000 nodes, 10,000 edges, 32 features",
         licence="Generated",
