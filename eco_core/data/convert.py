@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 from torch_geometric.data import Data
 
 from eco_core.data.array_file import ArrayFile
+from eco_core.data.csv_graph import looks_like_data, sorted_classes
 from eco_core.data.edge_list import EdgeList, edges_of_file, edges_of_graph
 from eco_core.data.edge_sort import EdgeSorter
-from eco_core.data.formats import looks_like_data, sorted_classes
 from eco_core.data.node_index import Ids, NodeIndex, Nodes, as_ids, interleaved
 from eco_core.data.on_disk import (
     FORMAT,

@@ -8,6 +8,12 @@ from pathlib import Path
 KNOWN_SUFFIXES = (".npz", ".pt", ".csv")
 """Suffixes of the files that `eco_core.data.formats` reads."""
 
+FORMATS = (
+    "Known formats: .npz, .pt, an edge list .csv, or a folder: with edges.csv and features.csv, or written by "
+    "'eco data convert'."
+)
+"""What can be read, for messages."""
+
 
 def is_path(source: str | Path) -> bool:
     """Says whether a source is a file or folder rather than the name of a registered data set.

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from eco_core.data.formats import csv_table
+from eco_core.data.csv_graph import csv_table
 from eco_core.data.node_index import Ids, Texts, as_ids
 from eco_core.errors import DataError, Problem
 
