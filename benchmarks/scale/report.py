@@ -119,12 +119,14 @@ def _rates(records: dict[str, dict[str, Any]]) -> str:
     for recipe, record in records.items():
         figures = record["figures"]
         batch, extra = _epoch(figures)
+        interval = _update_interval(figures)
+        often = "once an epoch" if interval == 1 else f"every {interval} epochs"
         cells = [
             recipe,
             figures["batch"],
             f"{figures['batch_size']:,}",
             f"{_once(figures):.0f}",
-            f"{batch:.3f}" + (f", and {extra:.0f} once in {_update_interval(figures)} epochs" if extra else ""),
+            f"{batch:.3f}" + (f", and {extra:.0f} {often}" if extra else ""),
             f"{figures['batches']:,}",
             f"{figures['cluster_seconds']:.0f}",
             f"{record['peak_mb'] / 1000:.1f}",
@@ -147,7 +149,7 @@ def _projection(records: dict[str, dict[str, Any]], nodes: int, entries: int) ->
         batches = math.ceil(_PAPERS_NODES / figures["batch_size"])
         seconds, extra = _epoch(figures)
         interval = _update_interval(figures)
-        more = f" + {extra:.0f} x {by_entries:.1f} / {interval}" if extra else ""
+        more = f" + {extra:.0f} x {by_entries:.1f}" + f" / {interval}" * (interval > 1) if extra else ""
         hours = (batches * seconds + extra * by_entries / interval) / 3600
         cells = [
             recipe,
