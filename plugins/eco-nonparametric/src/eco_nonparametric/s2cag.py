@@ -32,7 +32,7 @@ class S2CAG(BaseModel):
     :math:`Z Z^\top`, and tells nothing about clusters.) It was published with the rounding that is ECO's head ``snem``.
 
     It has no parameters to train. Singular vectors are found in double precision, with a basis that is kept
-    orthonormal; features may be sparse, and *Z* is never stored.
+    orthonormal; features may be sparse, and *Z* is stored only where it has few columns, four for each vector at most.
 
     Args:
         n_clusters: Number of clusters *k*.
@@ -113,7 +113,7 @@ class MS2CAG(BaseModel):
     :math:`\hat Z (I - (1 - \sqrt{1 - \gamma}) v v^\top)`, which is how they are found.
 
     It has no parameters to train. Singular vectors are found in double precision, with a basis that is kept
-    orthonormal; features may be sparse, and *Z* is never stored.
+    orthonormal; features may be sparse, and *Z* is stored only where it has few columns, four for each vector at most.
 
     Args:
         n_clusters: Number of clusters *k*.

@@ -27,7 +27,7 @@ class SAGSC(BaseModel):
        embedding is the left singular vectors 2 to *k* + 1 of :math:`D^{-1/2} Q`. (The first is :math:`D^{1/2} 1`.)
 
     It has no parameters to train. Singular vectors are found in double precision; features may be sparse, and the
-    smoothed ones are never stored.
+    smoothed ones are stored only where they are few, four for each singular vector at most.
 
     Args:
         p: Steps of smoothing.
@@ -78,7 +78,7 @@ class SAGSC(BaseModel):
             u = left_singular_vectors(h, self.k, seed=self.seed)
             q = quadratic_features(u, self.bias)
             degree = q @ q.sum(dim=0, keepdim=True).t()
-            z = left_singular_vectors(Operator.of(inverse_root(degree) * q), self.k + 1, seed=self.seed)
+            z = left_singular_vectors(Operator.of(q.mul_(inverse_root(degree))), self.k + 1, seed=self.seed)
         return z[:, 1:].to(dtype)
 
     def _smoothed(self, x: Tensor, edge_index: Tensor, edge_weight: Tensor | None) -> Operator:
@@ -109,10 +109,14 @@ def quadratic_features(u: Tensor, bias: float) -> Tensor:
     Returns:
         Features of shape (num_nodes, (k + 1)(k + 2) / 2): squares and products of two entries, the entries, a constant.
     """
-    extended = torch.cat([u, u.new_full((u.size(0), 1), bias**0.5)], dim=1)
-    first, second = torch.triu_indices(extended.size(1), extended.size(1), device=u.device)
-    factor = u.new_full(first.shape, 2.0).sqrt().masked_fill(first == second, 1.0)
-    return factor * extended[:, first] * extended[:, second]
+    extended = torch.cat([u, u.new_full((u.size(0), 1), bias**0.5)], dim=1).t().contiguous()
+    width = len(extended)
+    features = u.new_empty(width * (width + 1) // 2, u.size(0))
+    # Each with those after it: this is the largest matrix here by far, and no other of its size is made.
+    for column, products in enumerate(features.split(list(range(width, 0, -1)))):
+        torch.mul(extended[column:], 2**0.5 * extended[column], out=products)
+        products[0] = extended[column] ** 2
+    return features.t()
 
 
 __all__ = ["SAGSC", "quadratic_features"]

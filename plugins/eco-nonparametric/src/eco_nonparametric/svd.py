@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
 from eco_core.ops.sparse_factor import SparseFactor
+
+_FEW = 4
+"""A matrix is stored for the search if it has at most so many times as many columns as the basis has."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +51,8 @@ def left_singular_vectors(
 
     Randomised subspace iteration (Halko, Martinsson & Tropp, SIAM Review 2011) whose basis is made orthonormal after
     each product: without that, powers of a matrix keep nothing but its first singular vector. It ends as soon as the
-    wanted subspace no longer moves. Memory is that of (rows + columns) x (k + oversampling).
+    wanted subspace no longer moves. Memory is that of (rows + columns) x (k + oversampling). A matrix of few columns is
+    stored, in four times that at most, and the search starts from the eigenvectors of its inner products.
 
     Args:
         matrix: Of shape (rows, columns).
@@ -64,9 +68,15 @@ def left_singular_vectors(
     rows, columns = matrix.shape
     width = min(k + oversampling, rows, columns)
     kept = min(k, width)
-    # Drawn on the CPU: the same vectors on every device.
-    start = torch.randn(columns, width, dtype=torch.float64, generator=torch.Generator().manual_seed(seed))
-    right = torch.linalg.qr(start.to(matrix.device)).Q
+    if columns <= _FEW * width:
+        # All columns once cost what a few products of the search do.
+        stored = matrix.times(torch.eye(columns, dtype=torch.float64, device=matrix.device))
+        matrix = replace(Operator.of(stored), magnitude=matrix.magnitude)
+        right = torch.linalg.eigh(stored.t() @ stored).eigenvectors[:, -width:]
+    else:
+        # Drawn on the CPU: the same vectors on every device.
+        start = torch.randn(columns, width, dtype=torch.float64, generator=torch.Generator().manual_seed(seed))
+        right = torch.linalg.qr(start.to(matrix.device)).Q
     left, values = _rayleigh_ritz(matrix, right)
     for _ in range(iterations):
         right = torch.linalg.qr(matrix.transposed_times(left)).Q
