@@ -8,7 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from eco_core.errors import CompositionError, Problem
-from eco_core.plan import Part, Plan, needs_clusters, untrained_encoder
+from eco_core.part_checks import untrained_encoder
+from eco_core.plan import Part, Plan, needs_clusters
 
 
 class NotBuiltError(CompositionError, AttributeError):

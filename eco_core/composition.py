@@ -31,7 +31,8 @@ from eco_core.engine.seeding import seeded
 from eco_core.errors import CompositionError, EcoError, Problem
 from eco_core.features import readable, sparse_where_it_pays
 from eco_core.inject import call, method_names
-from eco_core.plan import Part, Plan, check_parts, plan_run
+from eco_core.part_checks import check_parts
+from eco_core.plan import Part, Plan, plan_run
 from eco_core.prepared import Prepared, prepares_for_batches
 from eco_core.registry import Registry
 from eco_core.step import ExtendedNames, Step, num_seeds
@@ -403,7 +404,7 @@ class Composition(ClusteringModel):
         for kind, module in self._parts():
             if not callable(getattr(module, "on_epoch", None)) or not trained & {id(module), id(self)}:
                 continue
-            if step.epoch % getattr(module, "update_interval", 1):
+            if step.epoch % (getattr(module, "update_interval", None) or 1):
                 continue
             if step.rows is not None and self._batches is not None:
                 epoch = step.epoch

@@ -18,7 +18,8 @@ from torch_geometric.nn import GCN, GCNConv
 from eco_core import BaseClusterHead, StageOptions
 from eco_core.errors import CompositionError, Problem
 from eco_core.layers import assemble
-from eco_core.plan import Plan, check_parts, make_plan, needs_clusters, plain
+from eco_core.part_checks import check_parts
+from eco_core.plan import Plan, make_plan, needs_clusters, plain
 from eco_core.registry import Registry
 from eco_core.yaml_io import dump_yaml, load_yaml
 from tests.registries import component, core_and
