@@ -25,6 +25,7 @@ class Operator:
         transposed_times: From (rows, width) to (columns, width): the product with its transpose.
         magnitude: Of the terms that the products add up, where they may cancel: singular values that are but rounding
             errors of it count as zero.
+        dense: The matrix itself, where it is at hand.
     """
 
     shape: tuple[int, int]
@@ -32,6 +33,7 @@ class Operator:
     times: Callable[[Tensor], Tensor]
     transposed_times: Callable[[Tensor], Tensor]
     magnitude: float = 0.0
+    dense: Tensor | None = None
 
     @classmethod
     def of(cls, matrix: Tensor) -> Operator:
@@ -40,7 +42,7 @@ class Operator:
         if matrix.is_sparse:
             factor = SparseFactor.of(matrix)
             return cls((rows, columns), matrix.device, factor.__matmul__, factor.transposed_product)
-        return cls((rows, columns), matrix.device, lambda v: matrix @ v, lambda u: matrix.t() @ u)
+        return cls((rows, columns), matrix.device, lambda v: matrix @ v, lambda u: matrix.t() @ u, dense=matrix)
 
 
 @torch.no_grad()
@@ -69,10 +71,11 @@ def left_singular_vectors(
     width = min(k + oversampling, rows, columns)
     kept = min(k, width)
     if columns <= _FEW * width:
-        # All columns once cost what a few products of the search do.
-        stored = matrix.times(torch.eye(columns, dtype=torch.float64, device=matrix.device))
-        matrix = replace(Operator.of(stored), magnitude=matrix.magnitude)
-        right = torch.linalg.eigh(stored.t() @ stored).eigenvectors[:, -width:]
+        dense = matrix.dense
+        if dense is None:  # All columns once cost what a few products of the search do.
+            dense = matrix.times(torch.eye(columns, dtype=torch.float64, device=matrix.device))
+            matrix = replace(Operator.of(dense), magnitude=matrix.magnitude)
+        right = torch.linalg.eigh(dense.t() @ dense).eigenvectors[:, -width:]
     else:
         # Drawn on the CPU: the same vectors on every device.
         start = torch.randn(columns, width, dtype=torch.float64, generator=torch.Generator().manual_seed(seed))
