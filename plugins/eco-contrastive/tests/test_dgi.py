@@ -203,6 +203,7 @@ def test_corruption_given_in_part_keeps_the_rest_of_the_default() -> None:
     encoder = {"name": GCNConv, "out_channels": 8}
     model = eco.compose(encoder=encoder, objective=objective, clusters=3, in_channels=WIDTH)
     assert model.objective.corruption == GSSLTransform(0.0, 0.0, noise_std=0.5, shuffle_features=True)
+    assert model.objective.weight.shape == (8, 8)
 
 
 def test_recipe_has_the_published_values() -> None:

@@ -1,4 +1,4 @@
-"""MAGI: its pairs, its formula, graphs of every kind, and whole runs of its recipe."""
+"""MAGI: its pairs, its formula, its embedding and its parameters."""
 
 from __future__ import annotations
 
@@ -16,9 +16,7 @@ from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 from torch import Tensor
 from torch_geometric.data import Data
-from torch_geometric.nn import GCNConv
 
-import eco_core as eco
 from eco_core.ops.random_walks import neighbors_of, random_walks
 
 NODES, WIDTH = 12, 5
@@ -31,17 +29,6 @@ def both(edges: list[tuple[int, int]]) -> Tensor:
 
 def ring(nodes: int = NODES) -> Tensor:
     return both([(i, (i + 1) % nodes) for i in range(nodes)])
-
-
-def two_groups(size: int = 10) -> Data:
-    """Two groups of nodes, dense inside and one edge between, without labels."""
-    generator = torch.Generator().manual_seed(0)
-    group = torch.arange(2 * size) // size
-    inside = (torch.rand(2 * size, 2 * size, generator=generator) < 0.6) & (group[:, None] == group)
-    adjacency = inside.triu(1)
-    adjacency[0, -1] = True
-    x = torch.rand(2 * size, 8, generator=generator) + F.one_hot(group, 8)
-    return Data(x=x, edge_index=(adjacency | adjacency.t()).nonzero().t().contiguous())
 
 
 def embeddings(seed: int = 0, nodes: int = NODES) -> Tensor:
@@ -249,26 +236,3 @@ def test_annotations_reject_wrong_values_and_accept_the_defaults(parameter: str,
     assert adapter.validate_python(declared.default) == declared.default
     with pytest.raises(ValidationError):
         adapter.validate_python(wrong)
-
-
-# --------------------------------------------------------------------------------------------------------- whole runs
-
-
-def test_recipe_trains_and_the_heads_embedding_is_scaled() -> None:
-    pytest.importorskip("eco_gnn")
-    model = eco.compose(recipe="eco-contrastive:magi", epochs=2, clusters=2, seed=0).fit(two_groups())
-    assert len(model.history_) == 2
-    assert model.history_[1]["loss"] < model.history_[0]["loss"]
-    embedding = torch.as_tensor(model.embedding_)
-    assert embedding.shape == (20, 512)
-    assert (embedding >= 0).all()
-    torch.testing.assert_close(embedding.norm(dim=1), torch.ones(20))
-
-
-def test_the_composition_gives_its_seed_to_the_walks() -> None:
-    encoder = {"name": GCNConv, "out_channels": 8}
-    models = [
-        eco.compose(encoder=encoder, objective="eco-contrastive:magi", clusters=2, epochs=1, seed=seed)
-        for seed in (3, 4)
-    ]
-    assert [model.fit(two_groups()).objective.seed for model in models] == [3, 4]

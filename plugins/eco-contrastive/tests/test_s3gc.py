@@ -318,3 +318,13 @@ def test_unusual_graphs_train(case: str) -> None:
     model = eco.compose(recipe=RECIPE, clusters=clusters, epochs=2).fit(graph, device="cpu")
     assert model.embedding_.isfinite().all()
     assert all(math.isfinite(row["loss"]) for row in model.history_)
+
+
+@pytest.mark.parametrize("encoder", ["gcn", "gat", "mlp"])
+def test_it_trains_other_encoders(encoder: str) -> None:
+    pytest.importorskip("eco_gnn")
+    graph = cliques()
+    graph.x = torch.rand(16, 3)
+    model = fitted(graph, encoder={"name": f"eco-gnn:{encoder}", "hidden_channels": 4}, epochs=2)
+    assert model.embedding_.isfinite().all()
+    assert model.history_[0]["loss"] != model.history_[1]["loss"]

@@ -88,6 +88,9 @@ def test_same_seed_same_result(head: str) -> None:
 def test_recipe_trains_two_epochs(head: str, sparse: bool) -> None:
     pytest.importorskip("eco_gnn")
     model = eco.compose(recipe=f"eco-modularity:{head}", epochs=2, clusters=CLUSTERS, seed=0).fit(groups(sparse))
+    assert type(model.cluster_head).__name__.lower() == f"{head}clusterhead"
+    if head == "neuromap":
+        assert (model.cluster_head.lam, model.cluster_head.alpha) == (5.0, 0.15)
     assert len(model.history_) == 2
     assert model.labels_.shape == (NODES,)
     assert all(math.isfinite(row["loss"]) for row in model.history_)
