@@ -33,6 +33,9 @@ inner products then lose no more than a digit."""
 _MOVES_A_THREAD = 2**20
 """Numbers that are added to sums below which another thread costs more than it saves."""
 
+_ENTRIES_A_THREAD = 2**19
+"""Numbers that are looked at for the least below which another thread costs more than it saves."""
+
 _DRAW_BITS = 40
 """Sampling weights are integers of this many bits in total; their running sums are exact on every device."""
 
@@ -296,19 +299,18 @@ class _Points:
         """Returns some points relative to the mean: (...,) to (..., width)."""
         return self.rows[row] - self.mean
 
-    def to_centers(self, centers: Tensor, start: int = 0, stop: int | None = None) -> Tensor:
+    def to_centers(self, centers: Tensor, start: int, stop: int, out: Tensor) -> None:
         """Squared distances of points to centres, less the entry of each point in ``squares``.
 
         Args:
             centers: Centres of shape (num_centers, width), relative to the mean.
             start: First of the points.
             stop: End of them.
-
-        Returns:
-            Tensor of shape (stop - start, num_centers).
+            out: Where they are written, of shape (stop - start, num_centers): fresh memory for each block would take
+                longer than the product.
         """
         shifts = centers.square().sum(1) + 2 * (centers @ self.mean)
-        return torch.addmm(shifts, self.rows[start:stop], centers.T, alpha=-2)
+        torch.addmm(shifts, self.rows[start:stop], centers.T, alpha=-2, out=out)
 
     def assign(self, centers: Tensor) -> tuple[Tensor, Tensor]:
         """Finds the nearest centre of each point in each restart.
@@ -323,9 +325,12 @@ class _Points:
         flat = centers.reshape(restarts * n_clusters, width)
         labels = torch.empty(len(self.rows), restarts, dtype=torch.long, device=self.rows.device)
         distances = self.rows.new_empty(len(self.rows), restarts)
-        for start, stop in _blocks(len(self.rows), max(width, len(flat))):
-            block = self.to_centers(flat, start, stop).view(-1, restarts, n_clusters)
-            torch.min(block, dim=2, out=(distances[start:stop], labels[start:stop]))
+        blocks = list(_blocks(len(self.rows), max(width, len(flat))))
+        room = self.rows.new_empty(blocks[0][1], len(flat))
+        for start, stop in blocks:
+            block = room[: stop - start]
+            self.to_centers(flat, start, stop, out=block)
+            _least(block.view(-1, restarts, n_clusters), distances[start:stop], labels[start:stop])
         return labels, distances.add_(self.squares[:, None]).clamp_(min=0)
 
     def move(self, old: Tensor, new: Tensor, sums: Tensor) -> None:
@@ -389,6 +394,24 @@ def _lloyd(points: _Points, centers: Tensor, max_iter: int, tolerance: float) ->
     return result, n_iter
 
 
+def _least(block: Tensor, values: Tensor, where: Tensor) -> None:
+    """Finds the least entries along the last dimension, and the first place of each, in place.
+
+    Args:
+        block: Shape (num_points, restarts, K), contiguous.
+        values: Where they are written, of shape (num_points, restarts).
+        where: The same for the places, int64.
+    """
+    if block.device.type != "cpu":
+        torch.min(block, dim=2, out=(values, where))
+        return
+    from eco_core.ops import _kmeans_kernels as kernels
+
+    threads = number_of_threads(block.numel(), _ENTRIES_A_THREAD)
+    bounds = [len(block) * part // threads for part in range(threads + 1)]
+    run_in_threads(kernels.least, [part.numpy() for part in (block, values, where)], bounds)
+
+
 def _counted(squares: Tensor, criterion: Criterion) -> Tensor:
     """What squared distances count in a criterion."""
     return squares if criterion == "inertia" else squares.sqrt()
@@ -435,23 +458,43 @@ def _plus_plus(
     each = torch.arange(restarts, device=device)
     rows = torch.empty(restarts, n_clusters, dtype=torch.long, device=device)
     rows[:, 0] = torch.randint(count, (restarts,), generator=generator, device=device)
-    closest = _counted(_to_rows(points, rows[:, 0]), criterion)
+    closest = points.rows.new_full((count, restarts), math.inf)
+    _lower(points, rows[:, :1], closest[:, :, None], criterion, out=closest[:, :, None])
+    distances = points.rows.new_empty(count, restarts, n_candidates)
     for k in range(1, n_clusters):
         candidates = _draw(closest, n_candidates, generator)
-        distances = _counted(_to_rows(points, candidates.flatten()), criterion).view(count, restarts, n_candidates)
-        distances = torch.minimum(distances, closest[:, :, None])
-        best = distances.sum(0).argmin(1)
+        best = _lower(points, candidates, closest[:, :, None], criterion, out=distances).argmin(1)
         rows[:, k], closest = candidates[each, best], distances[:, each, best]
     return rows
 
 
-def _to_rows(points: _Points, row: Tensor) -> Tensor:
-    """Squared distances of all points to some of them: (num_points, num_rows)."""
-    distances = points.to_centers(points.offsets(row)).add_(points.squares[:, None])
+def _lower(points: _Points, row: Tensor, closest: Tensor, criterion: Criterion, out: Tensor) -> Tensor:
+    """What is left of the distances of all points once some of these are centres too.
+
+    Args:
+        points: The points.
+        row: Some of them, of shape (restarts, n_candidates).
+        closest: What the distances are without, of shape (num_points, restarts, 1).
+        criterion: What distances count.
+        out: The distances with each of them, of shape (num_points, restarts, n_candidates).
+
+    Returns:
+        Their sums over the points, of shape (restarts, n_candidates).
+    """
+    chosen = row.flatten()
+    centers, squares = points.offsets(chosen), points.squares[chosen]
     # The matrix product leaves some rounding instead of 0 for a point and its copies; k-means++ could then draw the
     # same point twice.
-    rounding = 4 * _FAR * torch.finfo(distances.dtype).eps
-    return distances.masked_fill_(distances <= rounding * (points.squares[:, None] + points.squares[row]), 0)
+    rounding = 4 * _FAR * torch.finfo(out.dtype).eps
+    sums = torch.zeros(row.shape, dtype=torch.float64, device=out.device)
+    for start, stop in _blocks(len(out), len(chosen)):
+        block, own = out[start:stop].view(-1, len(chosen)), points.squares[start:stop, None]
+        points.to_centers(centers, start, stop, out=block)
+        block += own
+        block.masked_fill_(block <= rounding * (own + squares), 0)
+        counted = _counted(block, criterion).view(-1, *row.shape)
+        sums += torch.minimum(counted, closest[start:stop], out=out[start:stop]).sum(0)
+    return sums
 
 
 def _draw(weights: Tensor, size: int, generator: torch.Generator) -> Tensor:

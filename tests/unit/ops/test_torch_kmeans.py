@@ -139,9 +139,30 @@ def test_distances_are_exact_wherever_the_points_lie(offset):
     points = module._Points(z)
     centers = z[:6] - z.mean(0)
     expected = torch.cdist(z.double(), z[:6].double()).square().float()
-    found = points.to_centers(centers) + points.squares[:, None]
+    found = z.new_empty(80, 6)
+    points.to_centers(centers, 0, 80, out=found)
+    found += points.squares[:, None]
     torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-3)
     assert points.origin.any() == (offset == 40)
+
+
+def test_of_several_least_entries_the_first_counts():
+    block = torch.tensor([[[2.0, 1.0, 1.0], [0.0, 0.0, 3.0]], [[5.0, 4.0, -1.0], [7.0, 7.0, 7.0]]])
+    values, where = torch.empty(2, 2), torch.empty(2, 2, dtype=torch.long)
+    module._least(block, values, where)
+    assert values.tolist() == [[1, 0], [-1, 7]]
+    assert where.tolist() == [[1, 0], [2, 0]]
+
+
+@pytest.mark.parametrize("criterion", ["inertia", "distance"])
+def test_the_result_does_not_depend_on_the_size_of_blocks(monkeypatch, criterion):
+    z = blobs(n=1000)[0]
+    whole = TorchKMeans(8, random_state=0, criterion=criterion).fit(z)
+    monkeypatch.setattr(module, "_BLOCK_ELEMENTS", 1)
+    in_blocks = TorchKMeans(8, random_state=0, criterion=criterion).fit(z)
+    assert len(list(module._blocks(1000, 5))) == 4
+    assert torch.equal(in_blocks.labels_, whole.labels_)
+    torch.testing.assert_close(in_blocks.cluster_centers_, whole.cluster_centers_)
 
 
 def test_a_far_offset_does_not_cost_the_digits():

@@ -13,6 +13,13 @@ from eco_core.ops.sparse_factor import SparseFactor
 _FEW = 4
 """A matrix is stored for the search if it has at most so many times as many columns as the basis has."""
 
+_FEW_AT_HAND = 20
+"""Of a matrix that is at hand, inner products of so many columns take no longer than the steps that they save."""
+
+
+_COLUMNS_OF_A_PRODUCT = 128
+"""Few, so that little is computed below the diagonal of a symmetric product; enough for the rate of matrix products."""
+
 
 @dataclass(frozen=True)
 class Operator:
@@ -54,7 +61,8 @@ def left_singular_vectors(
     Randomised subspace iteration (Halko, Martinsson & Tropp, SIAM Review 2011) whose basis is made orthonormal after
     each product: without that, powers of a matrix keep nothing but its first singular vector. It ends as soon as the
     wanted subspace no longer moves. Memory is that of (rows + columns) x (k + oversampling). A matrix of few columns is
-    stored, in four times that at most, and the search starts from the eigenvectors of its inner products.
+    stored, in four times that at most, and the search starts from the eigenvectors of its inner products; so does that
+    in a matrix at hand, of more columns.
 
     Args:
         matrix: Of shape (rows, columns).
@@ -70,12 +78,12 @@ def left_singular_vectors(
     rows, columns = matrix.shape
     width = min(k + oversampling, rows, columns)
     kept = min(k, width)
-    if columns <= _FEW * width:
+    if columns <= (_FEW if matrix.dense is None else _FEW_AT_HAND) * width:
         dense = matrix.dense
         if dense is None:  # All columns once cost what a few products of the search do.
             dense = matrix.times(torch.eye(columns, dtype=torch.float64, device=matrix.device))
             matrix = replace(Operator.of(dense), magnitude=matrix.magnitude)
-        right = torch.linalg.eigh(dense.t() @ dense).eigenvectors[:, -width:]
+        right = torch.linalg.eigh(_inner_products(dense), UPLO="U").eigenvectors[:, -width:]
     else:
         # Drawn on the CPU: the same vectors on every device.
         start = torch.randn(columns, width, dtype=torch.float64, generator=torch.Generator().manual_seed(seed))
@@ -112,6 +120,17 @@ def leading_components(x: Tensor, k: int) -> Tensor:
     matrix = Operator.of(x.double())
     left = left_singular_vectors(matrix, k)
     return (left * torch.linalg.norm(matrix.transposed_times(left), dim=0)).to(x.dtype)
+
+
+def _inner_products(matrix: Tensor) -> Tensor:
+    """Inner products of the columns, (columns, columns); below the diagonal, where they are the same, some are zero."""
+    columns = matrix.t()
+    products = matrix.new_zeros(len(columns), len(columns))
+    for start in range(0, len(columns), _COLUMNS_OF_A_PRODUCT):
+        products[start : start + _COLUMNS_OF_A_PRODUCT, start:] = (
+            columns[start : start + _COLUMNS_OF_A_PRODUCT] @ matrix[:, start:]
+        )
+    return products
 
 
 def _rayleigh_ritz(matrix: Operator, right: Tensor) -> tuple[Tensor, Tensor]:
