@@ -395,7 +395,7 @@ def _lloyd(points: _Points, centers: Tensor, max_iter: int, tolerance: float) ->
 
 
 def _least(block: Tensor, values: Tensor, where: Tensor) -> None:
-    """Finds the least entries along the last dimension, and the first place of each, in place.
+    """Finds the least entries along the last dimension, and the first place of each.
 
     Args:
         block: Shape (num_points, restarts, K), contiguous.
@@ -458,8 +458,9 @@ def _plus_plus(
     each = torch.arange(restarts, device=device)
     rows = torch.empty(restarts, n_clusters, dtype=torch.long, device=device)
     rows[:, 0] = torch.randint(count, (restarts,), generator=generator, device=device)
-    closest = points.rows.new_full((count, restarts), math.inf)
-    _lower(points, rows[:, :1], closest[:, :, None], criterion, out=closest[:, :, None])
+    closest = points.rows.new_empty(count, restarts)
+    infinite = points.rows.new_full((), math.inf).expand(count, restarts, 1)
+    _lower(points, rows[:, :1], infinite, criterion, out=closest[:, :, None])
     distances = points.rows.new_empty(count, restarts, n_candidates)
     for k in range(1, n_clusters):
         candidates = _draw(closest, n_candidates, generator)
