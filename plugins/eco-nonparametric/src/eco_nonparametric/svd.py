@@ -17,6 +17,9 @@ _FEW_AT_HAND = 20
 """Of a matrix that is at hand, inner products of so many columns take no longer than the steps that they save."""
 
 
+_COLUMNS_STORED_AT_A_TIME = 64
+"""Enough for the rate of products with sparse matrices; fewer take longer, more take memory."""
+
 _COLUMNS_OF_A_PRODUCT = 128
 """Few, so that little is computed below the diagonal of a symmetric product; enough for the rate of matrix products."""
 
@@ -81,7 +84,7 @@ def left_singular_vectors(
     if columns <= (_FEW if matrix.dense is None else _FEW_AT_HAND) * width:
         dense = matrix.dense
         if dense is None:  # All columns once cost what a few products of the search do.
-            dense = matrix.times(torch.eye(columns, dtype=torch.float64, device=matrix.device))
+            dense = _stored(matrix)
             matrix = replace(Operator.of(dense), magnitude=matrix.magnitude)
         right = torch.linalg.eigh(_inner_products(dense), UPLO="U").eigenvectors[:, -width:]
     else:
@@ -120,6 +123,17 @@ def leading_components(x: Tensor, k: int) -> Tensor:
     matrix = Operator.of(x.double())
     left = left_singular_vectors(matrix, k)
     return (left * torch.linalg.norm(matrix.transposed_times(left), dim=0)).to(x.dtype)
+
+
+def _stored(matrix: Operator) -> Tensor:
+    """The matrix itself, a few columns at a time: its products may need several times the memory of their result."""
+    rows, columns = matrix.shape
+    dense = torch.empty(rows, columns, dtype=torch.float64, device=matrix.device)
+    unit = torch.eye(columns, dtype=torch.float64, device=matrix.device)
+    for first in range(0, columns, _COLUMNS_STORED_AT_A_TIME):
+        some = slice(first, first + _COLUMNS_STORED_AT_A_TIME)
+        dense[:, some] = matrix.times(unit[:, some])
+    return dense
 
 
 def _inner_products(matrix: Tensor) -> Tensor:
