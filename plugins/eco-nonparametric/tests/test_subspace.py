@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -289,13 +290,20 @@ def test_features_are_scaled_alike_whether_sparse_or_dense() -> None:
     torch.testing.assert_close(normalized @ normalized.t(), root[:, None] * affinity * root)
 
 
-@given(st.integers(0, 10_000), st.integers(1, 90), st.integers(1, 90), st.integers(1, 8))
-def test_singular_vectors_are_those_of_lapack(seed: int, rows: int, columns: int, k: int) -> None:
+def by_its_products(matrix: Tensor) -> Operator:
+    return replace(Operator.of(matrix), dense=None)
+
+
+@pytest.mark.parametrize("operator", [Operator.of, by_its_products])
+@given(seed=st.integers(0, 10_000), rows=st.integers(1, 90), columns=st.integers(1, 90), k=st.integers(1, 8))
+def test_singular_vectors_are_those_of_lapack(
+    operator: Callable[[Tensor], Operator], seed: int, rows: int, columns: int, k: int
+) -> None:
     matrix = torch.randn(rows, columns, dtype=torch.float64, generator=torch.Generator().manual_seed(seed))
     # Singular values that differ: 1, 1/2, 1/4, ...
     u, _, v = torch.linalg.svd(matrix, full_matrices=False)
     matrix = u * 0.5 ** torch.arange(min(rows, columns)).double() @ v
-    found = left_singular_vectors(Operator.of(matrix), k)
+    found = left_singular_vectors(operator(matrix), k)
     kept = min(k, rows, columns)
     assert found.shape == (rows, k)
     torch.testing.assert_close(found[:, :kept].t() @ u[:, :kept], torch.diag((found[:, :kept] * u[:, :kept]).sum(0)))
@@ -303,14 +311,20 @@ def test_singular_vectors_are_those_of_lapack(seed: int, rows: int, columns: int
     assert found[:, kept:].abs().sum() == 0
 
 
-@pytest.mark.parametrize("columns", [40, 60], ids=["stored", "by its products"])
-def test_many_iterations_keep_the_small_singular_vectors_of_a_steep_spectrum(columns: int) -> None:
+@pytest.mark.parametrize(
+    ("columns", "operator"),
+    [(60, Operator.of), (40, by_its_products), (60, by_its_products)],
+    ids=["at hand", "stored", "by its products"],
+)
+def test_many_iterations_keep_the_small_singular_vectors_of_a_steep_spectrum(
+    columns: int, operator: Callable[[Tensor], Operator]
+) -> None:
     # Ten orders of magnitude: powers without orthonormalisation lose all but the first vector, even in doubles.
     generator = torch.Generator().manual_seed(0)
     u = torch.linalg.qr(torch.randn(60, 12, dtype=torch.float64, generator=generator)).Q
     v = torch.linalg.qr(torch.randn(columns, 12, dtype=torch.float64, generator=generator)).Q
     matrix = u * 10.0 ** -torch.arange(12).double() @ v.t()
-    found = left_singular_vectors(Operator.of(matrix), 11, iterations=200, oversampling=0)
+    found = left_singular_vectors(operator(matrix), 11, iterations=200, oversampling=0)
     torch.testing.assert_close((found * u[:, :11]).sum(0).abs(), torch.ones(11).double(), atol=1e-5, rtol=0)
 
 
@@ -321,7 +335,7 @@ def test_more_iterations_find_the_subspace_of_a_flat_spectrum() -> None:
     matrix = u * values @ torch.linalg.qr(torch.randn(90, 90, dtype=torch.float64, generator=generator)).Q
     errors = []
     for iterations in (1, 10, 400):
-        found = left_singular_vectors(Operator.of(matrix), 5, iterations=iterations)
+        found = left_singular_vectors(by_its_products(matrix), 5, iterations=iterations)
         errors.append(float((found @ found.t() - u[:, :5] @ u[:, :5].t()).norm()))
     assert errors[0] > errors[1] > errors[2]
     assert errors[2] < 1e-6
