@@ -12,7 +12,8 @@ from threadpoolctl import threadpool_limits
 from torch import Tensor, nn
 
 from eco_core.bases import BaseClusterHead, take_saved_shapes
-from eco_core.ops.kmeans import Criterion, TorchKMeans, as_points, nearest_centers
+from eco_core.ops.kmeans import Criterion, TorchKMeans
+from eco_core.ops.nearest_centers import as_points, nearest_centers
 
 
 class KMeansClusterHead(BaseClusterHead):

@@ -9,7 +9,7 @@ from sklearn.cluster import KMeans
 from sklearn.datasets import make_blobs
 
 from eco_core.metrics.labels import ari
-from eco_core.ops import TorchKMeans
+from eco_core.ops import TorchKMeans, _kmeans_points, _kmeans_seeds, nearest_centers
 from eco_core.ops import kmeans as module
 
 
@@ -78,7 +78,7 @@ def test_without_a_seed_the_global_generator_decides():
 def test_neighbouring_seeds_share_no_restart(monkeypatch):
     z, _ = blobs(std=4.0)
     drawn: dict[int, set[tuple[int, ...]]] = {0: set(), 1: set()}
-    original = module._plus_plus
+    original = module.plus_plus
     for seed, seeds in drawn.items():
 
         def record(*args, seeds=seeds, **options):
@@ -86,7 +86,7 @@ def test_neighbouring_seeds_share_no_restart(monkeypatch):
             seeds.update(map(tuple, rows.tolist()))
             return rows
 
-        monkeypatch.setattr(module, "_plus_plus", record)
+        monkeypatch.setattr(module, "plus_plus", record)
         TorchKMeans(9, n_init=5, random_state=seed).fit(z)
     assert len(drawn[0]) == len(drawn[1]) == 5
     assert not drawn[0] & drawn[1]
@@ -95,7 +95,7 @@ def test_neighbouring_seeds_share_no_restart(monkeypatch):
 def test_small_blocks_change_nothing_but_the_rounding(monkeypatch):
     z, _ = blobs(n=700, std=0.3)
     whole = TorchKMeans(8, random_state=0).fit(z)
-    monkeypatch.setattr(module, "_BLOCK_ELEMENTS", 1)
+    monkeypatch.setattr(nearest_centers, "_BLOCK_ELEMENTS", 1)
     blocks = TorchKMeans(8, random_state=0).fit(z)
     assert blocks.inertia_ == pytest.approx(whole.inertia_, rel=1e-5)
     assert ari(blocks.labels_, whole.labels_) == 1
@@ -111,11 +111,11 @@ def test_restarts_that_wait_for_their_turn_are_no_worse(monkeypatch):
 @pytest.mark.parametrize("threads", [1, 2])
 def test_points_move_between_the_sums_of_their_clusters(threads, monkeypatch):
     z, _ = blobs()
-    monkeypatch.setattr(module, "number_of_threads", lambda work, least: threads)
+    monkeypatch.setattr(_kmeans_points, "number_of_threads", lambda work, least: threads)
     draw = torch.Generator().manual_seed(0)
     first, second = (torch.randint(7, (600, 3), generator=draw) for _ in range(2))
     sums = torch.zeros(3, 9, 5, dtype=torch.float64)
-    points = module._Points(z)
+    points = _kmeans_points.Points(z)
     points.move(torch.full_like(first, -1), first, sums)
     points.move(first, second, sums)
     for restart in range(3):
@@ -125,7 +125,7 @@ def test_points_move_between_the_sums_of_their_clusters(threads, monkeypatch):
 
 def test_candidates_are_drawn_in_proportion_to_their_weights():
     weights = torch.tensor([[0.0, 1.0, 0.0, 3.0, 0.0], [1.0, 0.0, 0.0, 0.0, 0.0], [0.0, 0.0, 0.0, 0.0, 0.0]]).T
-    drawn = module._draw(weights, 20_000, torch.Generator().manual_seed(0))
+    drawn = _kmeans_seeds._draw(weights, 20_000, torch.Generator().manual_seed(0))
     shares = torch.stack([torch.bincount(row, minlength=5) for row in drawn]) / 20_000
     assert shares[0, [0, 2, 4]].sum() == 0
     assert shares[0, 3].item() == pytest.approx(0.75, abs=0.02)
@@ -136,7 +136,7 @@ def test_candidates_are_drawn_in_proportion_to_their_weights():
 @pytest.mark.parametrize("offset", [0.0, 3.0, 40.0])
 def test_distances_are_exact_wherever_the_points_lie(offset):
     z = blobs(n=80)[0] + offset
-    points = module._Points(z)
+    points = _kmeans_points.Points(z)
     centers = z[:6] - z.mean(0)
     expected = torch.cdist(z.double(), z[:6].double()).square().float()
     found = z.new_empty(80, 6)
@@ -149,7 +149,7 @@ def test_distances_are_exact_wherever_the_points_lie(offset):
 def test_of_several_least_entries_the_first_counts():
     block = torch.tensor([[[2.0, 1.0, 1.0], [0.0, 0.0, 3.0]], [[5.0, 4.0, -1.0], [7.0, 7.0, 7.0]]])
     values, where = torch.empty(2, 2), torch.empty(2, 2, dtype=torch.long)
-    module._least(block, values, where)
+    _kmeans_points.least(block, values, where)
     assert values.tolist() == [[1, 0], [-1, 7]]
     assert where.tolist() == [[1, 0], [2, 0]]
 
@@ -158,9 +158,9 @@ def test_of_several_least_entries_the_first_counts():
 def test_the_result_does_not_depend_on_the_size_of_blocks(monkeypatch, criterion):
     z = blobs(n=1000)[0]
     whole = TorchKMeans(8, random_state=0, criterion=criterion).fit(z)
-    monkeypatch.setattr(module, "_BLOCK_ELEMENTS", 1)
+    monkeypatch.setattr(nearest_centers, "_BLOCK_ELEMENTS", 1)
     in_blocks = TorchKMeans(8, random_state=0, criterion=criterion).fit(z)
-    assert len(list(module._blocks(1000, 5))) == 4
+    assert len(list(nearest_centers.row_blocks(1000, 5))) == 4
     assert torch.equal(in_blocks.labels_, whole.labels_)
     torch.testing.assert_close(in_blocks.cluster_centers_, whole.cluster_centers_)
 
@@ -175,7 +175,7 @@ def test_a_far_offset_does_not_cost_the_digits():
 
 def test_an_empty_cluster_moves_to_the_farthest_point():
     # All seeds are in one place; both others must be found by moving empty clusters.
-    points = module._Points(torch.tensor([[0.0], [0.0], [0.0], [10.0], [-7.0]]))
+    points = _kmeans_points.Points(torch.tensor([[0.0], [0.0], [0.0], [10.0], [-7.0]]))
     centers, _ = module._lloyd(points, points.offsets(torch.tensor([[0, 1, 2], [0, 3, 4]])), 300, 0.0)
     for restart in centers + points.mean:
         assert sorted(restart.squeeze(1).tolist()) == pytest.approx([-7, 0, 10])

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from eco_core.ops.kmeans import as_points
+from eco_core.ops.nearest_centers import as_points
 
 
 def checked_embeddings(z: Any, who: str, n_clusters: int = 1, width: int | None = None) -> Tensor:
