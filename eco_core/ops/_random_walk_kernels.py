@@ -27,7 +27,8 @@ def _mix(value):  # type: ignore[no-untyped-def]
 @njit(inline="always")
 def _unit(state):  # type: ignore[no-untyped-def]
     """A double in [0, 1) from a state."""
-    return (_mix(state) >> _S11) * _TO_UNIT
+    # 53 bits; processors turn signed numbers into doubles in one step.
+    return np.int64(_mix(state) >> _S11) * _TO_UNIT
 
 
 @njit(inline="always")
@@ -147,6 +148,67 @@ def fill_uniform_walks(rowptr, col, walks, seed, first, last):  # type: ignore[n
                 if degree > 0:
                     node = col[low + np.int64(_unit(states[walk]) * degree)]
                 walks[start + walk, step] = node
+
+
+@compiled
+def keep_frequent_visits(  # type: ignore[no-untyped-def]
+    rowptr, col, cumulative, start, walks, length, seed, least, before, found, kept, first, last
+):
+    """Finds the nodes that the walks from each start come to at least so often, the start itself left out.
+
+    Walks as `fill_walks` does without bias, ``walks`` of ``length`` steps from each of the rows [first, last) of
+    ``start``. What is found is written one behind the other to ``found``, as the walks come to it, from the place on
+    where it would begin if all rows since ``before`` had as many nodes as they have visits; ``kept`` gets the number of
+    nodes of each row.
+
+    Visits are counted in a hash table that fits into the first cache.
+    """
+    size = 1
+    while size < 2 * walks * length:
+        size *= 2
+    nodes = np.full(size, -1, np.int64)
+    counts = np.zeros(size, np.int64)
+    used = np.empty(size, np.int64)
+    states, here = np.empty(walks, np.uint64), np.empty(walks, np.int64)
+    weighted = cumulative.shape[0] > 0
+    key = _mix(seed + _GAMMA)
+    end = (first - before) * walks * length
+    for row in range(first, last):
+        own = start[row]
+        for walk in range(walks):
+            states[walk] = _mix(key ^ _mix((np.uint64(row * walks + walk) + _ONE) * _GAMMA))
+            here[walk] = own
+        in_use = 0
+        for _ in range(length):
+            for walk in range(walks):
+                node = here[walk]
+                low, high = rowptr[node], rowptr[node + 1]
+                states[walk] += _GAMMA
+                if not weighted:
+                    if high > low:
+                        here[walk] = col[low + np.int64(_unit(states[walk]) * (high - low))]
+                elif high > low and cumulative[high - 1] > 0.0:
+                    here[walk] = col[_first_above(cumulative, low, high, _unit(states[walk]) * cumulative[high - 1])]
+            for walk in range(walks):
+                node = here[walk]
+                slot = (node * 0x9E3779B1 >> 7) & (size - 1)
+                while nodes[slot] != node:
+                    if nodes[slot] == -1:
+                        nodes[slot] = node
+                        used[in_use] = slot
+                        in_use += 1
+                        break
+                    slot = (slot + 1) & (size - 1)
+                counts[slot] += 1
+        begin = end
+        for number in range(in_use):
+            slot = used[number]
+            if counts[slot] >= least and nodes[slot] != own:
+                found[end] = nodes[slot]
+                end += 1
+            nodes[slot] = -1
+            counts[slot] = 0
+        kept[row] = end - begin
 
 
 @compiled

@@ -7,6 +7,8 @@ can be written, else in the user's cache (``NUMBA_CACHE_DIR`` names another plac
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -19,6 +21,9 @@ from eco_core.ops.threads import number_of_threads, run_in_threads
 
 _STEPS_A_THREAD = 2**16
 """Steps below which another thread costs more than it saves: about a millisecond of work."""
+
+_VISITS_AT_A_TIME = 2**23
+"""Visits that there is room for at a time: 64 MB of them."""
 
 
 class Neighbors(NamedTuple):
@@ -154,6 +159,64 @@ def random_walks(
     if walk_length and nodes.numel():
         _fill(neighbors, walks, p, q, seed)
     return walks.to(start.device)
+
+
+def frequent_visits(
+    neighbors: Neighbors, start: Tensor, num_walks: int, walk_length: int, *, least: int = 1, seed: int = 0
+) -> Tensor:
+    """Finds the nodes that walks come to often; the walks, as `random_walks` samples them, are never all there.
+
+    From every start go ``num_walks`` walks, and each step is a visit; a walk that cannot go on visits the same node
+    again. Walk w from the n-th start is the walk ``n * num_walks + w`` of `random_walks` with the same seed.
+
+    Args:
+        neighbors: What `neighbors_of` returned.
+        start: Where walks start, shape (num_starts,), int64.
+        num_walks: Walks from each start, at least 1.
+        walk_length: Number of steps of a walk, at least 1.
+        least: How often the walks from a start must come to a node, at least 1.
+        seed: Any integer.
+
+    Returns:
+        Each start beside the other nodes that its walks come to so often, of shape (2, num_found), dtype int64, on the
+        CPU: in the order of ``start``, and of the walks' first visits.
+
+    Raises:
+        ValueError: If a number is below 1.
+        DataError: ECO303, for start nodes that do not exist.
+    """
+    for name, value in (("num_walks", num_walks), ("walk_length", walk_length), ("least", least)):
+        if value < 1:
+            raise ValueError(f"{name} is {value}; expected at least 1.")
+    nodes = start.detach().cpu().long().reshape(-1).contiguous()
+    _check_nodes(nodes, neighbors.num_nodes, "start")
+    kept = torch.empty_like(nodes)
+    written = list(_visited_often(neighbors, nodes, (num_walks, walk_length), least, seed, kept))
+    pairs = torch.empty(2, int(kept.sum()), dtype=torch.int64)
+    pairs[0] = nodes.repeat_interleave(kept)
+    torch.cat([nodes[:0], *written], out=pairs[1])
+    return pairs
+
+
+def _visited_often(
+    neighbors: Neighbors, nodes: Tensor, walks: tuple[int, int], least: int, seed: int, kept: Tensor
+) -> Iterator[Tensor]:
+    """Yields what `frequent_visits` finds, in parts, once their numbers for each start are in ``kept``."""
+    from eco_core.ops import _random_walk_kernels as kernels
+
+    visits = walks[0] * walks[1]
+    at_a_time = min(nodes.numel(), max(1, _VISITS_AT_A_TIME // visits))
+    found = torch.empty(at_a_time * visits, dtype=torch.int64)
+    cumulative = np.empty(0) if neighbors.cumulative is None else neighbors.cumulative.numpy()
+    graph = (neighbors.rowptr.numpy(), neighbors.col.numpy(), cumulative, nodes.numpy())
+    settings = (*walks, np.uint64(seed % 2**64), least)
+    for start in range(0, nodes.numel(), max(1, at_a_time)):
+        rows = min(at_a_time, nodes.numel() - start)
+        threads = number_of_threads(rows * visits, _STEPS_A_THREAD)
+        bounds = [start + rows * part // threads for part in range(threads + 1)]
+        run_in_threads(kernels.keep_frequent_visits, (*graph, *settings, start, found.numpy(), kept.numpy()), bounds)
+        for first, last in pairwise(bounds):
+            yield found[(first - start) * visits :][: int(kept[first:last].sum())].clone()
 
 
 def _fill(neighbors: Neighbors, walks: Tensor, p: float, q: float, seed: int) -> None:

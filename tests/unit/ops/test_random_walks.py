@@ -16,7 +16,8 @@ from scipy.stats import chisquare
 from torch import Tensor
 
 from eco_core.errors import DataError
-from eco_core.ops.random_walks import Neighbors, neighbors_of, random_walks
+from eco_core.ops import random_walks as module
+from eco_core.ops.random_walks import Neighbors, frequent_visits, neighbors_of, random_walks
 
 # A triangle 0-1-2 with tails 2-3, 3-4 and 1-4, and a node without edges.
 NODES = 6
@@ -254,3 +255,40 @@ def test_walks_that_advance_together_are_those_that_go_alone(seed: int, count: i
     start = torch.arange(count) % 20
     alone = random_walks(edges, start, length, edge_weight=torch.ones(60), num_nodes=20, seed=seed)
     assert torch.equal(random_walks(edges, start, length, num_nodes=20, seed=seed), alone)
+
+
+@pytest.mark.parametrize("weights", [None, WEIGHTS])
+@pytest.mark.parametrize("least", [1, 4, 100])
+def test_frequent_visits_are_those_of_the_walks(weights: Tensor | None, least: int) -> None:
+    neighbors, start = neighbors_of(EDGES, NODES, weights), torch.tensor([4, 0, 5, 4])
+    walks = random_walks(neighbors, start.repeat_interleave(9), 5, seed=2).view(4, 9, 6)
+    expected = []
+    for node, visits in zip(start.tolist(), walks[:, :, 1:].flatten(1), strict=True):
+        numbers, counts = visits.unique(return_counts=True)
+        expected.append({(node, number) for number in numbers[counts >= least].tolist() if number != node})
+    found = frequent_visits(neighbors, start, 9, 5, least=least, seed=2)
+    ends = torch.tensor([len(pairs) for pairs in expected]).cumsum(0)
+    assert [set(map(tuple, part.T.tolist())) for part in found.tensor_split(ends[:-1], dim=1)] == expected
+    assert found.size(1) == ends[-1]
+
+
+def test_frequent_visits_on_any_number_of_threads_and_in_parts(threads: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    neighbors = neighbors_of(torch.randint(60, (2, 500), generator=torch.Generator().manual_seed(0)), 60)
+    start = torch.arange(60).repeat(2)
+    torch.set_num_threads(1)
+    whole = frequent_visits(neighbors, start, 7, 3, seed=5)
+    torch.set_num_threads(3)
+    monkeypatch.setattr(module, "_STEPS_A_THREAD", 100)
+    monkeypatch.setattr(module, "_VISITS_AT_A_TIME", 1000)
+    assert torch.equal(frequent_visits(neighbors, start, 7, 3, seed=5), whole)
+    monkeypatch.setattr(module, "_VISITS_AT_A_TIME", 1)
+    assert torch.equal(frequent_visits(neighbors, start, 7, 3, seed=5), whole)
+
+
+def test_frequent_visits_refuse_what_they_cannot_count() -> None:
+    neighbors = neighbors_of(EDGES, NODES)
+    assert frequent_visits(neighbors, torch.empty(0, dtype=torch.long), 2, 3).shape == (2, 0)
+    with pytest.raises(ValueError, match="least is 0"):
+        frequent_visits(neighbors, torch.arange(2), 2, 3, least=0)
+    with pytest.raises(DataError, match="node 6"):
+        frequent_visits(neighbors, torch.tensor([6]), 2, 3)

@@ -8,14 +8,7 @@ import torch
 from torch import Tensor
 
 from eco_core.ops.all_pairs import pair_matrix
-from eco_core.ops.random_walks import Neighbors, random_walks
-from eco_core.ops.threads import number_of_threads, run_in_threads
-
-_CHUNK_VISITS = 1 << 23
-"""Visits that are counted at a time: 64 MB of them."""
-
-_VISITS_A_THREAD = 2**17
-"""Visits below which another thread costs more than it saves: about a millisecond of work."""
+from eco_core.ops.random_walks import Neighbors, frequent_visits
 
 
 class PositivePairs(NamedTuple):
@@ -109,34 +102,17 @@ def modularity_pairs(
         nodes: The first nodes v of the pairs that are wanted, shape (num_starts,), on the CPU; None: all.
 
     Returns:
-        The pairs (v, u) with :math:`B_{vu} > 0` and :math:`u \ne v`, sorted (by the order of ``nodes``), of shape
+        The pairs (v, u) with :math:`B_{vu} > 0` and :math:`u \ne v`, in the order of ``nodes``, of shape
         (2, num_pairs), dtype int64, on the CPU. A node from which no other one can be reached has none.
     """
     num_nodes, visits = neighbors.num_nodes, num_walks * walk_length
-    generator = torch.Generator().manual_seed(seed)
-    found = []
-    for part in (torch.arange(num_nodes) if nodes is None else nodes).split(max(1, _CHUNK_VISITS // visits)):
-        # Walks are numbered within a call: every call has a seed of its own.
-        walks_seed = int(torch.randint(2**63 - 1, (), generator=generator))
-        walks = random_walks(neighbors, part.repeat_interleave(num_walks), walk_length, seed=walks_seed)
-        found.append(
-            _frequent(walks.view(part.numel(), num_walks * (walk_length + 1)), visits // max(1, num_nodes) + 1)
-        )
-    return torch.cat(found, dim=1) if found else torch.empty(2, 0, dtype=torch.int64)
-
-
-def _frequent(visits: Tensor, least: int) -> Tensor:
-    """Returns the pairs of each row's node, in the first column, and those of the others that come up often enough.
-
-    Args:
-        visits: Nodes of shape (num_rows, num_visits), int64, which are overwritten.
-        least: How often a node comes up at least.
-    """
-    from eco_contrastive import _visit_kernels as kernels
-
-    start, kept = visits[:, 0].clone(), torch.empty(visits.size(0), dtype=torch.int64)
-    threads = number_of_threads(visits.numel(), _VISITS_A_THREAD)
-    bounds = [visits.size(0) * part // threads for part in range(threads + 1)]
-    run_in_threads(kernels.keep_frequent, (visits.numpy(), least, kept.numpy()), bounds)
-    taken = torch.arange(visits.size(1)) < kept.unsqueeze(1)
-    return torch.stack([start.repeat_interleave(kept), visits[taken]])
+    # Not the seed itself: published figures are of the walks that were drawn in this way.
+    walks_seed = int(torch.randint(2**63 - 1, (), generator=torch.Generator().manual_seed(seed)))
+    return frequent_visits(
+        neighbors,
+        torch.arange(num_nodes) if nodes is None else nodes,
+        num_walks,
+        walk_length,
+        least=visits // max(1, num_nodes) + 1,
+        seed=walks_seed,
+    )
