@@ -12,7 +12,7 @@ import torch
 from eco_nonparametric import MS2CAG, S2CAG, SAGSC
 from eco_nonparametric.features import affinity_normalized, unit_rows
 from eco_nonparametric.sagsc import quadratic_features
-from eco_nonparametric.svd import Operator, left_singular_vectors
+from eco_nonparametric.svd import Operator, leading_components, left_singular_vectors
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
@@ -339,3 +339,26 @@ def test_more_iterations_find_the_subspace_of_a_flat_spectrum() -> None:
         errors.append(float((found @ found.t() - u[:, :5] @ u[:, :5].t()).norm()))
     assert errors[0] > errors[1] > errors[2]
     assert errors[2] < 1e-6
+
+
+@given(
+    seed=st.integers(0, 10_000),
+    rows=st.integers(1, 40),
+    columns=st.integers(1, 30),
+    rank=st.integers(0, 30),
+    k=st.integers(1, 35),
+)
+def test_leading_components_have_the_inner_products_of_the_best_approximation(
+    seed: int, rows: int, columns: int, rank: int, k: int
+) -> None:
+    draw = torch.Generator().manual_seed(seed)
+    x = torch.randn(rows, rank, dtype=torch.float64, generator=draw) @ torch.randn(
+        rank, columns, dtype=torch.float64, generator=draw
+    )
+    u, values, _ = torch.linalg.svd(x, full_matrices=False)
+    best = u[:, :k] * values[:k]
+    for features in (x, x.to_sparse_coo()):
+        found = leading_components(features, k)
+        assert found.shape == (rows, k)
+        torch.testing.assert_close(found @ found.t(), best @ best.t(), atol=1e-8, rtol=1e-6)
+        assert torch.equal(found, leading_components(features, k))

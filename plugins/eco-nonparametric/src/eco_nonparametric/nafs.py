@@ -104,7 +104,9 @@ class NAFS(BaseModel):
                     out[:, 0, columns] += smoothed
                 else:
                     out[:, 0, columns] = torch.maximum(out[:, 0, columns], smoothed)
-        return (out / len(self.r_list) if self.ensemble == "mean" else out).flatten(1)
+        if self.ensemble == "mean":
+            out /= len(self.r_list)
+        return out.flatten(1)
 
     def _smooth(
         self, x: Tensor, edge_index: Tensor, weight: Tensor, component: Tensor, r: float

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Any
 
+import numpy as np
+import scipy.sparse.linalg
 import torch
 from torch import Tensor
 
@@ -120,9 +123,26 @@ def leading_components(x: Tensor, k: int) -> Tensor:
     Returns:
         Dense tensor of shape (num_nodes, k), with the dtype of ``x``; zeros beyond the rank.
     """
-    matrix = Operator.of(x.double())
-    left = left_singular_vectors(matrix, k)
-    return (left * torch.linalg.norm(matrix.transposed_times(left), dim=0)).to(x.dtype)
+    rows, columns = x.shape
+    if k >= min(rows, columns):  # All of them, which ARPACK does not look for.
+        left, values, _ = torch.linalg.svd(x.to_dense().double(), full_matrices=False)
+        return torch.nn.functional.pad(left * values, (0, k - min(rows, columns))).to(x.dtype)
+    matrix = _array(x)
+    if not matrix.max() and not matrix.min():
+        return torch.zeros(rows, k, dtype=x.dtype, device=x.device)
+    # Lanczos vectors need a tenth of the products of `left_singular_vectors` where the spectrum is flat.
+    start = np.random.default_rng(0).standard_normal(min(rows, columns))
+    left, values, _ = scipy.sparse.linalg.svds(matrix, k, v0=start, solver="arpack", return_singular_vectors="u")
+    return torch.from_numpy((left * values)[:, ::-1].copy()).to(x)
+
+
+def _array(x: Tensor) -> Any:
+    """A matrix for scipy, on the CPU and in double precision."""
+    x = x.detach().cpu().double()
+    if not x.is_sparse:
+        return x.numpy()
+    x = x.coalesce()
+    return scipy.sparse.csr_matrix((x.values().numpy(), x.indices().numpy()), shape=tuple(x.shape))
 
 
 def _stored(matrix: Operator) -> Tensor:
