@@ -7,7 +7,6 @@ from typing import Annotated, Any, Literal, get_args
 import torch
 from pydantic import Field
 from scipy.sparse import csr_matrix
-from sklearn.cluster import KMeans
 from threadpoolctl import threadpool_limits
 from torch import Tensor, nn
 
@@ -112,6 +111,8 @@ class KMeansClusterHead(BaseClusterHead):
         return self
 
     def _fit_sklearn(self, points: Tensor) -> tuple[Tensor, float]:
+        from sklearn.cluster import KMeans  # Half a second: only where it is used.
+
         kmeans = KMeans(
             self.n_clusters, n_init=self.n_init, max_iter=self.max_iter, random_state=self.random_state, copy_x=True
         )

@@ -41,3 +41,16 @@ def test_importing_the_package_imports_no_torch() -> None:
     code = "import sys, eco_core; from eco_core import hookimpl, Component; sys.exit('torch' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], env=process_environment(), timeout=60, check=False)
     assert done.returncode == 0
+
+
+def test_the_first_epoch_does_not_wait_for_scikit_learn() -> None:
+    code = """
+import sys
+import eco_core as eco
+
+model = eco.compose(encoder="identity", head="kmeans")
+model.load_graph()
+sys.exit("torch" not in sys.modules or "sklearn" in sys.modules)
+"""
+    done = subprocess.run([sys.executable, "-c", code], env=process_environment(), timeout=60, check=False)
+    assert done.returncode == 0

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from sklearn.datasets import load_digits
 from torch_geometric.data import Data
 
 from eco_core.data import datasets, graph_info, load_graph
@@ -48,6 +49,16 @@ def test_digits_is_a_symmetric_neighbour_graph() -> None:
     assert (data.x.min(), data.x.max()) == (0, 1)
     assert data.notes == []
     assert f"{info['edges']:,} edges" in next(d.size for d in DATASETS if d.name == "digits")
+
+
+@pytest.mark.parametrize("is_found", [True, False])
+def test_digits_are_those_of_scikit_learn(is_found: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    pixels, classes = load_digits(return_X_y=True)
+    if not is_found:
+        monkeypatch.setattr(datasets, "find_spec", lambda name: None)
+    data = datasets.digits()
+    assert torch.equal(data.x, torch.from_numpy(pixels / 16).float())
+    assert torch.equal(data.y, torch.from_numpy(classes))
 
 
 def test_digits_joins_each_node_to_its_nearest() -> None:
@@ -114,7 +125,7 @@ def test_a_published_graph_is_the_published_one_dense_and_sparse(
 def test_a_read_only_root_works_and_processed_files_are_left_alone(tmp_path: Path) -> None:
     source = real_data_root()
     assert source is not None
-    shutil.copytree(source / "Cora", tmp_path / "Cora")
+    shutil.copytree(source / "Cora" / "raw", tmp_path / "Cora" / "raw")
     processed = tmp_path / "Cora" / "processed"
     processed.mkdir()
     for name in ("data.pt", "pre_transform.pt"):
