@@ -109,7 +109,8 @@ def _tables(records: Iterable[Record]) -> dict[str, list[Row]]:
 def _heading(record: Record) -> str:
     words = [record["data"], f"{record['threads']} threads" if record["threads"] > 1 else "1 thread"]
     if record["epochs"] is not None:
-        words.append(f"at most {record['epochs']} epochs a stage")
+        epochs = "epoch" if record["epochs"] == 1 else "epochs"
+        words.append(f"at most {record['epochs']} {epochs} a stage")
     if record["early_stopping"]:
         words.append("early stopping")
     if record["memory_limit"] is not None:
