@@ -8,7 +8,6 @@ from typing import Annotated, Any
 import torch
 import torch.nn.functional as F
 from pydantic import Field
-from sklearn.cluster import Birch
 from torch import Tensor, nn
 
 from eco_core import BaseClusterHead, LossOutput
@@ -151,6 +150,8 @@ class DGClusterHead(BaseClusterHead):
         Raises:
             ValueError: If ``z`` has another shape, or holds NaN or infinity.
         """
+        from sklearn.cluster import Birch  # Takes a second to import: training does not wait for it.
+
         x = self._rows(z)
         birch = Birch(
             threshold=self.threshold, branching_factor=self.branching_factor, n_clusters=None, compute_labels=False

@@ -19,7 +19,6 @@ _FEW = 4
 _FEW_AT_HAND = 20
 """Of a matrix that is at hand, inner products of so many columns take no longer than the steps that they save."""
 
-
 _COLUMNS_STORED_AT_A_TIME = 64
 """Enough for the rate of products with sparse matrices; fewer take longer, more take memory."""
 
@@ -114,7 +113,8 @@ def left_singular_vectors(
 def leading_components(x: Tensor, k: int) -> Tensor:
     r"""Reduces features by a truncated singular value decomposition: :math:`U_k \Sigma_k`.
 
-    Inner products of rows are those of the best approximation of rank k. Features are not centred.
+    Inner products of rows are those of the best approximation of rank k. Features are not centred. It is computed on
+    the CPU, in double precision, by ARPACK's Lanczos iteration (Lehoucq, Sorensen & Yang, SIAM 1998).
 
     Args:
         x: Features of shape (num_nodes, in_channels), dense or sparse COO.
