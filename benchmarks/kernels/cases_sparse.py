@@ -47,7 +47,7 @@ def _propagation(graph: Graph) -> Iterator[Case]:
             {"PyG messages": messages, "torch CSR": lambda h: adjacency @ h},
             [normal(graph.num_nodes, width)],
             normal(graph.num_nodes, width, seed=1),
-            constants=sum(array.nbytes for array in arrays),
+            constants=factor.nbytes,
             flops=(operations, operations),
             forward_only={"scipy CSR": lambda h: of_scipy @ h.numpy()},
         )
@@ -70,6 +70,6 @@ def _features(graph: Graph) -> Iterator[Case]:
             {"dense X W": dense_way, "torch.sparse.mm of COO": lambda weight: torch.sparse.mm(x, weight)},
             [normal(x.size(1), width)],
             normal(x.size(0), width, seed=1),
-            constants=x.values().nbytes + entries * 8 + (x.size(0) + 1) * 8,
+            constants=factor.nbytes,
             flops=(operations, operations),
         )

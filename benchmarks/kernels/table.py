@@ -9,6 +9,7 @@ from typing import Any
 from benchmarks.kernels.graphs import Graph
 from benchmarks.kernels.machine_limits import Limits
 from benchmarks.kernels.timing import Measured, Result
+from eco_core.ops.sparse_factor import SparseFactor
 
 _COLUMNS = ("kernel", "ECO ms", "MB", "MFLOP", "of bandwidth", "of GEMM", "other way", "its ms", "other / ECO")
 _LEFT = {"kernel", "other way"}
@@ -55,11 +56,19 @@ def graph_text(graph: Graph, results: Sequence[Result], limits: Limits) -> str:
         f"## {graph.name}: {graph.num_nodes} nodes, {graph.num_edges} edges (both directions), "
         f"{graph.x.size(1)} features ({filled})"
     )
+    held = [_features_text(graph)] if graph.x.is_sparse else []
     marks = ["---" if name in _LEFT else "---:" for name in _COLUMNS]
     lines = [_line(_COLUMNS), _line(marks)]
     lines += [_line(cells) for result in results for cells in _rows(result, limits)]
     remarks = list(_remarks(results))
-    return "\n\n".join([heading, "\n".join(lines), *(["\n".join(remarks)] if remarks else [])])
+    return "\n\n".join([heading, *held, "\n".join(lines), *(["\n".join(remarks)] if remarks else [])])
+
+
+def _features_text(graph: Graph) -> str:
+    x = graph.x.coalesce()
+    by_rows, coo = SparseFactor.of(x).nbytes, x.indices().nbytes + x.values().nbytes
+    rows, entries, dense = (f"{_number(size / 1e6)} MB" for size in (by_rows, coo, x.numel() * x.element_size()))
+    return f"The features take {rows} by rows, as products read them, {entries} as torch's COO and {dense} dense."
 
 
 def _line(cells: Iterable[str]) -> str:

@@ -52,6 +52,11 @@ class SparseFactor:
             values = matrix.values()
         return cls(starts, columns, values.detach(), (matrix.size(0), matrix.size(1)))
 
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the matrix by rows, without its transpose."""
+        return self._pattern.starts.nbytes + self._pattern.columns.nbytes + self.values.nbytes
+
     def with_values(self, values: Tensor) -> SparseFactor:
         """Returns a factor with other values at the same places: what was found out about these is kept.
 

@@ -52,6 +52,13 @@ def test_parallel_entries_add_up() -> None:
     assert (SparseFactor.of(twice) @ torch.eye(2)).tolist() == [[0, 3], [4, 0]]
 
 
+def test_a_factor_takes_eight_bytes_an_entry_and_shares_the_values() -> None:
+    matrix = random_matrix(0, dtype=torch.float32).to_sparse()
+    factor = SparseFactor.of(matrix)
+    assert factor.nbytes == 8 * matrix.values().numel() + 4 * (matrix.size(0) + 1)
+    assert factor.values.data_ptr() == matrix.values().data_ptr()
+
+
 @pytest.mark.parametrize("shape", SHAPES)
 def test_other_values_at_the_same_places_have_their_own_products_and_gradients(shape: tuple[int, int]) -> None:
     matrix = random_matrix(3, *shape)
