@@ -18,6 +18,9 @@ from torch_geometric.data import Data
 import eco_core as eco
 from eco_core.errors import EcoWarning
 
+may_leave_clusters_empty = pytest.mark.filterwarnings("ignore:SNEM rounding found")
+"""For embeddings with so much noise that one in a thousand is rounded to fewer clusters than were asked for."""
+
 
 def blocks(
     sizes: tuple[int, ...] = (30, 20, 10), noise: float = 0.05, seed: int = 0, width: int | None = None
@@ -58,6 +61,7 @@ def test_fixed_point_is_that_of_the_published_iteration() -> None:
     assert same_partition(SNEMClusterHead(3).fit_predict(z), labels)
 
 
+@may_leave_clusters_empty
 @settings(max_examples=20)
 @given(st.integers(0, 10_000))
 def test_signs_rotations_and_scales_of_the_columns_do_not_matter(seed: int) -> None:
@@ -68,6 +72,7 @@ def test_signs_rotations_and_scales_of_the_columns_do_not_matter(seed: int) -> N
     assert same_partition(SNEMClusterHead(4).fit_predict(z), SNEMClusterHead(4).fit_predict(z @ invertible))
 
 
+@may_leave_clusters_empty
 @settings(max_examples=20)
 @given(st.integers(0, 10_000))
 def test_order_of_the_nodes_does_not_matter(seed: int) -> None:
