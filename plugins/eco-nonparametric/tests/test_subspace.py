@@ -227,6 +227,16 @@ def test_one_cluster_of_equal_nodes_has_nothing_to_tell(name: str) -> None:
     assert ENCODERS[name](2)(torch.ones(8, 3), edges).abs().max() == 0
 
 
+@pytest.mark.parametrize(("name", "directions"), [("s2cag", 2), ("ms2cag", 2), ("ms2cag weak", 3)])
+def test_rounding_of_single_precision_is_no_direction(name: str, directions: int) -> None:
+    # Nodes of a clique are equal, so that the rank is the number of cliques; sums over their edges round differently.
+    x, edges, _ = blocks((60, 70, 80))
+    generator = torch.Generator().manual_seed(0)
+    x, weight = x * torch.rand(9, generator=generator), torch.rand(edges.size(1), generator=generator)
+    z = ENCODERS[name](6)(x, edges, weight)
+    torch.testing.assert_close(z.norm(dim=0), (torch.arange(6) < directions).float())
+
+
 @each_encoder
 def test_there_is_nothing_to_train_and_embed_is_forward(make: Callable[..., nn.Module]) -> None:
     encoder: Any = make()

@@ -16,7 +16,7 @@ def unit_rows(x: Tensor) -> Tensor:
         Features of the same shape and layout; rows of zeros stay zero.
     """
     if not x.is_sparse:
-        return inverse_root(x.square().sum(dim=1, keepdim=True)) * x
+        return inverse_root(torch.linalg.vector_norm(x, dim=1, keepdim=True).square()) * x
     x = x.coalesce()
     squares = x.values().new_zeros(x.size(0)).index_add_(0, x.indices()[0], x.values().square())
     return scale_rows(x, inverse_root(squares.unsqueeze(1)))

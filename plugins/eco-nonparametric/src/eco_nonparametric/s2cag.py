@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Annotated
 
 import torch
@@ -113,7 +114,8 @@ class MS2CAG(BaseModel):
     :math:`\hat Z (I - (1 - \sqrt{1 - \gamma}) v v^\top)`, which is how they are found.
 
     It has no parameters to train. Singular vectors are found in double precision, with a basis that is kept
-    orthonormal; features may be sparse, and *Z* is stored only where it has few columns, four for each vector at most.
+    orthonormal. Dense features are smoothed once, in their own precision, and :math:`\hat Z` is stored; of sparse ones
+    it is stored only where it has few columns, four for each vector at most.
 
     Args:
         n_clusters: Number of clusters *k*.
@@ -159,21 +161,42 @@ class MS2CAG(BaseModel):
         """
         dtype = torch.promote_types(x.dtype, torch.float32)
         with torch.autocast(device_type=x.device.type, enabled=False):
-            x = affinity_normalized(unit_rows(x.double()))
-            smooth, adjoint = _filters(edge_index, edge_weight, x, self.T, self.alpha)
-            inverse = inverse_root(_squared_lengths(edge_index, edge_weight, x, self.T, self.alpha))
-            features = Operator.of(x)
-            mean = torch.nn.functional.normalize(features.transposed_times(adjoint(inverse)), dim=0)
-            removed = 1 - (1 - self.gamma) ** 0.5
-            z = Operator(
-                features.shape,
-                x.device,
-                lambda v: inverse * smooth(features.times(_without(v, mean, removed))),
-                lambda u: _without(features.transposed_times(adjoint(inverse * u)), mean, removed),
-                magnitude=x.size(0) ** 0.5,  # The length of all rows together: what they have in common may be all.
-            )
+            if x.is_sparse:
+                z = self._by_its_products(affinity_normalized(unit_rows(x.double())), edge_index, edge_weight)
+            else:  # As large as the features; the lengths of its rows need all of it once anyway.
+                z = self._at_hand(affinity_normalized(unit_rows(x.to(dtype))), edge_index, edge_weight)
             vectors = left_singular_vectors(z, self.n_clusters, iterations=self.tau, seed=self.seed)
         return vectors.to(dtype)
+
+    def _at_hand(self, x: Tensor, edge_index: Tensor, edge_weight: Tensor | None) -> Operator:
+        """The matrix whose singular vectors are sought, stored; the features are smoothed in their own precision."""
+        smooth = _filter(_transitions(edge_index, edge_weight, x), self.T, self.alpha)
+        z = x.new_empty(x.shape, dtype=torch.float64)
+        for columns, panel in column_panels(x):
+            z[:, columns] = smooth(panel)
+        z *= inverse_root(torch.linalg.vector_norm(z, dim=1, keepdim=True).square_())
+        mean = torch.nn.functional.normalize(z.sum(dim=0), dim=0)
+        z.addr_(z @ mean, mean, alpha=-self._removed)
+        return replace(Operator.of(z), rounding=16 * _rounding(x))
+
+    def _by_its_products(self, x: Tensor, edge_index: Tensor, edge_weight: Tensor | None) -> Operator:
+        """The same matrix, of features in double precision."""
+        smooth, adjoint = _filters(edge_index, edge_weight, x, self.T, self.alpha)
+        inverse = inverse_root(_squared_lengths(edge_index, edge_weight, x, self.T, self.alpha))
+        features = Operator.of(x)
+        mean = torch.nn.functional.normalize(features.transposed_times(adjoint(inverse)), dim=0)
+        return Operator(
+            features.shape,
+            x.device,
+            lambda v: inverse * smooth(features.times(_without(v, mean, self._removed))),
+            lambda u: _without(features.transposed_times(adjoint(inverse * u)), mean, self._removed),
+            rounding=max(x.shape) * _rounding(x),
+        )
+
+    @property
+    def _removed(self) -> float:
+        """The share of what all rows have in common that is taken out of them."""
+        return 1 - (1 - self.gamma) ** 0.5
 
     def extra_repr(self) -> str:
         """The parameters, for ``repr``."""
@@ -183,23 +206,32 @@ class MS2CAG(BaseModel):
         )
 
 
-def _filters(
-    edge_index: Tensor, edge_weight: Tensor | None, x: Tensor, T: int, alpha: float
-) -> tuple[Callable[[Tensor], Tensor], Callable[[Tensor], Tensor]]:
-    """The weighted sum of powers of the transition matrix, and its transpose, as maps of (num_nodes, width)."""
-    forward = normalized_adjacency(edge_index, edge_weight, num_nodes=x.size(0), r=0.0, dtype=x.dtype)
-    backward = forward.t().to_sparse_csr()
+def _transitions(edge_index: Tensor, edge_weight: Tensor | None, x: Tensor) -> Tensor:
+    """The transition matrix of a graph with self-loops, a sparse CSR tensor in the dtype of the features."""
+    return normalized_adjacency(edge_index, edge_weight, num_nodes=x.size(0), r=0.0, dtype=x.dtype)
+
+
+def _filter(matrix: Tensor, T: int, alpha: float) -> Callable[[Tensor], Tensor]:
+    """The weighted sum of powers of a matrix, as a map of (num_nodes, width)."""
     weights = torch.tensor(alpha, dtype=torch.float64) ** torch.arange(T + 1)
     decay = (weights / weights.sum()).tolist()
 
-    def smooth(matrix: Tensor, h: Tensor) -> Tensor:
+    def smooth(h: Tensor) -> Tensor:
         total = decay[0] * h
         for weight in decay[1:]:
             h = propagate(matrix, h)
             total.add_(h, alpha=weight)
         return total
 
-    return (lambda h: smooth(forward, h)), (lambda h: smooth(backward, h))
+    return smooth
+
+
+def _filters(
+    edge_index: Tensor, edge_weight: Tensor | None, x: Tensor, T: int, alpha: float
+) -> tuple[Callable[[Tensor], Tensor], Callable[[Tensor], Tensor]]:
+    """The weighted sum of powers of the transition matrix, and its transpose."""
+    forward = _transitions(edge_index, edge_weight, x)
+    return _filter(forward, T, alpha), _filter(forward.t().to_sparse_csr(), T, alpha)
 
 
 def _squared_lengths(edge_index: Tensor, edge_weight: Tensor | None, x: Tensor, T: int, alpha: float) -> Tensor:
@@ -207,11 +239,17 @@ def _squared_lengths(edge_index: Tensor, edge_weight: Tensor | None, x: Tensor, 
 
     In single precision: sums of squares lose nothing to cancellation.
     """
-    smooth, _ = _filters(edge_index, edge_weight, x.float(), T, alpha)
+    single = x.float()
+    smooth = _filter(_transitions(edge_index, edge_weight, single), T, alpha)
     squares = torch.zeros(x.size(0), 1, dtype=x.dtype, device=x.device)
-    for _, panel in column_panels(x.float()):
+    for _, panel in column_panels(single):
         squares += smooth(panel).square_().sum(dim=1, keepdim=True)
     return squares
+
+
+def _rounding(x: Tensor) -> float:
+    """The rounding error of all rows of unit length together: what they have in common and is taken out may be all."""
+    return torch.finfo(x.dtype).eps * x.size(0) ** 0.5
 
 
 def _without(v: Tensor, direction: Tensor, share: float) -> Tensor:

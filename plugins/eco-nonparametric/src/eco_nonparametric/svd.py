@@ -16,7 +16,7 @@ from eco_core.ops.sparse_factor import SparseFactor
 _FEW = 4
 """A matrix is stored for the search if it has at most so many times as many columns as the basis has."""
 
-_FEW_AT_HAND = 20
+_FEW_AT_HAND = 50
 """Of a matrix that is at hand, inner products of so many columns take no longer than the steps that they save."""
 
 _COLUMNS_STORED_AT_A_TIME = 64
@@ -35,8 +35,8 @@ class Operator:
         device: Where the products take place.
         times: From (columns, width) to (rows, width): the product with the matrix.
         transposed_times: From (rows, width) to (columns, width): the product with its transpose.
-        magnitude: Of the terms that the products add up, where they may cancel: singular values that are but rounding
-            errors of it count as zero.
+        rounding: Singular values up to this one count as zero: the terms that make up the matrix may leave as much by
+            rounding where they cancel.
         dense: The matrix itself, where it is at hand.
     """
 
@@ -44,7 +44,7 @@ class Operator:
     device: torch.device
     times: Callable[[Tensor], Tensor]
     transposed_times: Callable[[Tensor], Tensor]
-    magnitude: float = 0.0
+    rounding: float = 0.0
     dense: Tensor | None = None
 
     @classmethod
@@ -54,7 +54,8 @@ class Operator:
         if matrix.is_sparse:
             factor = SparseFactor.of(matrix)
             return cls((rows, columns), matrix.device, factor.__matmul__, factor.transposed_product)
-        return cls((rows, columns), matrix.device, lambda v: matrix @ v, lambda u: matrix.t() @ u, dense=matrix)
+        # The thin factor first: up to four times as fast as matrix.t() @ u, where rows are contiguous.
+        return cls((rows, columns), matrix.device, lambda v: matrix @ v, lambda u: (u.t() @ matrix).t(), dense=matrix)
 
 
 @torch.no_grad()
@@ -83,11 +84,11 @@ def left_singular_vectors(
     rows, columns = matrix.shape
     width = min(k + oversampling, rows, columns)
     kept = min(k, width)
-    if columns <= (_FEW if matrix.dense is None else _FEW_AT_HAND) * width:
+    if columns <= (_FEW if matrix.dense is None else _FEW_AT_HAND) * width and columns <= rows:
         dense = matrix.dense
         if dense is None:  # All columns once cost what a few products of the search do.
             dense = _stored(matrix)
-            matrix = replace(Operator.of(dense), magnitude=matrix.magnitude)
+            matrix = replace(Operator.of(dense), rounding=matrix.rounding)
         right = torch.linalg.eigh(_inner_products(dense), UPLO="U").eigenvectors[:, -width:]
     else:
         # Drawn on the CPU: the same vectors on every device.
@@ -102,8 +103,8 @@ def left_singular_vectors(
         if torch.linalg.norm(previous - wanted @ (wanted.t() @ previous)) < 1e-10:
             break
     left, values = left[:, :kept], values[:kept]
-    tolerance = max(rows, columns) * torch.finfo(torch.float64).eps
-    left = left * (values > tolerance * values.amax().clamp(min=matrix.magnitude))
+    rounding = max(rows, columns) * torch.finfo(torch.float64).eps * values.amax()
+    left = left * (values > rounding.clamp(min=matrix.rounding))
     heaviest = left.gather(0, left.abs().argmax(dim=0, keepdim=True))
     left = torch.where(heaviest < 0, -left, left)
     return torch.nn.functional.pad(left, (0, k - kept))
