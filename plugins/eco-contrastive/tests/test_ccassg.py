@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 from torch_geometric.data import Data
 
+from eco_core.ops import nearest_centers
 from eco_core.transforms import DropEdges, GSSLTransform
 
 NODES, WIDTH = 12, 5
@@ -120,6 +121,16 @@ def test_half_precision_is_widened() -> None:
 def test_gradient_of_the_standardisation_is_correct() -> None:
     z = torch.randn(6, 3, dtype=torch.double, generator=torch.Generator().manual_seed(0), requires_grad=True)
     assert torch.autograd.gradcheck(standardize, (z,))
+
+
+def test_blocks_of_rows_change_neither_standardised_columns_nor_their_gradient(monkeypatch: pytest.MonkeyPatch) -> None:
+    z = torch.randn(700, WIDTH, dtype=torch.double, generator=torch.Generator().manual_seed(0), requires_grad=True)
+    weights = torch.randn(700, WIDTH, dtype=torch.double, generator=torch.Generator().manual_seed(1))
+    whole = standardize(z)
+    (gradient,) = torch.autograd.grad((whole * weights).sum(), z)
+    monkeypatch.setattr(nearest_centers, "_BLOCK_ELEMENTS", 1)  # Of 256 rows then, the least.
+    torch.testing.assert_close(standardize(z), whole)
+    torch.testing.assert_close(torch.autograd.grad((standardize(z) * weights).sum(), z)[0], gradient)
 
 
 def test_off_diagonal_is_the_rest_of_a_matrix() -> None:

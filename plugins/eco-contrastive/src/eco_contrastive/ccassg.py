@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Annotated, Any
 
 import torch
+import torch.nn.functional as F
 from pydantic import Field
 from torch import Tensor, nn
 
@@ -65,6 +66,6 @@ class CCASSG(nn.Module):
         with torch.autocast(device_type=z1.device.type, enabled=False):
             z1, z2 = standardize(z1), standardize(z2)
             identity = torch.eye(z1.size(1), dtype=z1.dtype, device=z1.device)
-            invariance = (z1 - z2).square().sum()
+            invariance = F.mse_loss(z1, z2, reduction="sum")
             decorrelation = torch.stack([(gram(z) - identity).square().sum() for z in (z1, z2)]).sum()
             return LossOutput.weighted(invariance=(1.0, invariance), decorrelation=(self.lam, decorrelation))

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
+
+from eco_core.ops.nearest_centers import row_blocks
 
 
 def standardize(z: Tensor) -> Tensor:
@@ -27,17 +30,48 @@ def standardize(z: Tensor) -> Tensor:
     Returns:
         Tensor of that shape, in single precision at least.
     """
-    z = z.to(torch.promote_types(z.dtype, torch.float32))
-    # Less a row, which changes nothing but the rounding: a constant column is exactly zero then, in any number of rows.
-    shifted = z - z[:1].detach()
-    centred = shifted - shifted.mean(dim=0)
-    squares = centred.square().sum(dim=0)
-    precision = torch.finfo(z.dtype)
-    with torch.no_grad():
-        rounding = (4 * precision.eps * z.abs().amax(dim=0)).square() * z.size(0)
-        varies = squares > rounding.clamp(min=precision.tiny)
-    # The root is taken of 1 where a column is constant: that of 0 has no finite derivative.
-    return centred * (squares.where(varies, squares.new_ones(())).rsqrt() * varies)
+    return _Standardized.apply(z.to(torch.promote_types(z.dtype, torch.float32)))
+
+
+class _Standardized(torch.autograd.Function):
+    """Passes over the rows of a matrix, a few at a time, that make one tensor of its size in either direction."""
+
+    @staticmethod
+    def forward(ctx: Any, z: Tensor) -> Tensor:
+        out = torch.empty_like(z)
+        total, squares, largest = z.new_zeros(3, z.size(1))
+        blocks = [slice(*rows) for rows in _row_blocks(z)]
+        for rows in blocks:
+            # Less a row, which changes nothing but the rounding: a constant column is exactly zero then.
+            total += torch.sub(z[rows], z[:1], out=out[rows]).sum(dim=0)
+            torch.maximum(largest, z[rows].abs().amax(dim=0), out=largest)
+        mean = total / z.size(0)
+        for rows in blocks:
+            squares += out[rows].sub_(mean).square().sum(dim=0)
+        precision = torch.finfo(z.dtype)
+        rounding = (4 * precision.eps * largest).square() * z.size(0)
+        # No length, and no gradient: the root of 0 has no finite derivative.
+        scale = squares.rsqrt().where(squares > rounding.clamp(min=precision.tiny), 0)
+        out *= scale
+        ctx.save_for_backward(out, scale)
+        return out
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad: Tensor) -> Tensor:
+        out, scale = ctx.saved_tensors
+        mean = grad.mean(dim=0)
+        total, along = torch.empty_like(out), torch.zeros_like(scale)
+        blocks = [slice(*rows) for rows in _row_blocks(out)]
+        for rows in blocks:
+            along += (grad[rows] * out[rows]).sum(dim=0)
+        for rows in blocks:
+            torch.sub(grad[rows], mean, out=total[rows]).addcmul_(out[rows], along, value=-1).mul_(scale)
+        return total
+
+
+def _row_blocks(z: Tensor) -> Iterable[tuple[int, int]]:
+    return row_blocks(*z.shape) if z.device.type == "cpu" else [(0, len(z))]
 
 
 def gram(z: Tensor) -> Tensor:

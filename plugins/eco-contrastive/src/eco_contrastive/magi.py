@@ -6,12 +6,12 @@ from collections.abc import Callable
 from typing import Annotated, Any
 
 import torch
-import torch.nn.functional as F
 from pydantic import Field
 from torch import Tensor, nn
 
 from eco_contrastive.modularity_pairs import PositivePairs, WalkPairs
 from eco_core.ops.all_pairs import draw_anchors, log_sum_exp_of_others, pair_sum
+from eco_core.ops.normalize_rows import normalize_rows
 from eco_core.ops.random_walks import neighbors_of
 
 
@@ -125,4 +125,4 @@ class MAGI(nn.Module):
         if self.scale_embeddings:
             low, high = z.amin(dim=-1, keepdim=True), z.amax(dim=-1, keepdim=True)
             z = (z - low) / (high - low).clamp(min=torch.finfo(z.dtype).tiny)
-        return F.normalize(z, dim=-1)
+        return normalize_rows(z)

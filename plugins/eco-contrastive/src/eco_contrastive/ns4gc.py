@@ -6,12 +6,12 @@ from collections.abc import Callable
 from typing import Annotated, Any
 
 import torch
-import torch.nn.functional as F
 from pydantic import Field
 from torch import Tensor, nn
 
 from eco_core import LossOutput
 from eco_core.ops.all_pairs import LinkedPairs, draw_anchors, linked_pairs, mean_sigmoid_of_others, pair_sum
+from eco_core.ops.normalize_rows import normalize_rows
 from eco_core.transforms import GSSLTransform, View
 
 
@@ -108,4 +108,4 @@ class NS4GC(nn.Module):
 
 
 def _unit_length(z: Tensor) -> Tensor:
-    return F.normalize(z.to(torch.promote_types(z.dtype, torch.float32)), dim=-1)
+    return normalize_rows(z.to(torch.promote_types(z.dtype, torch.float32)))

@@ -13,6 +13,7 @@ from torch.autograd.function import once_differentiable
 
 from eco_core import LossOutput
 from eco_core.ops.csr import csr_tensor
+from eco_core.ops.normalize_rows import normalize_rows
 from eco_core.ops.random_walks import Neighbors, neighbors_of, random_walks
 
 
@@ -146,7 +147,7 @@ class S3GC(nn.Module):
             drawn: Nodes of shape (num_starts, num_walks, num_drawn), int64.
         """
         with torch.autocast(device_type=z.device.type, enabled=False):
-            z = F.normalize(z.to(torch.promote_types(z.dtype, torch.float32)), dim=-1)
+            z = normalize_rows(z.to(torch.promote_types(z.dtype, torch.float32)))
             nodes = torch.cat([visited, drawn], dim=2).to(z.device, non_blocking=True)
             cosines = _Products.apply(z, starts.to(z.device, non_blocking=True), nodes.flatten(1)).view(nodes.shape)
             near, far = cosines.split([visited.size(2), drawn.size(2)], dim=2)

@@ -12,6 +12,7 @@ from torch_geometric.nn.inits import reset
 
 from eco_contrastive.diffusion import Diffusion, PropagatedGraph, diffusion_weights
 from eco_core.errors import DataError, Problem
+from eco_core.ops.normalize_rows import normalize_rows
 
 Scale = Literal["small", "medium", "large"]
 
@@ -122,7 +123,7 @@ class S3GCEncoder(nn.Module):
             propagated = PropagatedGraph(graph, self.weights)
         near, far = propagated.first_layers(self.near.first, self.far.first)
         z = self.near.rest(near) + self.far.rest(far) + rows
-        return F.normalize(z, dim=-1) if self.normalize else z
+        return normalize_rows(z) if self.normalize else z
 
     def _rows(self, graph: Any) -> Tensor:
         """The trained vectors of a graph's nodes, of shape (graph.num_nodes, hidden_channels)."""

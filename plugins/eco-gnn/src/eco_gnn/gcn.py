@@ -36,7 +36,7 @@ class SparseGCNConv(GCNConv):
         if is_dense(x) and not torch.is_grad_enabled() and x.size(0) * self.out_channels > _LARGE:
             return self._in_panels(x, adjacency)
         out = sparse_product(adjacency, self.lin(x))
-        return out if self.bias is None else out + self.bias
+        return out if self.bias is None else out.add_(self.bias)  # Nobody else has the product.
 
     def _in_panels(self, x: Tensor, adjacency: Adjacency) -> Tensor:
         """Does so a few columns at a time, so that beside input and output nothing is large."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from itertools import pairwise
 from typing import Annotated, Any, Literal
 
@@ -30,13 +31,14 @@ Norm = Literal["none", "batch", "layer", "graph", "pair"]
 Jumping = Literal["last", "cat", "max", "lstm"]
 
 _ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
-    "relu": nn.ReLU,
-    "elu": nn.ELU,
+    # In place where their gradient is known from the result: nobody else has what they are given.
+    "relu": partial(nn.ReLU, inplace=True),
+    "elu": partial(nn.ELU, inplace=True),
     "prelu": lambda: _PReLU(),
-    "leaky_relu": nn.LeakyReLU,
+    "leaky_relu": partial(nn.LeakyReLU, inplace=True),
     "tanh": nn.Tanh,
     "gelu": nn.GELU,
-    "selu": nn.SELU,
+    "selu": partial(nn.SELU, inplace=True),
     "none": nn.Identity,
 }
 

@@ -1,0 +1,51 @@
+"""Rows of unit length, with a gradient that makes one tensor of their size; automatic differentiation makes nine."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+
+from eco_core.ops.nearest_centers import row_blocks
+
+_EPS = 1e-12
+"""The least length that a row is divided by, as in ``torch.nn.functional.normalize``."""
+
+
+def normalize_rows(z: Tensor) -> Tensor:
+    """Divides each row by its length, as ``torch.nn.functional.normalize(z, dim=-1)`` does; rows of zeros stay zero.
+
+    Args:
+        z: Tensor of shape (num_rows, width), of a float dtype.
+
+    Returns:
+        Tensor of that shape and dtype. It can be differentiated once.
+    """
+    return _Normalized.apply(z)
+
+
+class _Normalized(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, z: Tensor) -> Tensor:
+        length = torch.linalg.vector_norm(z, dim=-1, keepdim=True)
+        divisor = length.clamp(min=_EPS)
+        out = z / divisor
+        ctx.save_for_backward(out, divisor, length > _EPS)
+        return out
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad: Tensor) -> Tensor:
+        out, divisor, has_length = ctx.saved_tensors
+        total = torch.empty_like(out)
+        # A few rows at a time, which stay in a cache.
+        for start, stop in row_blocks(*out.shape) if out.device.type == "cpu" else [(0, len(out))]:
+            some = slice(start, stop)
+            along = (grad[some] * out[some]).sum(dim=-1, keepdim=True) * has_length[some]
+            torch.addcmul(grad[some], out[some], along, value=-1, out=total[some]).div_(divisor[some])
+        return total
+
+
+__all__ = ["normalize_rows"]
