@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from eco_core.ops.nearest_centers import row_blocks
+from eco_core.ops.row_blocks import row_blocks
 from eco_core.ops.threads import number_of_threads, run_in_threads
 
 Criterion = Literal["inertia", "distance"]

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from eco_core.ops._kmeans_points import FAR, Criterion, Points, counted
-from eco_core.ops.nearest_centers import row_blocks
+from eco_core.ops.row_blocks import row_blocks
 
 _DRAW_BITS = 40
 """Sampling weights are integers of this many bits in total; their running sums are exact on every device."""

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import torch
 from torch import Tensor
 
-_BLOCK_ELEMENTS = 2**20
-"""Numbers of a block of rows: large enough to keep a device busy, small enough to stay in a processor's cache."""
+from eco_core.ops.row_blocks import row_blocks
 
 
 def as_points(z: Any, n_clusters: int = 1, who: str = "k-means") -> Tensor:
@@ -89,13 +87,6 @@ def nearest_centers(z: Any, centers: Tensor) -> tuple[Tensor, Tensor]:
             labels.append(near.gather(1, order[:, :1]).squeeze(1))
             distances.append(exact)
     return torch.cat(labels), torch.cat(distances)
-
-
-def row_blocks(num_rows: int, num_columns: int) -> Iterator[tuple[int, int]]:
-    """Yields the first row and the end of blocks of a matrix; only the last one has fewer rows than the others."""
-    size = max(256, _BLOCK_ELEMENTS // num_columns)
-    for start in range(0, num_rows, size):
-        yield start, min(start + size, num_rows)
 
 
 def _squares(points: Tensor, centers: Tensor) -> Tensor:

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from eco_core.ops.nearest_centers import row_blocks
+from eco_core.ops.row_blocks import rows_in_cache
 
 _EPS = 1e-12
 """The least length that a row is divided by, as in ``torch.nn.functional.normalize``."""
@@ -40,11 +40,9 @@ class _Normalized(torch.autograd.Function):
     def backward(ctx: Any, grad: Tensor) -> Tensor:
         out, divisor, has_length = ctx.saved_tensors
         total = torch.empty_like(out)
-        # A few rows at a time, which stay in a cache.
-        for start, stop in row_blocks(*out.shape) if out.device.type == "cpu" else [(0, len(out))]:
-            some = slice(start, stop)
-            along = (grad[some] * out[some]).sum(dim=-1, keepdim=True) * has_length[some]
-            torch.addcmul(grad[some], out[some], along, value=-1, out=total[some]).div_(divisor[some])
+        for rows in rows_in_cache(out):
+            along = (grad[rows] * out[rows]).sum(dim=-1, keepdim=True) * has_length[rows]
+            torch.addcmul(grad[rows], out[rows], along, value=-1, out=total[rows]).div_(divisor[rows])
         return total
 
 

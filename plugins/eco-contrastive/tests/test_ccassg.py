@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 from torch_geometric.data import Data
 
-from eco_core.ops import nearest_centers
+from eco_core.ops import row_blocks
 from eco_core.transforms import DropEdges, GSSLTransform
 
 NODES, WIDTH = 12, 5
@@ -128,7 +128,7 @@ def test_blocks_of_rows_change_neither_standardised_columns_nor_their_gradient(m
     weights = torch.randn(700, WIDTH, dtype=torch.double, generator=torch.Generator().manual_seed(1))
     whole = standardize(z)
     (gradient,) = torch.autograd.grad((whole * weights).sum(), z)
-    monkeypatch.setattr(nearest_centers, "_BLOCK_ELEMENTS", 1)  # Of 256 rows then, the least.
+    monkeypatch.setattr(row_blocks, "_BLOCK_ELEMENTS", 1)  # Of 256 rows then, the least.
     torch.testing.assert_close(standardize(z), whole)
     torch.testing.assert_close(torch.autograd.grad((standardize(z) * weights).sum(), z)[0], gradient)
 

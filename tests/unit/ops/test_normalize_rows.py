@@ -7,7 +7,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from eco_core.ops import nearest_centers
+from eco_core.ops import row_blocks
 from eco_core.ops.normalize_rows import normalize_rows
 
 
@@ -29,7 +29,7 @@ def test_gradient_does_not_depend_on_the_blocks(monkeypatch: pytest.MonkeyPatch)
     z = torch.randn(700, 3, generator=torch.Generator().manual_seed(0), requires_grad=True)
     weights = torch.randn(700, 3, generator=torch.Generator().manual_seed(1))
     (whole,) = torch.autograd.grad((normalize_rows(z) * weights).sum(), z)
-    monkeypatch.setattr(nearest_centers, "_BLOCK_ELEMENTS", 1)  # Of 256 rows then, the least.
+    monkeypatch.setattr(row_blocks, "_BLOCK_ELEMENTS", 1)  # Of 256 rows then, the least.
     (parts,) = torch.autograd.grad((normalize_rows(z) * weights).sum(), z)
     assert torch.equal(whole, parts)
 

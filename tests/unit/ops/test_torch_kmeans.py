@@ -9,7 +9,7 @@ from sklearn.cluster import KMeans
 from sklearn.datasets import make_blobs
 
 from eco_core.metrics.labels import ari
-from eco_core.ops import TorchKMeans, _kmeans_points, _kmeans_seeds, nearest_centers
+from eco_core.ops import TorchKMeans, _kmeans_points, _kmeans_seeds, row_blocks
 from eco_core.ops import kmeans as module
 
 
@@ -95,7 +95,7 @@ def test_neighbouring_seeds_share_no_restart(monkeypatch):
 def test_small_blocks_change_nothing_but_the_rounding(monkeypatch):
     z, _ = blobs(n=700, std=0.3)
     whole = TorchKMeans(8, random_state=0).fit(z)
-    monkeypatch.setattr(nearest_centers, "_BLOCK_ELEMENTS", 1)
+    monkeypatch.setattr(row_blocks, "_BLOCK_ELEMENTS", 1)
     blocks = TorchKMeans(8, random_state=0).fit(z)
     assert blocks.inertia_ == pytest.approx(whole.inertia_, rel=1e-5)
     assert ari(blocks.labels_, whole.labels_) == 1
@@ -158,9 +158,9 @@ def test_of_several_least_entries_the_first_counts():
 def test_the_result_does_not_depend_on_the_size_of_blocks(monkeypatch, criterion):
     z = blobs(n=1000)[0]
     whole = TorchKMeans(8, random_state=0, criterion=criterion).fit(z)
-    monkeypatch.setattr(nearest_centers, "_BLOCK_ELEMENTS", 1)
+    monkeypatch.setattr(row_blocks, "_BLOCK_ELEMENTS", 1)
     in_blocks = TorchKMeans(8, random_state=0, criterion=criterion).fit(z)
-    assert len(list(nearest_centers.row_blocks(1000, 5))) == 4
+    assert len(list(row_blocks.row_blocks(1000, 5))) == 4
     assert torch.equal(in_blocks.labels_, whole.labels_)
     torch.testing.assert_close(in_blocks.cluster_centers_, whole.cluster_centers_)
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from eco_core.ops.nearest_centers import row_blocks
+from eco_core.ops.row_blocks import rows_in_cache
 
 
 def standardize(z: Tensor) -> Tensor:
@@ -40,7 +39,7 @@ class _Standardized(torch.autograd.Function):
     def forward(ctx: Any, z: Tensor) -> Tensor:
         out = torch.empty_like(z)
         total, squares, largest = z.new_zeros(3, z.size(1))
-        blocks = [slice(*rows) for rows in _row_blocks(z)]
+        blocks = rows_in_cache(z)
         for rows in blocks:
             # Less a row, which changes nothing but the rounding: a constant column is exactly zero then.
             total += torch.sub(z[rows], z[:1], out=out[rows]).sum(dim=0)
@@ -62,16 +61,12 @@ class _Standardized(torch.autograd.Function):
         out, scale = ctx.saved_tensors
         mean = grad.mean(dim=0)
         total, along = torch.empty_like(out), torch.zeros_like(scale)
-        blocks = [slice(*rows) for rows in _row_blocks(out)]
+        blocks = rows_in_cache(out)
         for rows in blocks:
             along += (grad[rows] * out[rows]).sum(dim=0)
         for rows in blocks:
             torch.sub(grad[rows], mean, out=total[rows]).addcmul_(out[rows], along, value=-1).mul_(scale)
         return total
-
-
-def _row_blocks(z: Tensor) -> Iterable[tuple[int, int]]:
-    return row_blocks(*z.shape) if z.device.type == "cpu" else [(0, len(z))]
 
 
 def gram(z: Tensor) -> Tensor:
