@@ -17,6 +17,9 @@ from pydantic import Field
 from torch import Tensor
 from torch_geometric.transforms import BaseTransform
 
+from eco_core.ops.csr import take_rows
+from eco_core.ops.sparse_factor import SparseFactor
+
 Share = Annotated[float, Field(ge=0, lt=1)]
 MaskMode = Literal["columns", "entries"]
 
@@ -109,7 +112,9 @@ class ShuffleFeatures(BaseTransform):
 
     def forward(self, graph: Any) -> Any:
         """Returns a copy of a graph whose edges are the same, between other features."""
-        graph.x = graph.x.index_select(0, torch.randperm(graph.x.size(0), device=graph.x.device))
+        x, order = graph.x, torch.randperm(graph.x.size(0), device=graph.x.device)
+        # Torch's selection from a COO tensor leaves its entries to be sorted.
+        graph.x = x.index_select(0, order) if x.layout is torch.strided else take_rows(SparseFactor.of(x).rows(), order)
         return graph
 
 

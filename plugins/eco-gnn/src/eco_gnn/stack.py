@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 from torch_geometric.nn import BatchNorm, GraphNorm, JumpingKnowledge, LayerNorm, Linear, PairNorm
 
+from eco_core.ops.row_blocks import rows_in_cache
 from eco_core.ops.sample import SampledEdges
 from eco_core.ops.sparse_factor import SparseFactor
 from eco_gnn.encoder import GraphEncoder
@@ -264,8 +265,12 @@ class _OneSlope(torch.autograd.Function):
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor]:
         (x,) = ctx.saved_tensors
         grad = grad.contiguous()
-        of_slope = torch.dot(grad.flatten(), x.clamp(max=0).flatten())
-        return torch.ops.aten.leaky_relu_backward(grad, x, ctx.slope, False), of_slope.reshape(1)
+        of_x, of_slope = torch.empty_like(grad), grad.new_zeros(1)
+        of_leaky_relu = torch.ops.aten.leaky_relu_backward.grad_input
+        for rows in rows_in_cache(x):
+            of_slope += torch.dot(grad[rows].flatten(), x[rows].clamp(max=0).flatten())
+            of_leaky_relu(grad[rows], x[rows], ctx.slope, False, grad_input=of_x[rows])
+        return of_x, of_slope
 
 
 class _Last(nn.Module):
