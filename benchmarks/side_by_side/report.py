@@ -38,7 +38,7 @@ is that of resident memory above the loaded graph, in MiB. NMI is a mean in perc
 
 @dataclass
 class Row:
-    """The records of one recipe on one graph.
+    """The records of one recipe on one graph, all of one processor.
 
     Attributes:
         recipe: Name of the recipe.
@@ -107,7 +107,8 @@ def _tables(records: Iterable[Record]) -> dict[str, list[Row]]:
 
 
 def _heading(record: Record) -> str:
-    words = [record["data"], f"{record['threads']} threads" if record["threads"] > 1 else "1 thread"]
+    threads = f"{record['threads']} threads" if record["threads"] > 1 else "1 thread"
+    words = [record["data"], record["machine"]["cpu"], threads]
     if record["epochs"] is not None:
         epochs = "epoch" if record["epochs"] == 1 else "epochs"
         words.append(f"at most {record['epochs']} {epochs} a stage")
