@@ -21,9 +21,10 @@ from torch_geometric.sampler import NodeSamplerInput, SamplerOutput
 from eco_core.data.parts import graph_parts
 from eco_core.data.sampling import NeighborSampler
 from eco_core.errors import CompositionError, Problem
-from eco_core.ops.csr import csr_matrix, incoming_of, take_rows
+from eco_core.ops.csr import incoming_of, take_rows
 from eco_core.ops.random_walks import Neighbors
 from eco_core.ops.sample import BatchRows, Sample
+from eco_core.ops.sparse_factor import SparseFactor
 
 _PARTS_OF_A_BATCH = 8
 """Parts of the graph that make up a batch of subgraphs: with one alone, batches would show no edge between parts."""
@@ -218,9 +219,7 @@ class _Reader:
         self._sparse_x: Tensor | None = None
         if graph.x.layout is torch.sparse_coo:
             # By rows: of a COO tensor, torch reads all entries to find some rows.
-            x = graph.x.coalesce()
-            row, column = x.indices()
-            self._sparse_x = csr_matrix(row, column, x.values(), (x.size(0), x.size(1)))
+            self._sparse_x = SparseFactor.of(graph.x).rows()
 
     def batch(self, nodes: Tensor, edge_index: Tensor, e_id: Tensor, seeds: int, rows: BatchRows, share: float) -> Data:
         device = self._graph.edge_index.device

@@ -81,6 +81,17 @@ def test_act_is_the_activation_and_act_last_applies_it_to_the_last_layer(
     torch.testing.assert_close(finished(x, edge_index), function(bare(x, edge_index)))
 
 
+@pytest.mark.parametrize("cls", STACKS)
+@pytest.mark.parametrize("act", ["relu", "elu", "leaky_relu", "selu"])
+@pytest.mark.parametrize("around", [{"act_first": True}, {"residual": True}, {"jk": "max"}, {"num_layers": 1}])
+def test_activations_in_place_leave_the_features_as_they_are(
+    cls: Any, act: str, around: dict[str, Any], x: Tensor, edge_index: Tensor
+) -> None:
+    before = x.clone()
+    build(cls, act=act, act_last=True, **around)(x, edge_index).sum().backward()
+    assert torch.equal(x, before)
+
+
 @pytest.mark.parametrize(("cls", "act"), [(cls, "elu" if cls in (GAT, GATv2) else "relu") for cls in STACKS])
 def test_default_activation_is_that_of_the_paper(cls: Any, act: str, x: Tensor, edge_index: Tensor) -> None:
     torch.testing.assert_close(build(cls)(x, edge_index), build(cls, act=act)(x, edge_index))

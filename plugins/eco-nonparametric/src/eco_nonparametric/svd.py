@@ -66,9 +66,9 @@ def left_singular_vectors(
 
     Randomised subspace iteration (Halko, Martinsson & Tropp, SIAM Review 2011) whose basis is made orthonormal after
     each product: without that, powers of a matrix keep nothing but its first singular vector. It ends as soon as the
-    wanted subspace no longer moves. Memory is that of (rows + columns) x (k + oversampling). A matrix of few columns is
-    stored, in four times that at most, and the search starts from the eigenvectors of its inner products; so does that
-    in a matrix at hand, of more columns.
+    wanted subspace no longer moves. Memory is that of (rows + columns) x (k + oversampling). A matrix of few columns,
+    and no more of them than rows, is stored, in four times that at most, and the search starts from the eigenvectors of
+    its inner products; so does that in a matrix at hand, of more columns.
 
     Args:
         matrix: Of shape (rows, columns).
