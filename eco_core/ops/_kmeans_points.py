@@ -15,8 +15,8 @@ Criterion = Literal["inertia", "distance"]
 """What the restarts of k-means are compared by: sums of squared distances, or of distances."""
 
 FAR = 16.0
-"""How much farther (squared) from the origin than from each other points may lie before they are copied closer to it:
-inner products then lose no more than a digit."""
+"""How much farther (squared) from the origin than from each other points may lie before products read them relative to
+their mean: inner products then lose no more than a digit."""
 
 _MOVES_A_THREAD = 2**20
 """Numbers that are added to sums below which another thread costs more than it saves."""
@@ -28,28 +28,21 @@ _ENTRIES_A_THREAD = 2**19
 class Points:
     """Points, and their distances to centres that are given relative to the mean of the points.
 
-    The points themselves are not moved to it, which would take a copy, unless they lie far from the origin.
+    The points themselves are not moved to it, which would take a copy. Of points that lie far from zero, products read
+    a block at a time relative to their mean.
 
     Attributes:
-        rows: The points, relative to ``origin``, of shape (num_points, width).
-        origin: Zeros, or the mean of the points if they lie far from zero, of shape (width,).
-        mean: The mean of ``rows``.
-        squares: Squared distances of the points to their mean, of shape (num_points,).
+        rows: The points, of shape (num_points, width).
+        mean: Their mean.
+        squares: Their squared distances to it, of shape (num_points,).
+        are_far: Whether they lie far from zero.
     """
 
     def __init__(self, rows: Tensor) -> None:
         self.rows, self.mean = rows.contiguous(), rows.mean(0)
-        self.origin = torch.zeros_like(self.mean)
-        self.squares = self._squares()
-        if bool(self.mean.square().sum() > FAR * self.squares.mean()):
-            self.origin = self.mean
-            self.rows = self.rows - self.origin
-            self.mean = torch.zeros_like(self.origin)
-            self.squares = self._squares()
-
-    def _squares(self) -> Tensor:
-        blocks = row_blocks(*self.rows.shape)
-        return torch.cat([(self.rows[start:stop] - self.mean).square().sum(1) for start, stop in blocks])
+        blocks = row_blocks(*rows.shape)
+        self.squares = torch.cat([(rows[start:stop] - self.mean).square().sum(1) for start, stop in blocks])
+        self.are_far = bool(self.mean.square().sum() > FAR * self.squares.mean())
 
     def offsets(self, row: Tensor) -> Tensor:
         """Returns some points relative to the mean: (...,) to (..., width)."""
@@ -65,8 +58,11 @@ class Points:
             out: Where they are written, of shape (stop - start, num_centers): fresh memory for each block would take
                 longer than the product.
         """
-        shifts = centers.square().sum(1) + 2 * (centers @ self.mean)
-        torch.addmm(shifts, self.rows[start:stop], centers.T, alpha=-2, out=out)
+        squares = centers.square().sum(1)
+        if self.are_far:
+            torch.addmm(squares, self.rows[start:stop] - self.mean, centers.T, alpha=-2, out=out)
+        else:
+            torch.addmm(squares + 2 * (centers @ self.mean), self.rows[start:stop], centers.T, alpha=-2, out=out)
 
     def assign(self, centers: Tensor) -> tuple[Tensor, Tensor]:
         """Finds the nearest centre of each point in each restart.
@@ -102,7 +98,9 @@ class Points:
             sums.zero_()
             for start, stop in row_blocks(*self.rows.shape):
                 indicator = F.one_hot(new[start:stop], sums.size(1)).to(self.rows.dtype)
-                sums += (indicator.flatten(1).T @ self.rows[start:stop]).view(sums.shape)
+                # Relative to the mean: sums of points far from zero would leave nothing of where they are among them.
+                sums += (indicator.flatten(1).T @ (self.rows[start:stop] - self.mean)).view(sums.shape)
+                sums += indicator.sum(0).unsqueeze(2) * self.mean.double()
             return
         from eco_core.ops import _kmeans_kernels as kernels
 

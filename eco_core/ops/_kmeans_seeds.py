@@ -65,7 +65,7 @@ def _lower(points: Points, row: Tensor, closest: Tensor, criterion: Criterion, o
     # same point twice.
     rounding = 4 * FAR * torch.finfo(out.dtype).eps
     sums = torch.zeros(row.shape, dtype=torch.float64, device=out.device)
-    for start, stop in row_blocks(len(out), len(chosen)):
+    for start, stop in row_blocks(len(out), max(len(chosen), points.rows.size(1))):
         block, own = out[start:stop].view(-1, len(chosen)), points.squares[start:stop, None]
         points.to_centers(centers, start, stop, out=block)
         block += own

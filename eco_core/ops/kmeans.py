@@ -119,8 +119,9 @@ class TorchKMeans:
         generator = torch.Generator(points.rows.device)
         generator.manual_seed(int(torch.randint(2**62, ())) if self.random_state is None else self.random_state)
         if not points.squares.sum().isfinite():
+            farthest = float((points.rows - points.mean).abs().max())
             raise ValueError(
-                f"k-means got values up to {float(points.rows.abs().max()):.3g} from their mean; their squares are "
+                f"k-means got values up to {farthest:.3g} from their mean; their squares are "
                 f"beyond the range of {points.rows.dtype}. Normalise the features or the embeddings."
             )
         tolerance = float(points.squares.mean()) / points.rows.size(1) * self.tol
@@ -134,7 +135,7 @@ class TorchKMeans:
             best = int(sums.argmin())
             if float(sums[best]) < lowest:
                 lowest = float(sums[best])
-                self.cluster_centers_ = centers[best] + points.mean + points.origin
+                self.cluster_centers_ = centers[best] + points.mean
                 self.n_iter_ = int(n_iter[best])
 
     def predict(self, z: Any) -> Tensor:

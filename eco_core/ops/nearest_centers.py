@@ -72,21 +72,21 @@ def nearest_centers(z: Any, centers: Tensor) -> tuple[Tensor, Tensor]:
         )
     centers = centers.to(points)
     mean = centers.mean(0)
-    labels, distances = [], []
+    distances = centers.new_empty(len(points), min(2, len(centers)))
+    labels = torch.empty(len(points), dtype=torch.long, device=points.device)
     with torch.autocast(points.device.type, enabled=False):
         for start, stop in row_blocks(len(points), max(points.shape[1], len(centers))):
             if points.is_sparse:
                 rows = points.index_select(0, torch.arange(start, stop, device=points.device)).to_dense()
             else:
                 rows = points[start:stop]
-            near = _squares(rows - mean, centers - mean).topk(min(2, len(centers)), largest=False).indices
+            near = _squares(rows - mean, centers - mean).topk(distances.size(1), largest=False).indices
             near = near.sort(dim=1).values  # of two equally near ones, the first
             # Distances anew, without the rounding of the expanded square: a centre is at distance 0 of itself.
             exact = torch.stack([(rows - centers[center]).norm(dim=1) for center in near.T], dim=1)
-            exact, order = exact.sort(dim=1, stable=True)
-            labels.append(near.gather(1, order[:, :1]).squeeze(1))
-            distances.append(exact)
-    return torch.cat(labels), torch.cat(distances)
+            distances[start:stop], order = exact.sort(dim=1, stable=True)
+            labels[start:stop] = near.gather(1, order[:, :1]).squeeze(1)
+    return labels, distances
 
 
 def _squares(points: Tensor, centers: Tensor) -> Tensor:

@@ -143,7 +143,8 @@ def test_distances_are_exact_wherever_the_points_lie(offset):
     points.to_centers(centers, 0, 80, out=found)
     found += points.squares[:, None]
     torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-3)
-    assert points.origin.any() == (offset == 40)
+    assert points.are_far == (offset == 40)
+    assert points.rows.data_ptr() == z.data_ptr(), "a copy of the points"
 
 
 def test_of_several_least_entries_the_first_counts():
@@ -154,9 +155,10 @@ def test_of_several_least_entries_the_first_counts():
     assert where.tolist() == [[1, 0], [2, 0]]
 
 
+@pytest.mark.parametrize("offset", [0, 40])
 @pytest.mark.parametrize("criterion", ["inertia", "distance"])
-def test_the_result_does_not_depend_on_the_size_of_blocks(monkeypatch, criterion):
-    z = blobs(n=1000)[0]
+def test_the_result_does_not_depend_on_the_size_of_blocks(monkeypatch, criterion, offset):
+    z = blobs(n=1000)[0] + offset
     whole = TorchKMeans(8, random_state=0, criterion=criterion).fit(z)
     monkeypatch.setattr(row_blocks, "_BLOCK_ELEMENTS", 1)
     in_blocks = TorchKMeans(8, random_state=0, criterion=criterion).fit(z)
