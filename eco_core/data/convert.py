@@ -174,7 +174,7 @@ def _new_folder(out: Path, force: bool, progress: Callable[[str], None]) -> Iter
             raise DataError(
                 Problem("ECO306", f"{out} is not a graph on disk, and is not replaced.", "Give another --out.")
             ) from error
-    folder, old = out.with_name(out.name + UNFINISHED), out.with_name(out.name + ".old")
+    folder, old = out.with_name(out.name + UNFINISHED), out.with_name(out.name + ".replaced")
     try:
         if folder.exists():
             progress(f"removing {folder}, which an earlier conversion did not finish")
@@ -182,6 +182,7 @@ def _new_folder(out: Path, force: bool, progress: Callable[[str], None]) -> Iter
         folder.mkdir(parents=True)
         yield folder
         if replaces:
+            shutil.rmtree(old, ignore_errors=True)  # What an earlier replacement was killed before it had removed.
             out.rename(old)
         folder.rename(out)
         shutil.rmtree(old, ignore_errors=True)
