@@ -185,7 +185,8 @@ def _new_folder(out: Path, force: bool, progress: Callable[[str], None]) -> Iter
             shutil.rmtree(old, ignore_errors=True)  # What an earlier replacement was killed before it had removed.
             out.rename(old)
         folder.rename(out)
-        shutil.rmtree(old, ignore_errors=True)
+        if replaces:
+            shutil.rmtree(old, ignore_errors=True)
     except OSError as error:
         shutil.rmtree(folder, ignore_errors=True)
         reason = "the disk is full" if error.errno == errno.ENOSPC else f"{type(error).__name__}: {error}"

@@ -41,7 +41,7 @@ class Points:
     def __init__(self, rows: Tensor) -> None:
         self.rows, self.mean = rows.contiguous(), rows.mean(0)
         blocks = row_blocks(*rows.shape)
-        self.squares = torch.cat([(rows[start:stop] - self.mean).square().sum(1) for start, stop in blocks])
+        self.squares = torch.cat([(self.rows[start:stop] - self.mean).square().sum(1) for start, stop in blocks])
         self.are_far = bool(self.mean.square().sum() > FAR * self.squares.mean())
 
     def offsets(self, row: Tensor) -> Tensor:

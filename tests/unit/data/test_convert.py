@@ -378,10 +378,11 @@ def test_a_graph_is_replaced_only_where_that_is_wanted(tmp_path: Path) -> None:
 
 def test_what_a_killed_replacement_left_is_removed_and_folders_of_others_are_not(tmp_path: Path) -> None:
     edges, x = arrays(tmp_path)
-    out = save_on_disk(edges, tmp_path / "out", features=x)
     for name in ("out.replaced", "out.old"):
         (tmp_path / name).mkdir()
         (tmp_path / name / "x.npy").touch()
+    out = save_on_disk(edges, tmp_path / "out", features=x)
+    assert (tmp_path / "out.replaced").exists(), "removed, although nothing was replaced"
     assert open_graph(save_on_disk(edges, out, features=x, undirected=False, force=True)).num_edges == 4
     assert sorted(path.name for path in tmp_path.iterdir()) == ["edges.npy", "out", "out.old", "x.npy"]
 
