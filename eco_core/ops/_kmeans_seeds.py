@@ -90,5 +90,7 @@ def _draw(weights: Tensor, size: int, generator: torch.Generator) -> Tensor:
     shares = torch.where(total > 0, weights / total, 1 / len(weights))
     # Running sums of integers are exact, so that they do not depend on the order in which a device adds.
     mass = (shares * 2**_DRAW_BITS).long().T.contiguous().cumsum(1)
-    draws = torch.randint(2**62, (len(mass), size), generator=generator, device=weights.device) % mass[:, -1:]
-    return torch.searchsorted(mass, draws, right=True)
+    # A share of the total moves as little as the total does when the points change in their last digits; a remainder of
+    # the total would jump. The largest share, 1 - 2**-53, of a total that is exact in float64 is below that total.
+    share = torch.rand(len(mass), size, dtype=torch.float64, generator=generator, device=weights.device)
+    return torch.searchsorted(mass, (share * mass[:, -1:]).long(), right=True)

@@ -133,6 +133,27 @@ def test_candidates_are_drawn_in_proportion_to_their_weights():
     assert shares[2].tolist() == pytest.approx([0.2] * 5, abs=0.02)
 
 
+def test_the_largest_share_of_the_total_draws_the_last_row_that_has_a_weight(monkeypatch):
+    weights = torch.rand(500, 20, generator=torch.Generator().manual_seed(0))
+    weights[-1] = 0
+    monkeypatch.setattr(torch, "rand", lambda *size, dtype, **_: torch.full(size, 1 - 2**-53, dtype=dtype))
+    drawn = _kmeans_seeds._draw(weights, 3, torch.Generator())
+    assert drawn.unique().tolist() == [498]
+
+
+@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("criterion", ["inertia", "distance"])
+def test_points_that_change_in_their_last_digits_keep_their_partition(seed, criterion):
+    # These points have no clusters, so that other seeds would lead to another partition.
+    draw = torch.Generator().manual_seed(seed)
+    z = torch.nn.functional.normalize(torch.rand(1000, 16, generator=draw), dim=1)
+    changed = z + 1e-7 * torch.randn(z.shape, generator=draw)
+    kmeans, again = (TorchKMeans(7, random_state=seed, criterion=criterion).fit(points) for points in (z, changed))
+    # A point between two centres may change sides.
+    assert ari(kmeans.labels_, again.labels_) > 0.99
+    assert again.inertia_ == pytest.approx(kmeans.inertia_, rel=1e-5)
+
+
 @pytest.mark.parametrize("offset", [0.0, 3.0, 40.0])
 def test_distances_are_exact_wherever_the_points_lie(offset):
     z = blobs(n=80)[0] + offset
