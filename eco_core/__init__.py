@@ -10,67 +10,82 @@ The public names are imported on first use, so that ``import eco_core`` alone lo
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from eco_core import _lazy
 
 if TYPE_CHECKING:
-    from eco_core.bases import BaseClusterHead, BaseModel, ClusteringModel, LossOutput, TrainableModel
-    from eco_core.composition import compose
     from eco_core.data.load import load_graph
     from eco_core.errors import CompositionError
-    from eco_core.hookspecs import Component, Dataset, Metric, Recipe, hookimpl
     from eco_core.metrics.labels import label_metrics
     from eco_core.metrics.structure import structure_metrics
-    from eco_core.protocols import ClusterHead, EarlyStopping, Encoder, Objective, Stage, Strategy, Update
-    from eco_core.runs import load, run
-    from eco_core.specs import OptimizerSpec, StageOptions
+    from eco_core.model.bases import BaseModel, ClusteringModel, TrainableModel
+    from eco_core.model.compose import compose
+    from eco_core.model.composition import Composition
+    from eco_core.ops.sample import BatchRows, SampledEdges
+    from eco_core.parts.heads import BaseClusterHead
+    from eco_core.parts.linear_head import LinearClusterHead
+    from eco_core.parts.loss import LossOutput
+    from eco_core.parts.protocols import ClusterHead, Encoder, Objective, Strategy
+    from eco_core.parts.stages import EarlyStopping, OptimizerSpec, Stage, StageOptions, Update
+    from eco_core.registry.hookspecs import Component, Dataset, Metric, Recipe, hookimpl
+    from eco_core.runs.load import load
+    from eco_core.runs.run import run
 
 __version__ = "0.1.0"
 
-_HOME = {
-    "BaseClusterHead": "eco_core.bases",
-    "BaseModel": "eco_core.bases",
-    "ClusterHead": "eco_core.protocols",
-    "ClusteringModel": "eco_core.bases",
-    "Component": "eco_core.hookspecs",
+_HOMES = {
+    "BaseClusterHead": "eco_core.parts.heads",
+    "BaseModel": "eco_core.model.bases",
+    "BatchRows": "eco_core.ops.sample",
+    "ClusterHead": "eco_core.parts.protocols",
+    "ClusteringModel": "eco_core.model.bases",
+    "Component": "eco_core.registry.hookspecs",
+    "Composition": "eco_core.model.composition",
     "CompositionError": "eco_core.errors",
-    "Dataset": "eco_core.hookspecs",
-    "EarlyStopping": "eco_core.protocols",
-    "Encoder": "eco_core.protocols",
-    "LossOutput": "eco_core.bases",
-    "Metric": "eco_core.hookspecs",
-    "Objective": "eco_core.protocols",
-    "OptimizerSpec": "eco_core.specs",
-    "Recipe": "eco_core.hookspecs",
-    "Stage": "eco_core.protocols",
-    "StageOptions": "eco_core.specs",
-    "Strategy": "eco_core.protocols",
-    "TrainableModel": "eco_core.bases",
-    "Update": "eco_core.protocols",
-    "compose": "eco_core.composition",
-    "hookimpl": "eco_core.hookspecs",
+    "Dataset": "eco_core.registry.hookspecs",
+    "EarlyStopping": "eco_core.parts.stages",
+    "Encoder": "eco_core.parts.protocols",
+    "LinearClusterHead": "eco_core.parts.linear_head",
+    "LossOutput": "eco_core.parts.loss",
+    "Metric": "eco_core.registry.hookspecs",
+    "Objective": "eco_core.parts.protocols",
+    "OptimizerSpec": "eco_core.parts.stages",
+    "Recipe": "eco_core.registry.hookspecs",
+    "SampledEdges": "eco_core.ops.sample",
+    "Stage": "eco_core.parts.stages",
+    "StageOptions": "eco_core.parts.stages",
+    "Strategy": "eco_core.parts.protocols",
+    "TrainableModel": "eco_core.model.bases",
+    "Update": "eco_core.parts.stages",
+    "compose": "eco_core.model.compose",
+    "hookimpl": "eco_core.registry.hookspecs",
     "label_metrics": "eco_core.metrics.labels",
-    "load": "eco_core.runs",
+    "load": "eco_core.runs.load",
     "load_graph": "eco_core.data.load",
-    "run": "eco_core.runs",
+    "run": "eco_core.runs.run",
     "structure_metrics": "eco_core.metrics.structure",
 }
 
 __all__ = [
     "BaseClusterHead",
     "BaseModel",
+    "BatchRows",
     "ClusterHead",
     "ClusteringModel",
     "Component",
+    "Composition",
     "CompositionError",
     "Dataset",
     "EarlyStopping",
     "Encoder",
+    "LinearClusterHead",
     "LossOutput",
     "Metric",
     "Objective",
     "OptimizerSpec",
     "Recipe",
+    "SampledEdges",
     "Stage",
     "StageOptions",
     "Strategy",
@@ -85,12 +100,4 @@ __all__ = [
     "structure_metrics",
 ]
 
-
-def __getattr__(name: str) -> Any:
-    if name in _HOME:
-        return getattr(importlib.import_module(_HOME[name]), name)
-    raise AttributeError(f"module 'eco_core' has no attribute {name!r}")
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *_HOME})
+__getattr__, __dir__ = _lazy.attach(__name__, _HOMES)

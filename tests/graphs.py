@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 from torch_geometric.data import Data
 
+from eco_core.data.datasets.sbm import sbm
 from eco_core.data.load import load_graph
-from eco_core.data.sbm import sbm
 
 
 def blocks(num_nodes: int = 60, n_blocks: int = 3, seed: int = 0, sparse: bool = False) -> Data:

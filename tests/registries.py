@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from eco_core.hookspecs import Component
-from eco_core.registry import Entry, Registry
+from eco_core.registry.hookspecs import Component
+from eco_core.registry.registry import Entry, Registry
 
 
 def component(kind: str, cls: type | str, name: str = "", distribution: str = "eco-test", summary: str = "") -> Entry:

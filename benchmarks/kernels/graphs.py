@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from eco_core.data.sbm import sbm
+from eco_core.data.datasets.sbm import sbm
 from eco_core.ops.propagation import normalized_adjacency
 from eco_core.ops.random_walks import Neighbors, neighbors_of
 from eco_core.ops.sparse_factor import SparseFactor

@@ -17,10 +17,10 @@ from torch_geometric.data import Data
 
 import eco_core as eco
 from benchmarks.side_by_side import specs
-from eco_core.data.batches import NeighborBatches, SubgraphBatches
-from eco_core.engine import batching
+from eco_core.data.sampling.batches import NeighborBatches, SubgraphBatches
 from eco_core.engine.callbacks import Callback
-from eco_core.protocols import Stage
+from eco_core.model import batching
+from eco_core.parts.stages import Stage
 
 _SOME = 10
 """Batches that stand for an epoch."""

@@ -17,8 +17,8 @@ from torch_geometric.sampler import NodeSamplerInput
 
 from benchmarks.side_by_side import memory
 from eco_core.data import open_graph
-from eco_core.data.batches import NeighborBatches
-from eco_core.data.sampling import NeighborSampler
+from eco_core.data.sampling.batches import NeighborBatches
+from eco_core.data.sampling.neighbors import NeighborSampler
 from eco_core.ops.random_walks import Neighbors, random_walks
 
 _BATCH, _FAN_OUT, _LENGTH = 1024, (15, 10), 20
@@ -70,7 +70,7 @@ def measure(folder: str, batches: int) -> dict[str, float]:
 
 def _edges_alone(sampler: NeighborSampler, nodes: torch.Tensor, key: int) -> int:
     """Samples edges hop by hop, with the neighbours of one hop, as often as they come up, in the next."""
-    from eco_core.data import _sampling_kernels as kernels
+    from eco_core.data.sampling import _kernels as kernels
 
     total = 0
     for hop, fan_out in enumerate(_FAN_OUT):

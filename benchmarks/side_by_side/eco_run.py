@@ -9,7 +9,7 @@ from benchmarks.side_by_side.outcome import Outcome, StageTimes
 if TYPE_CHECKING:
     from torch_geometric.data import Data
 
-    from eco_core.composition import Composition
+    from eco_core.model.composition import Composition
 
 
 def run(model: Composition, graph: Data, full_epochs: dict[str, int]) -> Outcome:

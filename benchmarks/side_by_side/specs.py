@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from benchmarks.side_by_side.graphs import data_spec
 
 if TYPE_CHECKING:
-    from eco_core.composition import Composition
+    from eco_core.model.composition import Composition
 
 RECIPES = (
     "ssgc",

@@ -2,26 +2,24 @@
 
 from __future__ import annotations
 
-import contextlib
-import importlib
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any
 
 from eco_core.benchmark import table
-from eco_core.benchmark.cells import CellOptions, CellResult, read_cell, run_cell, was_asked_differently
-from eco_core.benchmark.suite import Cell, Suite, SuitePlan, file_name, plan_suite
-from eco_core.errors import EcoError, Problem, RunFolderError, TrainingError, did_you_mean
-from eco_core.plugins import BLOCK_VARIABLE
-from eco_core.registry import Registry
-from eco_core.yaml_io import dump_yaml
+from eco_core.benchmark.suite import Suite, SuitePlan, plan_suite
+from eco_core.errors import EcoError, Problem, RunFolderError, did_you_mean
+from eco_core.jobs.cell import Cell, file_name
+from eco_core.jobs.cells import CellOptions, CellResult, read_cell, run_cell, was_asked_differently
+from eco_core.jobs.pool import BACKENDS, Runner, _import_dask, _run_all
+from eco_core.registry.records import BLOCK_VARIABLE
+from eco_core.registry.registry import Registry
+from eco_core.spec.yaml_io import dump_yaml
 
-BACKENDS = ("loky", "dask")
 SUITE_FILE, RESULTS = "suite.yaml", "results.csv"
 TABLES = ("table.csv", "table.md", "table.tex")
 
-Runner = Callable[[Cell, Path, CellOptions], CellResult]
 
 _THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
 
@@ -156,64 +154,12 @@ def _claim(folder: Path, plan: SuitePlan) -> Path:
 
 
 def _write(path: Path, text: str) -> None:
-    from eco_core.engine.checkpoints import write_atomically
+    from eco_core._files import write_atomically
 
     def write(temporary: Path) -> None:
         temporary.write_text(text, encoding="utf-8")
 
     write_atomically(path, write)
-
-
-def _run_all(
-    runner: Runner, cells: Sequence[Cell], folder: Path, options: CellOptions, jobs: int, backend: str
-) -> Iterator[CellResult]:
-    """Yields results as cells finish. Closing the generator, or an exception in it, ends the running cells."""
-    if not cells:
-        return
-    import joblib
-    from joblib.externals.loky.process_executor import TerminatedWorkerError
-
-    tasks = (joblib.delayed(runner)(cell, folder / cell.place, options) for cell in cells)
-    with _cluster(backend, jobs), joblib.parallel_config(backend=backend):
-        # A batch is one cell, and no cell is handed out before a worker is free for it.
-        parallel = joblib.Parallel(
-            n_jobs=min(jobs, len(cells)), batch_size=1, pre_dispatch="n_jobs", return_as="generator_unordered"
-        )
-        results = parallel(tasks)
-        try:
-            yield from results
-        except TerminatedWorkerError as error:
-            raise TrainingError(
-                Problem("ECO406", f"A worker was ended from outside: {error}", "Start again: finished cells are kept.")
-            ) from error
-        finally:
-            results.close()
-
-
-def _import_dask() -> Any:
-    try:
-        return importlib.import_module("distributed")
-    except ImportError as error:
-        raise EcoError(
-            Problem(
-                "ECO104",
-                f"Backend 'dask' needs the package 'distributed', which cannot be imported: {error}.",
-                "pip install 'dask[distributed]', or use --backend loky.",
-            )
-        ) from error
-
-
-@contextlib.contextmanager
-def _cluster(backend: str, jobs: int) -> Iterator[None]:
-    """Connects to the cluster of Dask's configuration, or starts a local one, for as long as it is needed."""
-    if backend != "dask":
-        yield
-        return
-    distributed = _import_dask()
-    address = importlib.import_module("dask").config.get("scheduler-address", None)
-    local = {} if address else {"n_workers": jobs, "threads_per_worker": 1, "dashboard_address": None}
-    with distributed.Client(address, **local):
-        yield
 
 
 class _Board:

@@ -13,9 +13,11 @@ from pydantic import BaseModel, ConfigDict, Field
 from eco_core.benchmark.reference import Figure, Reference, read_reference
 from eco_core.data.source import is_path
 from eco_core.errors import EcoError, Problem, SpecError
-from eco_core.registry import Registry
-from eco_core.specs import PART_SECTIONS, DataSpec, problems_of
-from eco_core.yaml_io import load_yaml
+from eco_core.inject.problems import problems_of
+from eco_core.jobs.cell import Cell, file_name
+from eco_core.registry.registry import Registry
+from eco_core.spec.models import PART_SECTIONS, DataSpec
+from eco_core.spec.yaml_io import load_yaml
 
 METRICS = ("nmi", "ari", "acc", "f1", "modularity", "conductance", "cut_fraction")
 """The metrics of a table where the suite names none."""
@@ -76,7 +78,7 @@ class SuiteRun(BaseModel):
         return self.name or self.recipe or ""
 
     def layers(self) -> dict[str, Any]:
-        """The keyword arguments of `eco_core.plan.plan_run`, without data."""
+        """The keyword arguments of `eco_core.plan.plan.plan_run`, without data."""
         flags = {kind: getattr(self, kind) for kind in PART_SECTIONS if getattr(self, kind) is not None}
         return {
             "recipe": self.recipe,
@@ -129,31 +131,6 @@ class Suite(BaseModel):
 
 
 @dataclass(frozen=True)
-class Cell:
-    """One run of a suite.
-
-    Attributes:
-        run: Label of the method.
-        data: Label of the data set.
-        seed: Training seed.
-        spec: The whole spec, every default written out.
-    """
-
-    run: str
-    data: str
-    seed: int
-    spec: dict[str, Any]
-
-    @property
-    def place(self) -> Path:
-        """Its run folder, relative to the benchmark's."""
-        return Path("cells", file_name(self.run), file_name(self.data), f"seed-{self.seed}")
-
-    def __str__(self) -> str:
-        return f"{self.run} on {self.data}, seed {self.seed}"
-
-
-@dataclass(frozen=True)
 class SuitePlan:
     """A checked suite.
 
@@ -170,12 +147,6 @@ class SuitePlan:
     metrics: tuple[str, ...]
     reference: Reference = field(default_factory=dict)
     notes: tuple[str, ...] = ()
-
-
-def file_name(label: str) -> str:
-    """A label as the name of a folder."""
-    name = "".join(c if c.isalnum() or c in "-_.+" else "-" for c in label)
-    return f"-{name}" if name.startswith(".") else name
 
 
 def read_suite(source: Mapping[str, Any] | Suite | str | Path) -> tuple[Suite, Path]:
@@ -297,7 +268,7 @@ def _data_sections(
         if root is not None:
             section["root"] = str(Path(root).expanduser().absolute())
         if is_path(entry.name) or (folder / entry.name).exists():
-            from eco_core.data.formats import reader_for
+            from eco_core.data.readers.formats import reader_for
 
             path = Path(entry.name).expanduser()
             path = folder / path if (folder / path).exists() else path
@@ -318,7 +289,7 @@ def _plan_runs(
     runs: Sequence[SuiteRun], sections: Mapping[str, dict[str, Any]], registry: Registry
 ) -> tuple[dict[tuple[str, str], dict[str, Any]], list[str], list[Problem]]:
     """The resolved specs by (run, data set), with the notes on them and the problems in them."""
-    from eco_core.plan import plan_run
+    from eco_core.plan.plan import plan_run
 
     specs: dict[tuple[str, str], dict[str, Any]] = {}
     notes: list[str] = []

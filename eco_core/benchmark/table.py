@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from eco_core.benchmark.cells import CellResult
 from eco_core.benchmark.reference import PERCENT_METRICS, Reference
+from eco_core.jobs.cells import CellResult
 
 _PLUS_MINUS = r" \pm "
 _LATEX = {

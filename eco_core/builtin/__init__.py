@@ -1,1 +1,1 @@
-"""The parts that come with the core: a plugin like any other."""
+"""The core's own parts and data sets: a plugin like any other. Nobody imports it."""

@@ -10,9 +10,9 @@ from scipy.sparse import csr_matrix
 from threadpoolctl import threadpool_limits
 from torch import Tensor, nn
 
-from eco_core.bases import BaseClusterHead, take_saved_shapes
 from eco_core.ops.kmeans import Criterion, TorchKMeans
 from eco_core.ops.nearest_centers import as_points, nearest_centers
+from eco_core.parts.heads import BaseClusterHead, take_saved_shapes
 
 
 class KMeansClusterHead(BaseClusterHead):

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from eco_core.data.catalogue import DATASETS
-from eco_core.hookspecs import Component, Dataset, Metric, Recipe, hookimpl
+from eco_core.data.datasets.catalogue import DATASETS
 from eco_core.metrics.catalogue import METRICS
+from eco_core.registry.hookspecs import Component, Dataset, Metric, Recipe, hookimpl
 
 
 @hookimpl

@@ -7,19 +7,18 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import Field
 
-from eco_core.protocols import Stage, Update
-from eco_core.specs import OptimizerSpec, StageOptions
+from eco_core.parts.stages import OptimizerSpec, Stage, StageOptions, Update
 
 if TYPE_CHECKING:
     from torch import nn
 
-    from eco_core.composition import Composition
+    from eco_core.parts.protocols import StagedModel
 
 
 def _stage(
     name: str,
     options: StageOptions,
-    model: Composition,
+    model: StagedModel,
     loss: Callable[..., Any],
     modules: tuple[nn.Module | None, ...],
     before: Callable[..., Any] | None = None,
@@ -46,7 +45,7 @@ class DecoupledStrategy:
     def __init__(self, train: StageOptions = StageOptions(optimizer=OptimizerSpec(lr=0.01), patience=50)) -> None:
         self.train = train
 
-    def stages(self, model: Composition) -> Iterable[Stage]:
+    def stages(self, model: StagedModel) -> Iterable[Stage]:
         """Yields the stage ``train``."""
         if model.objective is not None:
             yield _stage("train", self.train, model, model.objective_loss, (model.encoder, model.objective))
@@ -80,7 +79,7 @@ class JointStrategy:
         self.joint = joint
         self.initialize = initialize
 
-    def stages(self, model: Composition) -> Iterable[Stage]:
+    def stages(self, model: StagedModel) -> Iterable[Stage]:
         """Yields the stages ``pretrain`` (with an objective) and ``joint``."""
         objective = model.objective
         if objective is not None and self.pretrain.epochs > 0:

@@ -16,9 +16,9 @@ import typer
 
 import eco_core
 from eco_core.cli import benchmark, compose, data, evaluate, listing, plugins, schema, show
-from eco_core.engine.launch import World, launched_world
+from eco_core.engine.world import World, launched_world
 from eco_core.errors import EcoError, EcoWarning, LostProcessError
-from eco_core.plugins import BLOCK_VARIABLE
+from eco_core.registry.records import BLOCK_VARIABLE
 
 _INTERRUPTED = 130
 

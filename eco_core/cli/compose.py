@@ -10,7 +10,8 @@ from typing import Annotated, Any
 import typer
 
 from eco_core.cli.output import discover, print_json, print_table
-from eco_core.engine.launch import World, launch, launched_world
+from eco_core.engine.launch import launch
+from eco_core.engine.world import World, launched_world
 from eco_core.errors import EcoError, Problem
 
 
@@ -75,7 +76,7 @@ def compose(
         raise typer.Exit(launch(context.obj, devices))
 
     from eco_core.engine.callbacks import ProgressBar
-    from eco_core.runs import run
+    from eco_core.runs.run import run
 
     shown = not quiet and not json
     bars = [ProgressBar(sys.stderr)] if shown and sys.stderr.isatty() else []
@@ -116,10 +117,10 @@ def _check_devices(devices: int, world: World | None) -> None:
 
 def _check_before_launch(spec: Path | None, choices: Mapping[str, Any], device: str, devices: int) -> None:
     """Finds mistakes in the spec before processes are started."""
-    from eco_core.engine.batching import check_shared
     from eco_core.engine.devices import accelerator_of, check_count
-    from eco_core.plan import plan_run
-    from eco_core.runs import read_spec
+    from eco_core.model.batching import check_shared
+    from eco_core.plan.plan import plan_run
+    from eco_core.spec.files import read_spec
 
     check_shared(plan_run(**{**choices, "spec": read_spec(spec)}).spec.train, devices)
     if accelerator_of(device) == "cuda":
@@ -143,14 +144,14 @@ def _figure(value: float) -> str:
 
 def _print_spec(spec: Path | None, choices: dict[str, Any], json: bool) -> None:
     from eco_core.data.source import is_path
-    from eco_core.plan import plan_run
-    from eco_core.runs import read_spec
-    from eco_core.yaml_io import dump_yaml
+    from eco_core.plan.plan import plan_run
+    from eco_core.spec.files import read_spec
+    from eco_core.spec.yaml_io import dump_yaml
 
     registry = choices.pop("registry")
     plan = plan_run(registry, spec=read_spec(spec), **choices)
     if is_path(plan.spec.data.name):
-        from eco_core.data.formats import reader_for
+        from eco_core.data.readers.formats import reader_for
 
         reader_for(Path(plan.spec.data.name).expanduser())  # Raises if there is nothing that can be read.
     for note in plan.notes:

@@ -12,7 +12,7 @@ import typer
 
 from eco_core.cli.output import discover, print_json, print_table
 from eco_core.errors import SpecError
-from eco_core.registry import Registry
+from eco_core.registry.registry import Registry
 
 app = typer.Typer(help="Data sets and graph files.", no_args_is_help=True)
 
@@ -99,9 +99,9 @@ def convert(
     json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> None:
     """Write a graph as a folder that is read where it lies, however large it is."""
-    from eco_core.data.convert import save_on_disk
+    from eco_core.data.convert.convert import save_on_disk
     from eco_core.data.info import graph_info
-    from eco_core.data.on_disk import open_graph
+    from eco_core.data.on_disk.graph import open_graph
 
     begin = time.perf_counter()
     folder = save_on_disk(
@@ -152,14 +152,14 @@ def _print_facts(facts: dict[str, Any]) -> None:
 
 
 def _is_on_disk(data: str) -> bool:
-    from eco_core.data.on_disk import is_on_disk
+    from eco_core.data.on_disk.graph import is_on_disk
 
     return is_on_disk(Path(data).expanduser())
 
 
 def _parameters(overrides: Iterable[str]) -> dict[str, Any]:
     """The parameters of a data set or a file, of overrides with or without ``data.``."""
-    from eco_core.layers import parse_override
+    from eco_core.spec.overrides import parse_override
 
     found: dict[str, Any] = {}
     for override in overrides:
@@ -184,7 +184,8 @@ def load_data(data: str, data_root: Path | None, overrides: Iterable[str], regis
     import pydantic
 
     from eco_core.data.load import load_graph
-    from eco_core.specs import DataSpec, problems_of
+    from eco_core.inject.problems import problems_of
+    from eco_core.spec.models import DataSpec
 
     section: dict[str, Any] = {"name": data, "root": None if data_root is None else str(data_root)}
     section.update(_parameters(overrides))

@@ -22,7 +22,7 @@ def evaluate(
 ) -> None:
     """Compute the metrics of an assignment of nodes to clusters."""
     from eco_core.cli.data import load_data
-    from eco_core.report.run_folder import read_assignments
+    from eco_core.results.assignments import read_assignments
 
     registry = discover()
     rows = read_assignments(assignments)

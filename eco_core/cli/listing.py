@@ -8,7 +8,7 @@ import typer
 
 from eco_core.cli.output import discover, print_json, print_table
 from eco_core.errors import EcoError
-from eco_core.registry import KINDS, Entry, Registry, kind_of, plural
+from eco_core.registry.registry import KINDS, Entry, Registry, kind_of, plural
 
 
 def list_names(
@@ -53,7 +53,7 @@ def _document(entry: Entry, registry: Registry) -> dict[str, Any]:
 
 def _parts(entry: Entry, registry: Registry) -> dict[str, str]:
     """The names of a recipe's parts; none where its file cannot be read, which ``eco show`` tells."""
-    from eco_core.layers import part_names, read_recipe
+    from eco_core.spec.recipes import part_names, read_recipe
 
     try:
         return part_names(read_recipe(entry.id, registry)[0])

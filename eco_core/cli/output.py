@@ -7,8 +7,8 @@ import sys
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from eco_core.engine.launch import launched_world
-from eco_core.registry import Registry
+from eco_core.engine.world import launched_world
+from eco_core.registry.registry import Registry
 
 
 def print_json(document: Any) -> None:

@@ -2,44 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from eco_core.cli.output import discover, print_json
-from eco_core.errors import EcoError
-from eco_core.registry import Registry
+from eco_core.spec.schema import spec_schema
 
 
 def schema() -> None:
     """Print the JSON Schema of a spec, for editors and validators."""
     print_json(spec_schema(discover()))
-
-
-def spec_schema(registry: Registry) -> dict[str, Any]:
-    """Returns the JSON Schema of a spec whose sections are those of the components in a registry.
-
-    Components that cannot be loaded are left out.
-    """
-    from eco_core.inject import json_schema
-    from eco_core.specs import PART_SECTIONS, RunSpec
-
-    document = RunSpec.model_json_schema(by_alias=True)
-    definitions = document.setdefault("$defs", {})
-    for kind in PART_SECTIONS:
-        options: list[dict[str, Any]] = []
-        for entry in registry.entries(kind):
-            try:
-                component = json_schema(entry.parameters, f"{kind}.{entry.id}.")
-            except EcoError:
-                continue
-            definitions.update(component.pop("$defs", {}))
-            names = sorted({registry.short_name(entry), entry.id})
-            component["properties"] = {"name": {"enum": names}, **component.get("properties", {})}
-            component["required"] = ["name", *component.get("required", [])]
-            component["title"] = entry.id
-            definitions[f"{kind}.{entry.id}"] = component
-            options.append({"$ref": f"#/$defs/{kind}.{entry.id}"})
-        names = sorted({name for e in registry.entries(kind) for name in (registry.short_name(e), e.id)})
-        options.append({"enum": [*names, *(["auto", "none", None] if kind == "objective" else [])]})
-        document["properties"][kind] = {"anyOf": options}
-    document["properties"]["data"] = {"anyOf": [{"$ref": "#/$defs/DataSpec"}, {"type": "string"}]}
-    return document

@@ -10,7 +10,7 @@ from torch import Tensor
 from torch_geometric.data import Data
 from torch_geometric.utils import coalesce, is_undirected
 
-from eco_core.data.on_disk import OnDiskGraph
+from eco_core.data.on_disk.graph import OnDiskGraph
 from eco_core.data.validate import convert_graph, count_structure
 
 

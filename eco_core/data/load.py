@@ -13,18 +13,21 @@ from torch import Tensor
 from torch_geometric.data import Data
 from torch_geometric.utils import to_undirected
 
-from eco_core.data.on_disk import OnDiskGraph
+from eco_core.data.on_disk.graph import OnDiskGraph
 from eco_core.data.source import default_root, is_path
 from eco_core.data.validate import add_notes, convert_graph, counted, describe_structure
 from eco_core.errors import DataError, Problem, SpecError, did_you_mean
-from eco_core.hookspecs import Dataset
+from eco_core.registry.hookspecs import Dataset
 
 if TYPE_CHECKING:
-    from eco_core.registry import Registry
+    from eco_core.registry.registry import Registry
 
 __all__ = ["default_root", "load_graph"]
 
 _NORMALIZATIONS = ("none", "row")
+
+_OWN_KEYS = ("name", "root", "undirected", "normalize_features")
+"""Keys of a spec's data section that are no parameters of the data set."""
 
 
 def load_graph(
@@ -39,10 +42,10 @@ def load_graph(
     """Loads a graph by name, from a file, or from what is already in memory, and checks it.
 
     Args:
-        source: The name of a registered data set; a file or folder (see `eco_core.data.formats`; a graph on disk stays
-            there); a PyG ``Data``; or a tuple ``(x, edge_index)`` or ``(x, edge_index, y)`` of tensors or arrays. A
-            string is a path if it exists, has a separator or has a known suffix, else a name. What is given is never
-            modified.
+        source: The name of a registered data set; a file or folder (see `eco_core.data.readers.formats`; a graph on
+            disk stays there); a PyG ``Data``; or a tuple ``(x, edge_index)`` or ``(x, edge_index, y)`` of tensors or
+            arrays. A string is a path if it exists, has a separator or has a known suffix, else a name. What is given
+            is never modified.
         root: Folder of downloaded data sets; by default `default_root`. Only named data sets use it.
         undirected: Whether to add the missing reverse of every edge and to merge duplicates. Where duplicates or the
             two directions of an edge differ in weight, the largest weight is kept: an edge listed twice, once in each
@@ -142,7 +145,7 @@ def _from_memory(source: Any) -> Data:
 
 
 def _from_path(path: Path, parameters: dict[str, Any]) -> Data:
-    from eco_core.data.formats import reader_for
+    from eco_core.data.readers.formats import reader_for
 
     path = path.expanduser()
     reader = reader_for(path)
@@ -151,7 +154,7 @@ def _from_path(path: Path, parameters: dict[str, Any]) -> Data:
 
 def _from_name(name: str, root: str | Path | None, registry: Registry | None, parameters: dict[str, Any]) -> Data:
     if registry is None:
-        from eco_core.registry import Registry
+        from eco_core.registry.registry import Registry
 
         registry = Registry.discover()
     entry = registry.find("dataset", name)
@@ -183,14 +186,14 @@ def _checked_parameters(
     """Checks the user's parameters of a loader or reader against its signature; returns them with their defaults."""
     import pydantic
 
-    from eco_core.inject import parameter_model
-    from eco_core.specs import problems_of
+    from eco_core.inject.parameters import parameter_model
+    from eco_core.inject.problems import problems_of
 
     model = parameter_model(function, provided)
     try:
         return model.model_validate(given).values()
     except pydantic.ValidationError as error:
-        raise SpecError(*problems_of(error, model, "data")) from error
+        raise SpecError(*problems_of(error, model, "data", _OWN_KEYS)) from error
 
 
 def _make_undirected(graph: Data) -> Data:

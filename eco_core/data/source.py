@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 KNOWN_SUFFIXES = (".npz", ".pt", ".csv")
-"""Suffixes of the files that `eco_core.data.formats` reads."""
+"""Suffixes of the files that `eco_core.data.readers.formats` reads."""
 
 FORMATS = (
     "Known formats: .npz, .pt, an edge list .csv, or a folder: with edges.csv and features.csv, or written by "

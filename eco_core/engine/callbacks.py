@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import Any, Protocol, TextIO
 
-from eco_core.protocols import Stage
+from eco_core.parts.stages import Stage
 
 
 class Callback:

@@ -7,8 +7,8 @@ from typing import Any
 import lightning_fabric
 import torch
 
-from eco_core.engine.distributed import join, joining
-from eco_core.engine.launch import launched_world
+from eco_core.engine.collectives import join, joining
+from eco_core.engine.world import launched_world
 from eco_core.errors import EcoError, Problem
 
 DEVICES = ("auto", "cpu", "cuda")

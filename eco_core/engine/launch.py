@@ -10,63 +10,12 @@ import sys
 import tempfile
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
+from eco_core.engine.world import _OURS
 from eco_core.errors import Problem, TrainingError
 
-_TORCHRUN = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
-# The step's number is there for what srun started, and not in the script of a job, which is one process.
-_SLURM = ("SLURM_PROCID", "SLURM_NTASKS", "SLURM_LOCALID", "SLURM_NODEID", "SLURM_STEP_ID")
-_TASKS_OF_A_MACHINE = "SLURM_NTASKS_PER_NODE"
-_RUN_ID = "TORCHELASTIC_RUN_ID"
-_OURS = "eco-"  # How the run ids of `launch` begin.
 _THREADS = "OMP_NUM_THREADS"
-
-
-@dataclass(frozen=True)
-class World:
-    """The processes that were launched together, and which of them this one is.
-
-    Attributes:
-        rank: Number of this process, from 0.
-        size: How many there are, at least 2.
-        local_rank: Number of this process among those of its machine.
-        local_size: How many its machine has; 0 where SLURM was not told.
-        launcher: Who started them: ``eco`` (``--devices``), ``torchrun`` or ``slurm``.
-    """
-
-    rank: int
-    size: int
-    local_rank: int
-    local_size: int
-    launcher: str
-
-
-def launched_world(environment: Mapping[str, str] | None = None) -> World | None:
-    """Tells whether this process is one of several that work on the same run.
-
-    Args:
-        environment: Variables; default those of the process.
-
-    Returns:
-        None for a process by itself, also where a launcher started it.
-    """
-    found = os.environ if environment is None else environment
-    if all(name in found for name in _TORCHRUN):
-        rank, size, local_rank, local_size = (int(found[name]) for name in _TORCHRUN[:4])
-        launcher = "eco" if found.get(_RUN_ID, "").startswith(_OURS) else "torchrun"
-    elif all(name in found for name in _SLURM):
-        rank, size, local_rank = (int(found[name]) for name in _SLURM[:3])
-        local_size, launcher = int(found.get(_TASKS_OF_A_MACHINE, 0)), "slurm"
-    else:
-        return None
-    return World(rank, size, local_rank, local_size, launcher) if size > 1 else None
-
-
-def without_launch(environment: Mapping[str, str]) -> dict[str, str]:
-    """Variables for a process that works by itself, whoever started this one."""
-    return {name: value for name, value in environment.items() if name not in (*_TORCHRUN, *_SLURM, _RUN_ID)}
 
 
 def launch(words: Sequence[str], processes: int) -> int:
@@ -180,4 +129,4 @@ def _shared_cores(processes: int) -> Iterator[None]:
         del os.environ[_THREADS]
 
 
-__all__ = ["World", "launch", "launched_world", "without_launch"]
+__all__ = ["launch"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from eco_core.hookspecs import Metric
+from eco_core.registry.hookspecs import Metric
 
 _LABELS = "eco_core.metrics.labels"
 _STRUCTURE = "eco_core.metrics.structure"

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eco_core.errors import DataError, EcoWarning
-from eco_core.inject import call, call_names
+from eco_core.inject.calls import call, call_names
 from eco_core.metrics.arrays import labels_of
 from eco_core.metrics.catalogue import METRICS
 
@@ -113,7 +113,7 @@ def evaluate_clustering(registry: Any, graph: Any, pred: Any, z: Any = None) -> 
     """Computes all registered metrics of clusters of a graph.
 
     Args:
-        registry: An `eco_core.registry.Registry`.
+        registry: An `eco_core.registry.registry.Registry`.
         graph: A ``torch_geometric.data.Data``; with ``y``, label metrics are computed, too.
         pred: Clusters of shape (num_nodes,), integers.
         z: Embeddings of shape (num_nodes, width), for metrics that ask for them.

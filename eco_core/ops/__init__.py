@@ -1,23 +1,23 @@
-"""Fast kernels. Importing this package is light; its names are imported on first use."""
+"""Fast kernels on tensors: they know graphs as tensors, and nothing of parts.
+
+Its names are imported on first use.
+"""
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from eco_core import _lazy
 
 if TYPE_CHECKING:
     from eco_core.ops.kmeans import TorchKMeans
 
-_HOME = {"TorchKMeans": "eco_core.ops.kmeans"}
+_HOMES = {
+    "TorchKMeans": "eco_core.ops.kmeans",
+}
 
-__all__ = ["TorchKMeans"]
+__all__ = [
+    "TorchKMeans",
+]
 
-
-def __getattr__(name: str) -> Any:
-    if name in _HOME:
-        return getattr(importlib.import_module(_HOME[name]), name)
-    raise AttributeError(f"module 'eco_core.ops' has no attribute {name!r}")
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *_HOME})
+__getattr__, __dir__ = _lazy.attach(__name__, _HOMES)

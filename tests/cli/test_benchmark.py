@@ -106,10 +106,7 @@ def _processes_in(folder: Path) -> list[str]:
         found = []
         for entry in Path("/proc").glob("[0-9]*"):
             try:
-                if (
-                    b"eco_core.benchmark.child" in (entry / "cmdline").read_bytes()
-                    and (entry / "cwd").resolve() == folder
-                ):
+                if b"eco_core.cli.child" in (entry / "cmdline").read_bytes() and (entry / "cwd").resolve() == folder:
                     found.append(entry.name)
             except OSError:
                 continue

@@ -19,11 +19,11 @@ import torch
 from torch_geometric.data import Data
 
 from eco_core import compose
-from eco_core.bases import is_differentiable
 from eco_core.errors import CompositionError
-from eco_core.layers import assemble
-from eco_core.plan import make_plan
-from eco_core.registry import Registry
+from eco_core.parts.heads import is_differentiable
+from eco_core.plan.plan import make_plan
+from eco_core.registry.registry import Registry
+from eco_core.spec.assemble import assemble
 from tests.graphs import blocks
 
 REGISTRY = Registry.discover()
@@ -189,7 +189,7 @@ def test_no_recipe_sees_the_labels(graph: Data, recipe: str) -> None:
 
 @pytest.mark.parametrize("recipe", ids("recipe"))
 def test_the_overrides_of_every_recipe_pass_the_check(recipe: str) -> None:
-    from eco_core.layers import read_recipe
+    from eco_core.spec.recipes import read_recipe
 
     for dataset in read_recipe(recipe, REGISTRY)[1]:
         notes: list[str] = []

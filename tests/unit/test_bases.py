@@ -11,7 +11,7 @@ from torch import nn
 
 import eco_core as eco
 from eco_core import BaseClusterHead, BaseModel, ClusteringModel, CompositionError, LossOutput, TrainableModel
-from eco_core.bases import take_saved_shapes
+from eco_core.parts.heads import take_saved_shapes
 from tests.graphs import blocks, ring
 from tests.parts import GraphAwareClusterHead, SmallEncoder
 

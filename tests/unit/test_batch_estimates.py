@@ -8,12 +8,12 @@ import pytest
 import torch
 from torch import Tensor
 
-from eco_core.bases import LossOutput
-from eco_core.data.batches import NeighborBatches, SubgraphBatches
+from eco_core.data.sampling.batches import NeighborBatches, SubgraphBatches
 from eco_core.errors import EcoError
-from eco_core.inject import call
+from eco_core.inject.calls import call
 from eco_core.ops.sample import BatchRows
-from eco_core.registry import Registry
+from eco_core.parts.loss import LossOutput
+from eco_core.registry.registry import Registry
 from tests.graphs import blocks
 
 NODES, CLUSTERS = 120, 3

@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from eco_core import centers
 from eco_core.errors import CompositionError
+from eco_core.model import centers
 
 
 class Head(nn.Module):

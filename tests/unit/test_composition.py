@@ -15,7 +15,7 @@ from torch_geometric.nn import APPNP, GAT, GCN, GATConv, GCNConv, GraphSAGE
 import eco_core as eco
 from eco_core import BaseClusterHead, CompositionError, Stage, StageOptions, Update
 from eco_core.builtin.kmeans import KMeansClusterHead
-from eco_core.composition import Composition, NotBuiltError
+from eco_core.model.composition import Composition, NotBuiltError
 from tests.graphs import blocks, ring
 from tests.parts import GraphAwareClusterHead, SimpleClusterHead, SmallEncoder, Smoothness
 
@@ -505,7 +505,7 @@ def test_features_that_are_mostly_zeros_become_sparse_where_encoder_and_objectiv
 
 
 def test_fit_takes_names_paths_data_and_tuples(tmp_path: Path):
-    from eco_core.data.formats import save_npz
+    from eco_core.data.readers.formats import save_npz
 
     graph = blocks()
     path = save_npz(graph, tmp_path / "graph.npz")

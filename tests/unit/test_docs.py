@@ -32,19 +32,22 @@ import pytest
 import typer
 
 import eco_core
-from eco_core import errors, hookspecs
+from eco_core import errors
 from eco_core.cli import main
 from eco_core.cli.app import app
-from eco_core.data.catalogue import DATASETS
-from eco_core.inject import PROVIDED
-from eco_core.layers import parse_spec
+from eco_core.data.datasets.catalogue import DATASETS
+from eco_core.inject.parameters import PROVIDED
+from eco_core.inject.problems import parameter_names
 from eco_core.metrics.catalogue import METRICS
-from eco_core.plan import plan_run
-from eco_core.plugins import Status
-from eco_core.registry import KINDS, Registry
-from eco_core.report.run_folder import CHECKPOINT, RUN_FILES
-from eco_core.specs import DataSpec, OptimizerSpec, RunSpec, StageOptions, TrainSpec, parameter_names
-from eco_core.step import ENCODED_NAMES, NAMES
+from eco_core.parts.stages import OptimizerSpec, StageOptions
+from eco_core.parts.step import ENCODED_NAMES, NAMES
+from eco_core.plan.plan import plan_run
+from eco_core.registry import hookspecs
+from eco_core.registry.records import Status
+from eco_core.registry.registry import KINDS, Registry
+from eco_core.results.folder import CHECKPOINT, RUN_FILES
+from eco_core.spec.files import parse_spec
+from eco_core.spec.models import DataSpec, RunSpec, TrainSpec
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"

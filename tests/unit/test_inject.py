@@ -18,7 +18,9 @@ from torch_geometric.nn import APPNP, GCN, MLP, GATConv, GCNConv, GraphSAGE
 
 from eco_core.builtin.strategies import DecoupledStrategy, JointStrategy
 from eco_core.errors import CompositionError, SpecError
-from eco_core.inject import PROVIDED, ParameterModel, call, call_names, json_schema, method_names, parameter_model
+from eco_core.inject.calls import call, call_names, method_names
+from eco_core.inject.parameters import PROVIDED, ParameterModel, parameter_model
+from eco_core.inject.schema import json_schema
 
 if TYPE_CHECKING:
     from nowhere import Unknown  # type: ignore[import-not-found]

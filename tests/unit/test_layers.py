@@ -11,11 +11,15 @@ from torch import Tensor, nn
 
 from eco_core import BaseClusterHead, StageOptions
 from eco_core.errors import CompositionError, SpecError
-from eco_core.hookspecs import Recipe
-from eco_core.layers import DEFAULTS, assemble, default_objective, parse_override, parse_spec, part_names, read_recipe
-from eco_core.plan import make_plan
-from eco_core.registry import Entry, Registry
-from eco_core.specs import OptimizerSpec
+from eco_core.parts.stages import OptimizerSpec
+from eco_core.plan.plan import make_plan
+from eco_core.registry.hookspecs import Recipe
+from eco_core.registry.registry import Entry, Registry
+from eco_core.spec.assemble import assemble
+from eco_core.spec.files import parse_spec
+from eco_core.spec.merge import DEFAULTS, default_objective
+from eco_core.spec.overrides import parse_override
+from eco_core.spec.recipes import part_names, read_recipe
 from tests.registries import component, core_and
 
 

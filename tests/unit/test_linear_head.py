@@ -10,9 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from eco_core import BaseClusterHead, linear_head
-from eco_core.bases import is_differentiable
-from eco_core.linear_head import LinearClusterHead
+from eco_core import BaseClusterHead
+from eco_core.parts import linear_head
+from eco_core.parts.heads import is_differentiable
+from eco_core.parts.linear_head import LinearClusterHead
 
 CLUSTERS, WIDTH = 5, 6
 

@@ -8,7 +8,7 @@ from torch import nn
 
 import eco_core as eco
 from eco_core import BaseClusterHead, CompositionError
-from eco_core.engine import batching
+from eco_core.model import batching
 from tests.graphs import blocks
 from tests.parts import GraphAwareClusterHead, SmallEncoder, Smoothness
 

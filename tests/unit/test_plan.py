@@ -17,11 +17,12 @@ from torch_geometric.nn import GCN, GCNConv
 
 from eco_core import BaseClusterHead, StageOptions
 from eco_core.errors import CompositionError, Problem
-from eco_core.layers import assemble
-from eco_core.part_checks import check_parts
-from eco_core.plan import Plan, make_plan, needs_clusters, plain
-from eco_core.registry import Registry
-from eco_core.yaml_io import dump_yaml, load_yaml
+from eco_core.plan.checks import check_parts
+from eco_core.plan.part import plain
+from eco_core.plan.plan import Plan, make_plan, needs_clusters
+from eco_core.registry.registry import Registry
+from eco_core.spec.assemble import assemble
+from eco_core.spec.yaml_io import dump_yaml, load_yaml
 from tests.registries import component, core_and
 
 
@@ -579,8 +580,8 @@ def test_a_key_that_is_no_text_is_a_coded_problem() -> None:
 def test_checking_parts_says_nothing_of_those_that_are_unknown() -> None:
     plan = plan_of(encoder="learner", objective="rebuild")
     plan.parts["objective"] = None
-    assert [problem.code for problem in check_parts(plan)] == ["ECO204"]
-    assert check_parts(plan, {"objective"}) == []
+    assert [problem.code for problem in check_parts(plan.parts, plan.registry)] == ["ECO204"]
+    assert check_parts(plan.parts, plan.registry, {"objective"}) == []
 
 
 # --------------------------------------------------------------------------------------------------- objective: auto

@@ -11,8 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from eco_core.hookspecs import ECO_API_VERSION
-from eco_core.plugins import LoadedPlugins, PluginInfo, load_plugins
+from eco_core.registry.discovery import load_plugins
+from eco_core.registry.hookspecs import ECO_API_VERSION
+from eco_core.registry.records import LoadedPlugins, PluginInfo
 
 FIXTURES = Path(__file__).parents[1] / "fixtures" / "plugins"
 ALL_FIXTURES = ("good", "broken", "duplicate", "old_api", "hook_raises", "unknown_hook", "wrong_type")
@@ -20,7 +21,7 @@ ALL_FIXTURES = ("good", "broken", "duplicate", "old_api", "hook_raises", "unknow
 Install = Callable[..., Path]
 
 HEADER = """
-from eco_core.hookspecs import Component, Dataset, Metric, Recipe, hookimpl
+from eco_core.registry.hookspecs import Component, Dataset, Metric, Recipe, hookimpl
 """
 
 
@@ -419,8 +420,8 @@ def test_every_scan_is_fresh(use: Callable[..., None]) -> None:
 def test_discovery_in_a_new_process_imports_nothing_heavy() -> None:
     code = """
         import sys
-        from eco_core.plugins import load_plugins
-        from eco_core.registry import Registry
+        from eco_core.registry.discovery import load_plugins
+        from eco_core.registry.registry import Registry
         states = {one.distribution: one.status for one in load_plugins().plugins}
         assert Registry.discover().find("head", "eco-fixture-good:fixture-head")
         heavy = {"torch", "sklearn", "numba", "pandas", "scipy", "rich", "pydantic", "eco_fixture_good.head"}

@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from eco_core.errors import SpecError
-from eco_core.hookspecs import Component, Dataset, Metric, Recipe
-from eco_core.plugins import HOOKS, PluginInfo
-from eco_core.registry import KINDS, Entry, Registry, kind_of, plural
+from eco_core.registry.hookspecs import Component, Dataset, Metric, Recipe
+from eco_core.registry.records import HOOKS, PluginInfo
+from eco_core.registry.registry import KINDS, Entry, Registry, kind_of, plural
 
 FIXTURES = Path(__file__).parents[1] / "fixtures" / "plugins"
 

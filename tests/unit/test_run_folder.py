@@ -11,17 +11,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from eco_core.errors import RunFolderError
-from eco_core.report.run_folder import (
-    CHECKPOINT,
-    RUN_FILES,
-    assignment_rows,
-    check_free,
-    claim_folder,
-    files_of,
-    fresh_folder,
-    read_assignments,
-    write_assignments,
-)
+from eco_core.results.assignments import assignment_rows, read_assignments, write_assignments
+from eco_core.results.folder import CHECKPOINT, RUN_FILES, check_free, claim_folder, files_of, fresh_folder
 
 # CSV readers fold line ends within quotes, and a lone surrogate is not text.
 IDS = st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1, max_size=12)

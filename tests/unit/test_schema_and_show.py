@@ -11,14 +11,14 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from eco_core.cli.app import main
-from eco_core.cli.schema import spec_schema
-from eco_core.cli.show import describe
 from eco_core.errors import SpecError
-from eco_core.inject import parameter_model
-from eco_core.layers import assemble
-from eco_core.plan import make_plan
-from eco_core.registry import Entry, Registry
-from eco_core.specs import parameter_names
+from eco_core.inject.parameters import parameter_model
+from eco_core.inject.problems import parameter_names
+from eco_core.plan.describe import describe
+from eco_core.plan.plan import make_plan
+from eco_core.registry.registry import Entry, Registry
+from eco_core.spec.assemble import assemble
+from eco_core.spec.schema import spec_schema
 from tests.json_schema import accepts, errors_of_schema
 from tests.registries import component, core_and
 

@@ -12,9 +12,10 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from eco_core.builtin.strategies import JointStrategy
 from eco_core.errors import Problem
-from eco_core.inject import parameter_model
-from eco_core.protocols import EarlyStopping
-from eco_core.specs import OptimizerSpec, RunSpec, StageOptions, nested_model, parameter_names, problems_of
+from eco_core.inject.parameters import parameter_model
+from eco_core.inject.problems import nested_model, parameter_names, problems_of
+from eco_core.parts.stages import EarlyStopping, OptimizerSpec, StageOptions
+from eco_core.spec.models import RunSpec
 
 
 def problems(model: type[BaseModel], given: Any, where: str = "") -> list[Problem]:

@@ -15,7 +15,7 @@ from torch_geometric.transforms import BaseTransform, Compose
 
 from eco_core import compose
 from eco_core.errors import CompositionError
-from eco_core.inject import parameter_model
+from eco_core.inject.parameters import parameter_model
 from eco_core.transforms import AddNoise, DropEdges, GSSLTransform, MaskFeatures, ShuffleEdges, ShuffleFeatures, View
 from tests.parts import SmallEncoder
 

@@ -9,13 +9,14 @@ import pytest
 
 import eco_core as eco
 from eco_core.cli.app import main
-from eco_core.cli.schema import spec_schema
-from eco_core.cli.show import describe
 from eco_core.errors import CompositionError
-from eco_core.layers import assemble, read_recipe
-from eco_core.plan import Plan, make_plan
-from eco_core.registry import Entry, Registry
-from eco_core.yaml_io import dump_yaml, load_yaml
+from eco_core.plan.describe import describe
+from eco_core.plan.plan import Plan, make_plan
+from eco_core.registry.registry import Entry, Registry
+from eco_core.spec.assemble import assemble
+from eco_core.spec.recipes import read_recipe
+from eco_core.spec.schema import spec_schema
+from eco_core.spec.yaml_io import dump_yaml, load_yaml
 from tests.json_schema import accepts
 
 FIRST_PARTY = (

@@ -11,7 +11,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from eco_core.errors import SpecError
-from eco_core.yaml_io import dump_yaml, load_yaml
+from eco_core.spec.yaml_io import dump_yaml, load_yaml
 
 
 def refused(text: str) -> str:

@@ -88,7 +88,7 @@ def state(model: Any) -> dict[str, Tensor]:
 
 @pytest.mark.parametrize("recipe", ["arga", "argva"])
 def test_each_update_leaves_the_other_players_parameters_alone(recipe: str) -> None:
-    from eco_core.engine.train import make_optimizer
+    from eco_core.engine.optimizers import make_optimizer
 
     graph = two_groups()
     model = compose(recipe, data=graph)

@@ -13,7 +13,7 @@ from eco_gnn.sparse import adjacency_matrix, layer_matrices, propagates_first
 from torch import Tensor
 from torch_geometric.data import Data
 
-from eco_core.data.batches import NeighborBatches
+from eco_core.data.sampling.batches import NeighborBatches
 from eco_core.ops.sample import SampledEdges
 from eco_core.ops.sparse_factor import SparseFactor
 from eco_core.transforms import DropEdges

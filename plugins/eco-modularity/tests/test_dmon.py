@@ -18,7 +18,7 @@ from pydantic import ValidationError
 from torch import Tensor
 from torch_geometric.data import Data
 
-from eco_core.inject import parameter_model
+from eco_core.inject.parameters import parameter_model
 from eco_core.metrics import structure
 from eco_core.ops.partition import Links
 

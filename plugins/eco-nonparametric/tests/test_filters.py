@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 from torch import Tensor, nn
 
-from eco_core.inject import parameter_model
+from eco_core.inject.parameters import parameter_model
 from eco_core.ops import propagation
 
 NODES, WIDTH = 8, 5

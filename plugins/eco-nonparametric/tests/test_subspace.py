@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 from torch import Tensor, nn
 
-from eco_core.inject import parameter_model
+from eco_core.inject.parameters import parameter_model
 
 NODES, WIDTH, CLUSTERS = 14, 9, 3
 ENCODERS: dict[str, Callable[..., nn.Module]] = {

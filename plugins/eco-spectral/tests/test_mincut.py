@@ -18,7 +18,7 @@ from torch_geometric.nn import GCNConv
 from torch_geometric.utils import to_undirected
 
 import eco_core as eco
-from eco_core.inject import parameter_model
+from eco_core.inject.parameters import parameter_model
 from eco_core.metrics import structure
 from eco_core.ops.partition import Links
 

@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from eco_core.benchmark.cells import CellOptions, CellResult, read_cell, run_cell
-from eco_core.benchmark.suite import Cell
+from eco_core.jobs.cell import Cell
+from eco_core.jobs.cells import CellOptions, CellResult, read_cell, run_cell
 
 CELL = Cell("kmeans", "karate", 0, {"data": {"name": "karate", "root": "here"}, "seed": 0})
 FACTS = {"seconds": {"load": 9.0, "train": 1.0, "cluster": 0.5, "total": 11.0}, "peak_memory_mb": 321.0}
@@ -112,7 +112,7 @@ def test_a_folder_that_cannot_be_made_is_a_failure(run_script: Any, tmp_path: Pa
 def test_a_cell_ends_when_its_benchmark_does() -> None:
     code = (
         "import eco_core.cli, time; eco_core.cli.main = lambda words: print('running', flush=True) or time.sleep(120);"
-        "from eco_core.benchmark.child import main; main([])"
+        "from eco_core.cli.child import main; main([])"
     )
     process = subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     try:

@@ -14,10 +14,10 @@ import numpy as np
 import pytest
 
 from eco_core.benchmark import run_suite
-from eco_core.benchmark.cells import CellOptions, CellResult, read_cell, run_cell
-from eco_core.benchmark.suite import Cell
 from eco_core.errors import EcoError, RunFolderError, SpecError
-from eco_core.yaml_io import dump_yaml
+from eco_core.jobs.cell import Cell
+from eco_core.jobs.cells import CellOptions, CellResult, read_cell, run_cell
+from eco_core.spec.yaml_io import dump_yaml
 
 SUITE: dict[str, Any] = {
     "name": "made up",

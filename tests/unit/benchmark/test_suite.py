@@ -8,11 +8,12 @@ from typing import Any
 
 import pytest
 
-from eco_core.benchmark.suite import METRICS, Cell, Suite, file_name, plan_suite, read_suite
+from eco_core.benchmark.suite import METRICS, Suite, plan_suite, read_suite
 from eco_core.errors import EcoError, SpecError
-from eco_core.layers import read_recipe
+from eco_core.jobs.cell import Cell, file_name
 from eco_core.metrics.catalogue import METRICS as CATALOGUE
-from eco_core.registry import Registry
+from eco_core.registry.registry import Registry
+from eco_core.spec.recipes import read_recipe
 
 SMALL: dict[str, Any] = {"name": "small", "seeds": 2, "data": ["karate"], "runs": ["kmeans"]}
 

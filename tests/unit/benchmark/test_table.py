@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from eco_core.benchmark.cells import CellResult
-from eco_core.benchmark.suite import Cell
 from eco_core.benchmark.table import Row, aggregate, results_csv, table_csv, table_latex, table_markdown
+from eco_core.jobs.cell import Cell
+from eco_core.jobs.cells import CellResult
 
 METRICS = ("nmi", "modularity", "n_clusters")
 LABELS = st.text(st.characters(codec="utf-8", exclude_categories=["C", "Z"]), min_size=1, max_size=8)

@@ -8,11 +8,11 @@ import torch
 from sklearn.cluster import KMeans
 from sklearn.datasets import make_blobs
 
-from eco_core.bases import is_differentiable
 from eco_core.builtin.kmeans import KMeansClusterHead
-from eco_core.inject import parameter_model
+from eco_core.inject.parameters import parameter_model
 from eco_core.metrics.labels import ari
 from eco_core.ops import TorchKMeans
+from eco_core.parts.heads import is_differentiable
 
 BACKENDS = ["sklearn", "torch"]
 

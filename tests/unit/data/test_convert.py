@@ -14,18 +14,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from torch_geometric.data import Data
 
-from eco_core.data import (
-    convert,
-    edge_list,
-    edge_sort,
-    graph_info,
-    load_graph,
-    open_graph,
-    save_npz,
-    save_on_disk,
-    tables,
-)
-from eco_core.data.node_index import NodeIndex, Texts, as_ids, interleaved
+from eco_core.data import graph_info, load_graph, open_graph, save_npz, save_on_disk
+from eco_core.data.convert import convert, edge_list, edge_sort
+from eco_core.data.node_ids import NodeIndex, Texts, as_ids, interleaved
+from eco_core.data.readers import tables
 from eco_core.errors import DataError, SpecError
 from tests.graphs import blocks
 

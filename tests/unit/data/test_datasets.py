@@ -13,8 +13,9 @@ import torch
 from sklearn.datasets import load_digits
 from torch_geometric.data import Data
 
-from eco_core.data import datasets, graph_info, load_graph
-from eco_core.data.catalogue import DATASETS
+from eco_core.data import graph_info, load_graph
+from eco_core.data.datasets import published as datasets
+from eco_core.data.datasets.catalogue import DATASETS
 from eco_core.errors import DataError, SpecError
 from tests.real_data import needs_real_data, real_data_root
 

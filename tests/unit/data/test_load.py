@@ -18,7 +18,7 @@ from torch_geometric.data import Data
 
 from eco_core.data import default_root, is_path, load_graph, save_npz
 from eco_core.errors import DataError, SpecError
-from eco_core.hookspecs import Dataset
+from eco_core.registry.hookspecs import Dataset
 
 
 @dataclass
@@ -72,7 +72,7 @@ def test_the_default_root_is_the_environments_or_the_users_cache(monkeypatch: py
     assert default_root().parts[-2:] == ("eco", "data")
 
 
-@pytest.mark.parametrize("module", ["eco_core.data", "eco_core.data.source", "eco_core.data.catalogue"])
+@pytest.mark.parametrize("module", ["eco_core.data", "eco_core.data.source", "eco_core.data.datasets.catalogue"])
 def test_light_modules_import_no_torch(module: str) -> None:
     code = f"import sys, {module}; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

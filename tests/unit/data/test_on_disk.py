@@ -21,7 +21,6 @@ from torch_geometric.sampler import NodeSamplerInput
 from eco_core.data import (
     NeighborLoader,
     OnDiskGraph,
-    convert,
     graph_info,
     load_graph,
     open_graph,
@@ -29,9 +28,10 @@ from eco_core.data import (
     save_npz,
     save_on_disk,
 )
-from eco_core.data.deferred import DeferredTensor
-from eco_core.data.on_disk import MANIFEST
-from eco_core.data.sampling import NeighborSampler
+from eco_core.data.convert import convert
+from eco_core.data.on_disk.deferred import DeferredTensor
+from eco_core.data.on_disk.graph import MANIFEST
+from eco_core.data.sampling.neighbors import NeighborSampler
 from eco_core.errors import DataError, SpecError
 from eco_core.ops.origin import Origin
 from eco_core.ops.random_walks import neighbors_of, random_walks

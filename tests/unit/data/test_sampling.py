@@ -16,8 +16,9 @@ from torch_geometric.loader import LinkLoader, NodeLoader
 from torch_geometric.sampler import NegativeSampling, NodeSamplerInput, SamplerOutput
 from torch_geometric.testing import MyFeatureStore, MyGraphStore
 
-from eco_core.data import NeighborLoader, sampling
-from eco_core.data.sampling import NeighborSampler
+from eco_core.data import NeighborLoader
+from eco_core.data.sampling import neighbors as sampling
+from eco_core.data.sampling.neighbors import NeighborSampler
 from eco_core.errors import DataError
 
 NODES = 30

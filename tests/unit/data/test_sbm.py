@@ -10,7 +10,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from eco_core.data.sbm import sbm
+from eco_core.data.datasets.sbm import sbm
 from eco_core.errors import SpecError
 
 

@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch_geometric.data import Data
 
-from eco_core.data.batches import InducedEdges, NeighborBatches, SubgraphBatches
-from eco_core.data.parts import graph_parts
+from eco_core.data.sampling.batches import InducedEdges, NeighborBatches, SubgraphBatches
+from eco_core.data.sampling.node_groups import graph_parts
 from eco_core.errors import CompositionError
 from eco_core.ops.random_walks import neighbors_of
 from eco_core.ops.sample import SampledEdges

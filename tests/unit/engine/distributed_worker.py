@@ -15,8 +15,8 @@ from torch import nn
 
 import eco_core as eco
 from eco_core import CompositionError
-from eco_core.bases import LossOutput
-from eco_core.engine.distributed import average, rank_and_size
+from eco_core.engine.collectives import average, rank_and_size
+from eco_core.parts.loss import LossOutput
 from tests.graphs import blocks
 from tests.parts import SimpleClusterHead, SmallEncoder, Smoothness
 

@@ -11,8 +11,7 @@ from torch import Tensor, nn
 import eco_core as eco
 from eco_core import EarlyStopping, LossOutput, Stage
 from eco_core.errors import TrainingError
-from eco_core.protocols import Update
-from eco_core.specs import OptimizerSpec
+from eco_core.parts.stages import OptimizerSpec, Update
 from tests.graphs import blocks
 from tests.parts import SimpleClusterHead, SmallEncoder
 

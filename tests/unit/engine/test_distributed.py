@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import torch
 
-from eco_core.engine.distributed import gathered, rank_and_size
+from eco_core.engine.collectives import gathered, rank_and_size
 from tests.unit.engine import distributed_worker as worker
 
 ROOT = Path(__file__).parents[3]

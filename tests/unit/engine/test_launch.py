@@ -8,8 +8,9 @@ import pytest
 from lightning_fabric.plugins.environments import SLURMEnvironment, TorchElasticEnvironment
 
 from eco_core.engine import devices
-from eco_core.engine.distributed import joining
-from eco_core.engine.launch import World, _exit_code, launched_world, without_launch
+from eco_core.engine.collectives import joining
+from eco_core.engine.launch import _exit_code
+from eco_core.engine.world import World, launched_world, without_launch
 from eco_core.errors import EcoError, TrainingError
 
 TORCHRUN = {

@@ -13,9 +13,9 @@ from torch import nn
 
 from eco_core import EarlyStopping, LossOutput, OptimizerSpec, Stage, TrainableModel, Update
 from eco_core.engine.callbacks import Callback
-from eco_core.engine.checkpoints import load_checkpoint, save_checkpoint
+from eco_core.engine.checkpoint import load_checkpoint, save_checkpoint
 from eco_core.engine.seeding import seeded
-from eco_core.engine.train import train
+from eco_core.engine.trainer import train
 from eco_core.errors import CompositionError, EcoError, TrainingError
 from tests.graphs import ring
 

@@ -11,9 +11,9 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from eco_core import BaseClusterHead, LossOutput
-from eco_core.bases import take_saved_shapes
 from eco_core.ops.nearest_centers import as_points, nearest_centers
 from eco_core.ops.partition import Links
+from eco_core.parts import take_saved_shapes
 from eco_modularity.modularity import modularity
 
 

@@ -9,8 +9,8 @@ from pydantic import Field
 from torch import Tensor
 
 from eco_core import LossOutput
-from eco_core.linear_head import LinearClusterHead
 from eco_core.ops.partition import Links
+from eco_core.parts import LinearClusterHead
 from eco_modularity.codelength import codelength
 from eco_modularity.dmon import collapse
 from eco_modularity.flow import smart_teleportation_flow

@@ -13,8 +13,8 @@ from scipy.sparse import coo_array
 from torch import Tensor, nn
 
 from eco_core import BaseClusterHead
-from eco_core.bases import take_saved_shapes
 from eco_core.errors import CompositionError, DataError, Problem
+from eco_core.parts import take_saved_shapes
 
 
 class UndirectedEdges(NamedTuple):

@@ -10,7 +10,7 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from eco_core.bases import BaseModel
+from eco_core import BaseModel
 from eco_core.ops.propagation import column_panels, normalized_adjacency, propagate
 from eco_nonparametric.features import affinity_normalized, inverse_root, unit_rows
 from eco_nonparametric.svd import Operator, left_singular_vectors

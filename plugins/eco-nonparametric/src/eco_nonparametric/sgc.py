@@ -7,7 +7,7 @@ from typing import Annotated
 from pydantic import Field
 from torch import Tensor
 
-from eco_core.bases import BaseModel
+from eco_core import BaseModel
 from eco_core.ops.propagation import normalized_adjacency, propagate
 
 

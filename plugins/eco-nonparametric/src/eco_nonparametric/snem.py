@@ -10,8 +10,8 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from eco_core import BaseClusterHead
-from eco_core.bases import take_saved_shapes
 from eco_core.errors import EcoWarning
+from eco_core.parts import take_saved_shapes
 from eco_nonparametric.checks import checked_embeddings
 
 _RANK_TOLERANCE = 1e-6

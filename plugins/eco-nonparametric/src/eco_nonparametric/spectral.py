@@ -12,8 +12,8 @@ from scipy.sparse import coo_array, csr_array, diags_array
 from torch import Tensor, nn
 
 from eco_core import BaseClusterHead
-from eco_core.bases import take_saved_shapes
 from eco_core.ops import TorchKMeans
+from eco_core.parts import take_saved_shapes
 from eco_nonparametric.checks import checked_embeddings
 
 _SMALL = 200

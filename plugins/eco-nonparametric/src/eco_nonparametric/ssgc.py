@@ -8,7 +8,7 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from eco_core.bases import BaseModel
+from eco_core import BaseModel
 from eco_core.ops.propagation import column_panels, normalized_adjacency
 from eco_core.ops.sparse_factor import SparseFactor
 

@@ -10,7 +10,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from eco_core import BaseClusterHead
-from eco_core.bases import take_saved_shapes
+from eco_core.parts import take_saved_shapes
 from eco_prototype.centers import check_centers, squared_distances
 
 

@@ -10,8 +10,8 @@ from pydantic import Field
 from torch import Tensor
 
 from eco_core import LossOutput
-from eco_core.linear_head import LinearClusterHead
 from eco_core.ops.partition import Links
+from eco_core.parts import LinearClusterHead
 from eco_sbm.likelihood import EMPTY, BlockModel, bernoulli, erased_poisson, fit_blocks, inner_share, matching, poisson
 
 Variant = Literal["bernoulli", "poisson", "bernoulli-dc", "poisson-dc", "match"]

@@ -11,8 +11,8 @@ from pydantic import Field
 from torch import Tensor
 
 from eco_core import LossOutput
-from eco_core.linear_head import LinearClusterHead
 from eco_core.ops.partition import Links
+from eco_core.parts import LinearClusterHead
 
 
 class MinCutClusterHead(LinearClusterHead):

@@ -1,0 +1,32 @@
+"""Names of a package that are imported on their first use, so that importing the package stays light."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Callable, Mapping
+from typing import Any
+
+
+def attach(package: str, homes: Mapping[str, str]) -> tuple[Callable[[str], Any], Callable[[], list[str]]]:
+    """Makes the ``__getattr__`` and ``__dir__`` of a package whose names live in other modules.
+
+    Args:
+        package: The package's ``__name__``.
+        homes: From each public name to the module that defines it.
+
+    Returns:
+        The two functions, to be assigned at the top of the package.
+    """
+
+    def __getattr__(name: str) -> Any:  # noqa: N807 - this is what the package calls it
+        if name in homes:
+            value = getattr(importlib.import_module(homes[name]), name)
+            setattr(sys.modules[package], name, value)  # The next use finds it without this function.
+            return value
+        raise AttributeError(f"module {package!r} has no attribute {name!r}")
+
+    def __dir__() -> list[str]:  # noqa: N807
+        return sorted({*vars(sys.modules[package]), *homes})
+
+    return __getattr__, __dir__

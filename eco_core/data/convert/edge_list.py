@@ -1,0 +1,111 @@
+"""Lists of edges, in chunks: from tables, from arrays, and from graphs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+from torch_geometric.data import Data
+
+from eco_core.data.node_ids import Ids, as_ids
+from eco_core.data.on_disk.graph import OnDiskGraph
+from eco_core.data.readers.tables import ROWS, Table, open_array, open_table, unreadable
+from eco_core.errors import DataError, Problem
+
+Chunks: TypeAlias = "Iterator[tuple[int, Ids, Ids, NDArray[np.float32] | None]]"
+"""The row of the first edge, sources, targets and weights."""
+
+
+class EdgeList(NamedTuple):
+    """Edges that are read once.
+
+    Attributes:
+        name: What messages call it.
+        weighted: Whether the edges have weights; these are finite and not negative.
+        chunks: Some edges at a time.
+    """
+
+    name: str
+    weighted: bool
+    chunks: Chunks
+
+
+def edges_of_file(path: Path, are_nodes: Callable[[Ids], bool]) -> EdgeList:
+    """The edges of a table or an array.
+
+    Args:
+        path: CSV, Parquet or ``.npy``; see `eco_core.data.save_on_disk`.
+        are_nodes: Says whether ids are those of nodes: a header is none.
+
+    Raises:
+        DataError: ECO302, for what is no such file, and ECO303 for weights, as soon as they are read.
+    """
+    if path.suffix.lower() == ".npy":
+        array = open_array(path)
+        if array.ndim != 2 or 2 not in array.shape or array.dtype.kind not in "iu":
+            expected = "expected integers of shape (2, num_edges) or (num_edges, 2)"
+            raise unreadable(path, f"it holds {array.dtype} of shape {array.shape}; {expected}")
+        return EdgeList(str(path), False, _chunks_of_array(array if array.shape[0] == 2 else array.T))
+    table = open_table(path)
+    names = [name.strip().lower() for name in table.columns]
+    columns = list(range(len(names)))
+    if len(names) > 3 and {"source", "target"} <= set(names):
+        columns = [names.index(name) for name in ("source", "target", "weight") if name in names]
+    if len(columns) not in (2, 3):
+        raise unreadable(path, f"it has {len(columns)} columns; expected source, target and, optionally, weight")
+    if path.suffix.lower() == ".csv" and are_nodes(as_ids(table.columns[:2])):
+        raise unreadable(path, "its first line is an edge, not a header; expected source,target[,weight]")
+    return EdgeList(str(path), len(columns) == 3, _chunks_of_table(table, columns))
+
+
+def edges_of_graph(data: Data) -> EdgeList:
+    """The edges of a checked graph, between numbers of nodes; of one on disk, no ``edge_index`` is made."""
+    return EdgeList(data.name, data.get("edge_weight") is not None, _chunks_of_graph(data))
+
+
+def _chunks_of_array(array: NDArray[Any]) -> Chunks:
+    for first in range(0, array.shape[1], ROWS):
+        source, target = array[:, first : first + ROWS].astype(np.int64)
+        yield first, source, target, None
+
+
+def _chunks_of_table(table: Table, columns: Sequence[int]) -> Chunks:
+    for first, (source, target), numbers in table.chunks(columns[:2], columns[2:]):
+        weight = _checked(numbers[:, 0], table.path, first) if len(columns) == 3 else None
+        yield first, source, target, weight
+
+
+def _checked(values: NDArray[np.float64], path: Path, first: int) -> NDArray[np.float32]:
+    with np.errstate(over="ignore"):  # What is too large becomes infinite, and is refused.
+        weight = values.astype(np.float32)
+    bad = ~(np.isfinite(weight) & (weight >= 0))
+    if bad.any():
+        at = int(np.flatnonzero(bad)[0])
+        raise DataError(
+            Problem(
+                "ECO303",
+                f"{path}, row {first + at}: the weight is {values[at]}; expected a finite number of 0 or more.",
+                "Correct these edges, or leave them out.",
+            )
+        )
+    return weight
+
+
+def _chunks_of_graph(data: Data) -> Chunks:
+    incoming = data.incoming if isinstance(data, OnDiskGraph) else None
+    weight = data.get("edge_weight")
+    for first in range(0, int(data.num_edges), ROWS):
+        part = slice(first, first + ROWS)
+        if incoming is None:
+            source, target = data.edge_index[:, part].numpy()
+        else:
+            source = incoming.col[part].long().numpy()
+            positions = np.arange(first, first + len(source))
+            target = np.searchsorted(incoming.rowptr.numpy(), positions, side="right") - 1
+        yield first, source, target, None if weight is None else weight[part].numpy()
+
+
+__all__ = ["EdgeList", "edges_of_file", "edges_of_graph"]

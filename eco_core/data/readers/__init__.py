@@ -1,0 +1,1 @@
+"""Reading graphs from files: archives, folders of tables, and the formats of other programs."""

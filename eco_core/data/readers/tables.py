@@ -1,0 +1,259 @@
+"""Tables of node ids and numbers, read in chunks: CSV, and Parquet where pyarrow is installed."""
+
+from __future__ import annotations
+
+import importlib.util
+import itertools
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from eco_core.data.node_ids import Ids, Texts, as_ids
+from eco_core.data.readers.csv_graph import csv_table
+from eco_core.errors import DataError, Problem
+
+ROWS = 2**20
+"""Rows of a chunk of a narrow table; of a wide one there are fewer."""
+
+_VALUES = 2**24
+_BLOCK = 2**23
+
+
+class Chunk(NamedTuple):
+    """Some rows of a table.
+
+    Attributes:
+        first: Number of the first one, from 1 after the header.
+        ids: One entry for each column of ids that was asked for.
+        numbers: Of shape (rows, columns of numbers), float64; a column of lists gives as many columns as they are long.
+    """
+
+    first: int
+    ids: list[Ids]
+    numbers: NDArray[np.float64]
+
+
+class Table(ABC):
+    """A table with named columns.
+
+    Args:
+        path: Its file.
+        columns: The names of the columns.
+    """
+
+    def __init__(self, path: Path, columns: Sequence[str]) -> None:
+        self.path, self.columns = path, list(columns)
+
+    @abstractmethod
+    def chunks(self, ids: Sequence[int], numbers: Sequence[int]) -> Iterator[Chunk]:
+        """Yields the rows in order.
+
+        Args:
+            ids: Positions of columns that hold node ids, or other texts.
+            numbers: Positions of columns that hold numbers.
+
+        Raises:
+            DataError: ECO302, for what cannot be read.
+        """
+
+    def rows_of_a_chunk(self) -> int:
+        """How many rows are read at a time."""
+        return max(1, min(ROWS, _VALUES // len(self.columns)))
+
+
+def open_table(path: Path) -> Table:
+    """Opens a CSV file with a header, or a Parquet file.
+
+    Raises:
+        DataError: ECO302, if it cannot be read, or only with pyarrow.
+    """
+    with_arrow = importlib.util.find_spec("pyarrow") is not None
+    if path.suffix.lower() == ".parquet":
+        if not with_arrow:
+            raise DataError(
+                Problem("ECO302", f"Reading {path} needs pyarrow, which is not installed.", "pip install pyarrow")
+            )
+        return _ParquetTable(path)
+    with csv_table(path) as (header, _):
+        columns = header
+    return _ArrowCsvTable(path, columns) if with_arrow else _CsvTable(path, columns)
+
+
+def open_array(path: Path) -> NDArray[Any]:
+    """Maps an ``.npy`` file.
+
+    Raises:
+        DataError: ECO302, if it cannot be read.
+    """
+    try:
+        return np.load(path, mmap_mode="r", allow_pickle=False)
+    except (OSError, ValueError, EOFError) as error:
+        raise unreadable(path, error) from error
+
+
+def unreadable(path: Path, reason: object) -> DataError:
+    """The error that a table cannot be read."""
+    lines = str(reason).strip().splitlines() or [type(reason).__name__]
+    return DataError(Problem("ECO302", f"Cannot read {path}: {lines[0].rstrip('.')}.", "Mend the table."))
+
+
+class _CsvTable(Table):
+    """Read by Python's own parser."""
+
+    def chunks(self, ids: Sequence[int], numbers: Sequence[int]) -> Iterator[Chunk]:
+        width, size = len(self.columns), self.rows_of_a_chunk()
+        with csv_table(self.path) as (_, reader):
+            first = 1
+            rows = (row for row in reader if row)
+            while chunk := list(itertools.islice(rows, size)):
+                wrong = next((position for position, row in enumerate(chunk) if len(row) != width), None)
+                if wrong is not None:
+                    found = len(chunk[wrong])
+                    raise unreadable(self.path, f"row {first + wrong} has {found} columns; the header has {width}")
+                texts = [as_ids([row[column] for row in chunk]) for column in ids]
+                yield Chunk(first, texts, self._numbers(chunk, numbers, first))
+                first += len(chunk)
+
+    def _numbers(self, chunk: list[list[str]], numbers: Sequence[int], first: int) -> NDArray[np.float64]:
+        try:
+            return np.array([[float(row[column]) for column in numbers] for row in chunk], dtype=np.float64).reshape(
+                len(chunk), len(numbers)
+            )
+        except ValueError:
+            for position, row in enumerate(chunk):
+                for column in numbers:
+                    try:
+                        float(row[column])
+                    except ValueError:
+                        raise unreadable(
+                            self.path,
+                            f"row {first + position}, column {self.columns[column]!r} is {row[column]!r}; expected a "
+                            "number",
+                        ) from None
+            raise
+
+
+class _ArrowCsvTable(Table):
+    """Read by pyarrow, ten times as fast."""
+
+    def chunks(self, ids: Sequence[int], numbers: Sequence[int]) -> Iterator[Chunk]:
+        import pyarrow as pa
+        from pyarrow import csv as arrow_csv
+
+        names = [f"c{position}" for position in range(len(self.columns))]  # Names may come up twice.
+        types: dict[str, Any] = {name: pa.string() for name in names}
+        types.update({names[column]: pa.float64() for column in numbers})
+        try:
+            # Threads would read ahead as many blocks as there are cores.
+            reader = arrow_csv.open_csv(
+                self.path,
+                arrow_csv.ReadOptions(column_names=names, skip_rows=1, block_size=_BLOCK, use_threads=False),
+                convert_options=arrow_csv.ConvertOptions(
+                    column_types=types, null_values=[], include_columns=[names[column] for column in (*ids, *numbers)]
+                ),
+            )
+            first = 1
+            for batch in reader:
+                yield _chunk_of(batch, len(ids), first, self.path)
+                first += batch.num_rows
+        except pa.ArrowInvalid as error:
+            if "Empty CSV file" not in str(error):  # A header alone is a table without rows.
+                raise unreadable(self.path, self._named(str(error))) from error
+        except OSError as error:
+            raise unreadable(self.path, error) from error
+
+    def _named(self, message: str) -> str:
+        for position, name in enumerate(self.columns):
+            message = message.replace(f"column #{position}:", f"column {name!r}:")
+        return message
+
+
+class _ParquetTable(Table):
+    def __init__(self, path: Path) -> None:
+        import pyarrow as pa
+        from pyarrow import parquet
+
+        try:
+            self._file = parquet.ParquetFile(path)
+        except (pa.ArrowInvalid, OSError) as error:
+            raise unreadable(path, error) from error
+        self._schema = self._file.schema_arrow
+        super().__init__(path, self._schema.names)
+
+    def rows_of_a_chunk(self) -> int:
+        widths = [getattr(field.type, "list_size", 1) for field in self._schema]
+        return max(1, min(ROWS, _VALUES // sum(widths)))
+
+    def chunks(self, ids: Sequence[int], numbers: Sequence[int]) -> Iterator[Chunk]:
+        import pyarrow as pa
+
+        names = [self.columns[column] for column in (*ids, *numbers)]
+        first = 1
+        try:
+            for batch in self._file.iter_batches(self.rows_of_a_chunk(), columns=names, use_threads=False):
+                yield _chunk_of(batch.select(names), len(ids), first, self.path)
+                first += batch.num_rows
+        except (pa.ArrowInvalid, OSError) as error:
+            raise unreadable(self.path, error) from error
+
+
+def _chunk_of(batch: Any, n_ids: int, first: int, path: Path) -> Chunk:
+    columns = list(zip(batch.schema.names, batch.columns, strict=True))
+    ids = [_ids_of(name, column, path) for name, column in columns[:n_ids]]
+    parts = [_numbers_of(name, column, path) for name, column in columns[n_ids:]]
+    numbers = np.concatenate(parts, axis=1) if parts else np.empty((batch.num_rows, 0))
+    return Chunk(first, ids, numbers)
+
+
+def _ids_of(name: str, column: Any, path: Path) -> Ids:
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    if pa.types.is_dictionary(column.type):
+        column = column.dictionary_decode()
+    if column.null_count:
+        raise unreadable(path, f"column {name!r} has {column.null_count} missing values; expected an id in each row")
+    if pa.types.is_integer(column.type):
+        return column.cast(pa.int64()).to_numpy(zero_copy_only=False)
+    if not (pa.types.is_string(column.type) or pa.types.is_large_string(column.type)):
+        raise unreadable(path, f"column {name!r} holds {column.type}; expected node ids, integers or texts")
+    column = pc.ascii_ltrim(column, characters=" ")
+    if len(column) and isinstance(as_ids([column[0].as_py()]), Texts):
+        return _texts_of(column)
+    try:
+        integers = column.cast(pa.int64())
+        if pc.all(pc.equal(integers.cast(column.type), column)).as_py() is not False:
+            return integers.to_numpy(zero_copy_only=False)
+    except pa.ArrowInvalid:
+        pass
+    return _texts_of(column)
+
+
+def _texts_of(column: Any) -> Texts:
+    import pyarrow as pa
+
+    _, ends, data = column.cast(pa.large_string()).buffers()
+    places = np.frombuffer(ends, dtype=np.int64)[column.offset : column.offset + len(column) + 1]
+    return Texts(np.frombuffer(data or b"", dtype=np.uint8), places[:-1], places[1:])
+
+
+def _numbers_of(name: str, column: Any, path: Path) -> NDArray[np.float64]:
+    import pyarrow as pa
+
+    width = getattr(column.type, "list_size", None)
+    values = column if width is None else column.flatten()
+    if column.null_count or values.null_count:
+        raise unreadable(path, f"column {name!r} has missing values; expected a number in each row")
+    kind = values.type
+    if not (pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_boolean(kind)):
+        raise unreadable(path, f"column {name!r} holds {column.type}; expected numbers, or lists of a fixed length")
+    # Booleans are bits to arrow: by way of bytes.
+    values = values.cast(pa.uint8()) if pa.types.is_boolean(kind) else values
+    return values.to_numpy(zero_copy_only=False).astype(np.float64).reshape(len(column), width or 1)
+
+
+__all__ = ["ROWS", "Chunk", "Table", "open_array", "open_table", "unreadable"]

@@ -1,0 +1,240 @@
+"""Mini-batches of a graph to train on: sampled neighbourhoods, or subgraphs.
+
+Each pass over them is an epoch: every node is a seed once. A batch is a ``Data`` with ``n_id``, ``batch_size`` (its
+first nodes are the seeds) and ``rows``, an `eco_core.ops.sample.BatchRows`: what heads and objectives see of it.
+
+Several processes that train together draw the same batches, and each yields its part of every one: ``share`` is the
+part of the batch's seeds that it holds. No seed is in two parts, and none is missing.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch_geometric.data import Data
+from torch_geometric.sampler import NodeSamplerInput, SamplerOutput
+
+from eco_core.data.sampling.neighbors import NeighborSampler
+from eco_core.data.sampling.node_groups import graph_parts
+from eco_core.errors import CompositionError, Problem
+from eco_core.ops.csr import incoming_of, take_rows
+from eco_core.ops.random_walks import Neighbors
+from eco_core.ops.sample import BatchRows, Sample
+from eco_core.ops.sparse_factor import SparseFactor
+
+_PARTS_OF_A_BATCH = 8
+"""Parts of the graph that make up a batch of subgraphs: with one alone, batches would show no edge between parts."""
+
+
+class NeighborBatches:
+    """Random seeds with their sampled neighbourhoods (Hamilton et al., NeurIPS 2017, arXiv 1706.02216).
+
+    Seeds are drawn without replacement, so that the rows of a batch are a simple random sample of the nodes.
+
+    Args:
+        graph: With ``x``, ``edge_index`` and, optionally, ``edge_weight``.
+        fan_out: How many neighbours of a node are sampled in each hop; -1: all.
+        batch_size: Seeds of a batch at most. All batches of an epoch have as many, or one less.
+        rank: Number of this process.
+        world_size: How many processes share each batch.
+    """
+
+    def __init__(
+        self, graph: Data, fan_out: Sequence[int], batch_size: int, rank: int = 0, world_size: int = 1
+    ) -> None:
+        self._graph, self._reader = graph, _Reader(graph)
+        self._sampler = _sampler(graph, fan_out)
+        self._induced = InducedEdges(self._sampler.incoming)
+        self._in_degree = _in_degrees(self._sampler, graph)
+        self.batch_size = batch_size
+        self._rank, self._world_size = rank, world_size
+        _check_shares(int(graph.num_nodes) // len(self), "nodes", world_size)
+
+    def __len__(self) -> int:
+        return math.ceil(self._sampler.incoming.num_nodes / self.batch_size)
+
+    def __iter__(self) -> Iterator[Data]:
+        """Yields the batches of an epoch; order and samples are drawn from torch's generator."""
+        num_nodes = self._sampler.incoming.num_nodes
+        self._sampler.manual_seed(int(torch.randint(2**62, ())) + self._rank)
+        for joint in torch.randperm(num_nodes).tensor_split(len(self)):
+            seeds = joint.tensor_split(self._world_size)[self._rank]
+            out = self._sampler.sample_from_nodes(NodeSamplerInput(input_id=None, node=seeds))
+            edge_index = torch.stack([out.row, out.col])
+            sample = Sample(num_nodes, len(seeds), torch.arange(len(seeds)))
+            rows = self._induced.rows(seeds, sample, self._sampler.edge_permutation, self._graph)
+            e_id = _edges_of(self._sampler.edge_permutation, out.edge)
+            batch = self._reader.batch(out.node, edge_index, e_id, len(seeds), rows, len(seeds) / len(joint))
+            self._add_what_edges_stand_for(batch, out)
+            yield batch
+
+    def _add_what_edges_stand_for(self, batch: Data, out: SamplerOutput) -> None:
+        """Adds what `eco_core.ops.sample.SampledEdges` reads."""
+        rowptr = self._sampler.incoming.rowptr
+        edges = rowptr[out.node + 1] - rowptr[out.node]
+        sampled = torch.bincount(out.col, minlength=len(out.node))
+        device = batch.edge_index.device
+        batch.edge_scale = (edges / sampled)[out.col].to(device)
+        batch.in_degree = self._in_degree[out.node].to(device)
+
+
+class SubgraphBatches:
+    """Unions of random parts of the graph with all edges among their nodes (Chiang et al., KDD 2019, arXiv 1905.07953).
+
+    Args:
+        graph: With ``x``, ``edge_index`` and, optionally, ``edge_weight``.
+        batch_size: Nodes of a batch, about.
+        seed: Of the parts, which are the same in all epochs.
+        rank: Number of this process.
+        world_size: How many processes share the parts of each batch.
+    """
+
+    def __init__(self, graph: Data, batch_size: int, seed: int = 0, rank: int = 0, world_size: int = 1) -> None:
+        self._graph, self._reader = graph, _Reader(graph)
+        self._sampler = _sampler(graph, [-1])
+        incoming = self._sampler.incoming
+        self._induced = InducedEdges(incoming)
+        size = max(1, batch_size // _PARTS_OF_A_BATCH)
+        self._parts = graph_parts(incoming, size, seed)
+        self._number = math.ceil(incoming.num_nodes / batch_size)
+        self._rank, self._world_size = rank, world_size
+        _check_shares(len(self._parts) // len(self), "parts of the graph", world_size)
+
+    def __len__(self) -> int:
+        return min(self._number, len(self._parts))
+
+    def __iter__(self) -> Iterator[Data]:
+        """Yields the batches of an epoch; which parts come together is drawn from torch's generator."""
+        total = len(self._parts)
+        for joint in torch.randperm(total).tensor_split(len(self)):
+            chosen = joint.tensor_split(self._world_size)[self._rank]
+            parts = [self._parts[number] for number in chosen.tolist()]
+            joint_size = sum(len(self._parts[number]) for number in joint.tolist())
+            sizes = torch.tensor([len(part) for part in parts])
+            sample = Sample(total, len(parts), torch.arange(len(parts)).repeat_interleave(sizes))
+            nodes = torch.cat(parts)
+            rows = self._induced.rows(nodes, sample, self._sampler.edge_permutation, self._graph)
+            assert rows.e_id is not None
+            yield self._reader.batch(nodes, rows.edge_index, rows.e_id, len(nodes), rows, len(nodes) / joint_size)
+
+
+def _check_shares(units: int, what: str, world_size: int) -> None:
+    """Raises ECO104 where a process would have no share of a batch."""
+    if units < world_size:
+        raise CompositionError(
+            Problem(
+                "ECO104",
+                f"{world_size} processes share each batch, but a batch has only {units} {what}.",
+                "Use a larger train.batch_size, or fewer --devices.",
+            )
+        )
+
+
+class InducedEdges:
+    """The edges among some nodes of a graph.
+
+    Args:
+        incoming: The graph: the sources of the edges that point to each node.
+    """
+
+    def __init__(self, incoming: Neighbors) -> None:
+        self._incoming = incoming
+        self._place = np.full(incoming.num_nodes, -1, dtype=np.int64)
+
+    def among(self, nodes: Tensor) -> tuple[Tensor, Tensor]:
+        """Finds the edges among nodes.
+
+        Args:
+            nodes: Shape (num_rows,), int64, each once.
+
+        Returns:
+            Edges as rows of ``nodes``, of shape (2, num_edges), from sources to targets; and the position of each in
+            ``incoming.col``.
+        """
+        from eco_core.data.sampling import _kernels as kernels
+
+        arrays = (self._incoming.rowptr.numpy(), self._incoming.col.numpy(), nodes.numpy(), self._place)
+        self._place[nodes.numpy()] = np.arange(len(nodes))
+        try:
+            ends = np.empty(len(nodes), dtype=np.int64)
+            kernels.count_induced(*arrays, ends)
+            edge_index = torch.empty(2, int(ends[-1]) if len(ends) else 0, dtype=torch.int64)
+            positions = torch.empty(edge_index.size(1), dtype=torch.int64)
+            kernels.fill_induced(*arrays, edge_index.numpy(), positions.numpy())
+        finally:
+            self._place[nodes.numpy()] = -1
+        return edge_index, positions
+
+    def rows(self, nodes: Tensor, sample: Sample, edge_of: Tensor | None, graph: Data) -> BatchRows:
+        """Returns what heads and objectives see of a batch.
+
+        Args:
+            nodes: The rows of the batch.
+            sample: How they were drawn.
+            edge_of: Which edge of the graph each entry of ``incoming.col`` is; None: the same one.
+            graph: The graph.
+        """
+        edge_index, positions = self.among(nodes)
+        e_id = _edges_of(edge_of, positions)
+        weight = sample.edge_scale(edge_index)
+        own = getattr(graph, "edge_weight", None)
+        if own is not None:
+            weight = weight * own.cpu().reshape(-1).index_select(0, e_id)
+        return BatchRows(nodes, edge_index, weight, e_id, sample)
+
+
+def _sampler(graph: Data, fan_out: Sequence[int]) -> NeighborSampler:
+    incoming = incoming_of(graph.edge_index)
+    return NeighborSampler(graph.edge_index if incoming is None else incoming, int(graph.num_nodes), fan_out)
+
+
+def _in_degrees(sampler: NeighborSampler, graph: Data) -> Tensor:
+    from eco_core.data.sampling import _kernels as kernels
+
+    weight = getattr(graph, "edge_weight", None)
+    if weight is None:
+        of_edges = torch.empty(0)
+    else:
+        of_edges = weight.detach().cpu().reshape(-1)
+        if sampler.edge_permutation is not None:
+            of_edges = of_edges.index_select(0, sampler.edge_permutation)
+    incoming, out = sampler.incoming, torch.empty(sampler.incoming.num_nodes)
+    kernels.in_degrees(incoming.rowptr.numpy(), incoming.col.numpy(), of_edges.numpy(), out.numpy())
+    return out
+
+
+def _edges_of(edge_of: Tensor | None, positions: Tensor) -> Tensor:
+    return positions if edge_of is None else edge_of.index_select(0, positions)
+
+
+class _Reader:
+    """Reads what belongs to the nodes and edges of a batch."""
+
+    def __init__(self, graph: Data) -> None:
+        self._graph = graph
+        self._sparse_x: Tensor | None = None
+        if graph.x.layout is torch.sparse_coo:
+            # By rows: of a COO tensor, torch reads all entries to find some rows.
+            self._sparse_x = SparseFactor.of(graph.x).rows()
+
+    def batch(self, nodes: Tensor, edge_index: Tensor, e_id: Tensor, seeds: int, rows: BatchRows, share: float) -> Data:
+        device = self._graph.edge_index.device
+        batch = Data(edge_index=edge_index, n_id=nodes, rows=rows).to(device)
+        batch.x = self._features(batch.n_id)
+        batch.num_nodes, batch.batch_size, batch.share = len(nodes), seeds, share
+        weight = getattr(self._graph, "edge_weight", None)
+        if weight is not None:
+            batch.edge_weight = weight.index_select(0, e_id.to(device))
+        return batch
+
+    def _features(self, nodes: Tensor) -> Tensor:
+        if self._sparse_x is None:
+            return self._graph.x.index_select(0, nodes)
+        return take_rows(self._sparse_x, nodes)
+
+
+__all__ = ["InducedEdges", "NeighborBatches", "SubgraphBatches"]

@@ -1,0 +1,302 @@
+"""Neighbour sampling from pip alone: compiled, seeded, on several threads; no pyg-lib, no torch-sparse.
+
+`NeighborSampler` is a sampler as PyTorch Geometric has them, so that its ``NodeLoader`` and ``LinkLoader`` take it,
+with ``Data`` and with feature and graph stores. `NeighborLoader` is the loader that is ready to use.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch_geometric.data import Data
+from torch_geometric.loader import NodeLoader
+from torch_geometric.sampler import BaseSampler, EdgeSamplerInput, NegativeSampling, NodeSamplerInput, SamplerOutput
+from torch_geometric.sampler.neighbor_sampler import edge_sample
+
+from eco_core.errors import DataError, Problem
+from eco_core.ops.csr import CSR, incoming_of
+from eco_core.ops.random_walks import Neighbors, sorted_neighbors
+from eco_core.ops.threads import number_of_threads, run_in_threads
+
+_EDGES_A_THREAD = 2**15
+"""Edges below which another thread costs more than it saves: about a millisecond of work."""
+
+
+class NeighborSampler(BaseSampler):
+    """Samples the neighbourhoods that a graph neural network reads (Hamilton et al., NeurIPS 2017, arXiv 1706.02216).
+
+    From each seed, edges are followed backwards, from targets to sources: up to ``fan_out[k]`` in hop k from each node
+    that came up first in the hop before. Seeds come first in a batch. What is drawn depends on the seed and on the
+    number of the call, not on the number of threads.
+
+    Args:
+        edge_index: Edges of shape (2, num_edges), dtype int64, from sources to targets; or those of a graph on disk
+            (`eco_core.data.on_disk.graph.OnDiskGraph.incoming`), which are read where they lie.
+        num_nodes: Number of nodes.
+        fan_out: How many neighbours of a node are sampled in each hop; -1: all. A node with fewer has all of them.
+        replace: Whether a neighbour can be drawn several times.
+        edge_weight: Weights of shape (num_edges,): edges are drawn in proportion to them. None: all alike. (Those of a
+            `CSR` are used where they are given here, too.)
+        seed: Any integer.
+
+    Raises:
+        ValueError: If ``fan_out`` is empty or holds anything but positive numbers and -1.
+        DataError: ECO303, for edges or weights that are invalid.
+    """
+
+    def __init__(
+        self,
+        edge_index: Tensor | CSR,
+        num_nodes: int,
+        fan_out: Sequence[int],
+        *,
+        replace: bool = False,
+        edge_weight: Tensor | None = None,
+        seed: int = 0,
+    ) -> None:
+        if not fan_out or any(count < 1 and count != -1 for count in fan_out):
+            raise ValueError(f"fan_out is {list(fan_out)}; expected one positive number, or -1 for all, for each hop.")
+        self.fan_out = list(fan_out)
+        self.replace = replace
+        # By target: a node's entries are the sources of the edges that point to it.
+        self._weight: Tensor | None = None
+        self._order: Tensor | None = None
+        if isinstance(edge_index, CSR):
+            _check_csr(edge_index, num_nodes, edge_weight)
+            self._incoming = Neighbors(edge_index.rowptr, edge_index.col)
+            self._weight = edge_weight
+        else:
+            self._incoming, self._order = sorted_neighbors(edge_index.flip(0), num_nodes, edge_weight)
+        self._generator = torch.Generator().manual_seed(seed)
+        self._places: list[np.ndarray] = []
+
+    @property
+    def incoming(self) -> Neighbors:
+        """The graph by targets: the sources of the edges that point to each node."""
+        return self._incoming
+
+    def manual_seed(self, seed: int) -> None:
+        """Begins anew with another seed.
+
+        Args:
+            seed: Any integer.
+        """
+        self._generator.manual_seed(seed)
+
+    @property
+    def edge_permutation(self) -> Tensor | None:
+        """Which edge of the graph each edge of the sampler is; None: the same one."""
+        return self._order
+
+    def sample_from_nodes(self, index: NodeSamplerInput, **kwargs: Any) -> SamplerOutput:
+        """Samples the neighbourhood of nodes.
+
+        Args:
+            index: The nodes; each may come up several times, and is one seed then.
+            **kwargs: Not used.
+
+        Returns:
+            Nodes, seeds first; edges between their rows; the numbers of both for each hop.
+        """
+        out = self._sample(index.node)
+        out.metadata = (index.input_id, index.time)
+        return out
+
+    def sample_from_edges(self, index: EdgeSamplerInput, neg_sampling: NegativeSampling | None = None) -> SamplerOutput:
+        """Samples the neighbourhood of the ends of edges, and of pairs that are no edges where they are asked for."""
+        return edge_sample(index, self._sample, self._incoming.num_nodes, False, None, neg_sampling)
+
+    def _sample(self, seeds: Tensor, *_: Any) -> SamplerOutput:
+        seeds = seeds.long().cpu().contiguous()
+        if seeds.numel() and not 0 <= int(seeds.min()) <= int(seeds.max()) < self._incoming.num_nodes:
+            raise DataError(
+                Problem(
+                    "ECO303",
+                    f"A seed is node {int(seeds.min())} or {int(seeds.max())}, but the graph has "
+                    f"{self._incoming.num_nodes} nodes, numbered from 0.",
+                    "Sample from nodes of the graph.",
+                )
+            )
+        key = int(torch.randint(2**63 - 1, (), generator=self._generator))
+        # One for each thread that samples at the same time, kept for the next batch.
+        place = self._places.pop() if self._places else np.full(self._incoming.num_nodes, -1, dtype=np.int64)
+        batch = _Batch(seeds, place)
+        try:
+            return self._sample_hops(batch, seeds, key)
+        finally:
+            batch.forget()
+            self._places.append(place)
+
+    def _sample_hops(self, batch: _Batch, seeds: Tensor, key: int) -> SamplerOutput:
+        from eco_core.data.sampling import _kernels as kernels
+
+        frontier = seeds
+        nodes_per_hop, edges_per_hop = [batch.count], []
+        rows, columns, edges = [], [], []
+        begin = 0
+        for hop, fan_out in enumerate(self.fan_out):
+            ends = np.empty(frontier.numel(), dtype=np.int64)
+            kernels.count_edges(self._incoming.rowptr.numpy(), frontier.numpy(), fan_out, self.replace, ends)
+            positions = torch.empty(int(ends[-1]) if len(ends) else 0, dtype=torch.int64)
+            self._fill(frontier, fan_out, ends, positions, key, hop)
+            before = batch.count
+            rows.append(batch.add(self._neighbors_at(positions)))
+            counts = torch.from_numpy(ends).diff(prepend=torch.zeros(1, dtype=torch.int64))
+            columns.append(torch.arange(begin, begin + frontier.numel()).repeat_interleave(counts))
+            edges.append(positions)
+            nodes_per_hop.append(batch.count - before)
+            edges_per_hop.append(positions.numel())
+            begin, frontier = before, batch.nodes(before)
+        return SamplerOutput(
+            node=batch.nodes(),
+            row=torch.cat(rows),
+            col=torch.cat(columns),
+            edge=torch.cat(edges),
+            num_sampled_nodes=nodes_per_hop,
+            num_sampled_edges=edges_per_hop,
+        )
+
+    def _neighbors_at(self, positions: Tensor) -> Tensor:
+        neighbors = self._incoming.col.index_select(0, positions).long()
+        # What a file holds may have changed since it was written, and compiled code reads memory without looking.
+        if neighbors.numel() and not 0 <= int(neighbors.min()) <= int(neighbors.max()) < self._incoming.num_nodes:
+            raise DataError(
+                Problem(
+                    "ECO302",
+                    f"The edges name node {int(neighbors.min())} or {int(neighbors.max())}, but the graph has "
+                    f"{self._incoming.num_nodes} nodes: the file of the edges is damaged.",
+                    "'eco data info FOLDER --verify' says which files are; convert the graph again.",
+                )
+            )
+        return neighbors
+
+    def _fill(self, frontier: Tensor, fan_out: int, ends: np.ndarray, positions: Tensor, key: int, hop: int) -> None:
+        from eco_core.data.sampling import _kernels as kernels
+
+        total = positions.numel()
+        threads = number_of_threads(total, _EDGES_A_THREAD)
+        inner = np.searchsorted(ends, [total * part // threads for part in range(1, threads)])
+        cumulative = np.empty(0) if self._incoming.cumulative is None else self._incoming.cumulative.numpy()
+        weight = np.empty(0, np.float32) if self._weight is None else self._weight.numpy()
+        rowptr, nodes, out = (part.numpy() for part in (self._incoming.rowptr, frontier, positions))
+        arguments = (rowptr, cumulative, weight, nodes, fan_out, self.replace, ends, out, np.uint64(key), hop)
+        run_in_threads(kernels.sample_edges, arguments, [0, *map(int, inner), frontier.numel()])
+
+
+class NeighborLoader(NodeLoader):
+    """Mini-batches of sampled neighbourhoods, as PyG's loader of that name gives them, from pip alone.
+
+    Args:
+        data: The graph, with ``edge_index``, or one on disk, of which only what is in a batch is read. Its ``node_ids``
+            and ``notes`` are not in the batches: ``n_id`` says which nodes these hold.
+        num_neighbors: How many neighbours of a node are sampled in each hop; -1: all.
+        input_nodes: The seeds: nodes, a mask, or None for all.
+        replace: Whether a neighbour can be drawn several times.
+        weight_attr: Name of the edges' weights in ``data``: they are drawn in proportion to them. None: all alike.
+        seed: Of the sampling; the order of the batches is drawn by PyTorch's ``DataLoader``.
+        sampler: Who samples: ``eco``, the one of this module, or ``pyg-lib``, PyG's own, where that package is
+            installed. It draws from PyTorch's generator and not by ``seed``, and is given the edges as a tensor.
+        **kwargs: Of PyG's ``NodeLoader`` and of the ``DataLoader``: ``batch_size``, ``shuffle``, ``transform`` ...
+
+    Raises:
+        ImportError: If ``pyg-lib`` is wanted and not installed.
+
+    Example:
+        >>> loader = NeighborLoader(graph, num_neighbors=[15, 10], batch_size=1024, shuffle=True)
+        >>> for batch in loader:
+        ...     z = encoder(batch.x, batch.edge_index)[: batch.batch_size]
+    """
+
+    def __init__(
+        self,
+        data: Data,
+        num_neighbors: Sequence[int],
+        input_nodes: Tensor | None = None,
+        *,
+        replace: bool = False,
+        weight_attr: str | None = None,
+        seed: int = 0,
+        sampler: Literal["eco", "pyg-lib"] = "eco",
+        **kwargs: Any,
+    ) -> None:
+        if sampler not in ("eco", "pyg-lib"):
+            raise ValueError(f"sampler is {sampler!r}; it must be eco or pyg-lib.")
+        node_sampler: BaseSampler
+        if sampler == "pyg-lib":
+            node_sampler = _pyg_lib_sampler(data, num_neighbors, replace, weight_attr)
+        else:
+            weight = None if weight_attr is None else getattr(data, weight_attr)
+            incoming = incoming_of(data.edge_index)
+            edges = data.edge_index if incoming is None else incoming
+            node_sampler = NeighborSampler(
+                edges, int(data.num_nodes), num_neighbors, replace=replace, edge_weight=weight, seed=seed
+            )
+        # PyG takes any list that is as long as there are nodes for features, and fails to select its rows.
+        data = copy.copy(data)
+        for key in ("node_ids", "notes"):
+            if key in data:
+                del data[key]
+        super().__init__(data, node_sampler=node_sampler, input_nodes=input_nodes, **kwargs)
+
+
+def _pyg_lib_sampler(data: Data, fan_out: Sequence[int], replace: bool, weight_attr: str | None) -> BaseSampler:
+    from torch_geometric import sampler, typing
+
+    if not typing.WITH_PYG_LIB:
+        raise ImportError(
+            "sampler is 'pyg-lib', and pyg-lib is not installed. Install it, or leave sampler out: eco's needs nothing."
+        )
+    return sampler.NeighborSampler(data, list(fan_out), replace=replace, weight_attr=weight_attr)
+
+
+class _Batch:
+    """The nodes of a batch, numbered in the order in which they come up.
+
+    Args:
+        seeds: The first of them; of equal ones, the first is found again.
+        place: The number of each node of the graph in the batch, -1: none yet. `forget` makes it so again.
+    """
+
+    def __init__(self, seeds: Tensor, place: np.ndarray) -> None:
+        self.count = seeds.numel()
+        self._nodes = seeds.numpy().copy()
+        self._place = place
+        place[self._nodes[::-1]] = np.arange(self.count)[::-1]
+
+    def nodes(self, first: int = 0) -> Tensor:
+        """The nodes from some number on."""
+        return torch.from_numpy(self._nodes[first : self.count])
+
+    def add(self, neighbors: Tensor) -> Tensor:
+        """Numbers nodes, some of which may have a number already; returns the numbers."""
+        from eco_core.data.sampling import _kernels as kernels
+
+        known = self._nodes[: self.count]
+        self._nodes = np.empty(self.count + neighbors.numel(), np.int64)
+        self._nodes[: self.count] = known
+        local = torch.empty_like(neighbors)
+        self.count = kernels.relabel(neighbors.numpy(), self._place, self._nodes, self.count, local.numpy())
+        return local
+
+    def forget(self) -> None:
+        """Takes the numbers of all nodes away."""
+        self._place[self._nodes[: self.count]] = -1
+
+
+def _check_csr(csr: CSR, num_nodes: int, edge_weight: Tensor | None) -> None:
+    for found, expected, what in (
+        (num_nodes, csr.num_nodes, "nodes"),
+        (csr.col.numel() if edge_weight is None else edge_weight.numel(), csr.col.numel(), "edge weights"),
+    ):
+        if found != expected:
+            raise DataError(
+                Problem("ECO303", f"{found} {what} were given for a graph with {expected}.", "Give those of the graph.")
+            )
+
+
+__all__ = ["NeighborLoader", "NeighborSampler"]

@@ -1,0 +1,82 @@
+"""Parts of a graph, of similar sizes, with few edges between them: what batches of subgraphs are made of."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from eco_core.ops.random_walks import Neighbors
+
+_ROUNDS = 6
+"""Passes over the nodes of a level; after the first few next to nothing moves."""
+
+_SHRINKS = 0.9
+"""A level with more than this share of the nodes of the one before is the last one."""
+
+
+def graph_parts(neighbors: Neighbors, size: int, seed: int = 0) -> list[Tensor]:
+    """Divides a graph by label propagation with limited sizes (Meyerhenke, Sanders & Schulz, SEA 2014).
+
+    Every node begins with a label of its own and takes, again and again, the one that most of its neighbours have and
+    that fewer than ``size`` nodes have. The labels are then the nodes of a smaller graph, and the same is done there,
+    until nothing joins any more; what is left in pieces is put together, whole pieces at a time. Time is that of some
+    passes over the edges, memory that of a copy of them. METIS cuts fewer edges, but is not to be had from pip alone.
+
+    Args:
+        neighbors: The neighbours of each node.
+        size: How many nodes a part has at most.
+        seed: Of the order in which nodes are looked at.
+
+    Returns:
+        The nodes of each part, int64: each node in one part.
+    """
+    from eco_core.data.sampling import _group_kernels as kernels
+
+    generator = np.random.default_rng(seed)
+    rowptr, col = neighbors.rowptr.numpy(), neighbors.col.numpy()
+    label = np.arange(neighbors.num_nodes)  # The piece of each node of the graph.
+    weight = np.ones(neighbors.num_nodes, dtype=np.int64)  # The number of nodes of each piece.
+    while len(weight) > 1:
+        joined, sizes = np.arange(len(weight)), weight.copy()
+        for _ in range(_ROUNDS):
+            order = generator.permutation(len(weight))
+            if kernels.propagate_labels(rowptr, col, order, weight, size, sizes, joined) == 0:
+                break
+        used = np.flatnonzero(sizes)
+        number = np.full(len(weight), -1, dtype=np.int64)
+        number[used] = np.arange(len(used))
+        joined = number[joined]
+        label, shrinks = joined[label], len(used) <= _SHRINKS * len(weight)
+        weight = sizes[used]
+        if not shrinks:
+            break
+        starts = np.concatenate([[0], np.cumsum(np.bincount(joined, minlength=len(used)))])
+        heads, columns = np.empty(len(used) + 1, dtype=np.int64), np.empty(len(col), dtype=np.int64)
+        count = kernels.contract(starts, np.argsort(joined, kind="stable"), rowptr, col, joined, heads, columns)
+        rowptr, col = heads, columns[:count].copy()
+    label = _packed(weight, size)[label]
+    nodes = torch.from_numpy(np.argsort(label, kind="stable"))
+    return list(nodes.split(np.bincount(label).tolist()))
+
+
+def _packed(weight: np.ndarray, size: int) -> np.ndarray:
+    """Puts pieces together: the part of each, of which none has more than ``size`` nodes. The largest come first."""
+    part = np.empty(len(weight), dtype=np.int64)
+    rooms: list[list[int]] = [[] for _ in range(size + 1)]  # The parts that have room for so many nodes.
+    count = 0
+    for piece in np.argsort(-weight, kind="stable").tolist():
+        needed = int(weight[piece])
+        fits = next((left for left in range(needed, size + 1) if rooms[left]), None)
+        if fits is None:
+            chosen, left = count, size
+            count += 1
+        else:
+            chosen, left = rooms[fits].pop(), fits
+        part[piece] = chosen
+        if left > needed:
+            rooms[left - needed].append(chosen)
+    return part
+
+
+__all__ = ["graph_parts"]

@@ -1,0 +1,88 @@
+"""Calls by name: a function gets the arguments that it names."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from eco_core.errors import CompositionError, Problem
+
+FILLED_OPTIONAL = ("edge_weight", "n_id", "num_seeds", "sampled")
+"""Call names that are filled even where they have a default: None, they mean an unweighted or a whole graph."""
+
+
+_EMPTY = inspect.Parameter.empty
+
+
+_VARIADIC = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+
+
+@dataclass(frozen=True)
+class CallNames:
+    """What a function asks for: the names it must have, and the optional ones that are filled."""
+
+    required: tuple[str, ...]
+    optional: tuple[str, ...]
+
+
+def call_names(function: Callable[..., Any]) -> CallNames:
+    """Reads what a function, bound method or module (its ``forward``) asks for."""
+    if hasattr(function, "forward") and not isinstance(function, type):
+        function = function.forward
+    parameters = [p for p in inspect.signature(function).parameters.values() if p.kind not in _VARIADIC]
+    required = tuple(p.name for p in parameters if p.default is _EMPTY)
+    return CallNames(required, tuple(p.name for p in parameters if p.default is not _EMPTY))
+
+
+def method_names(target: Any, method: str) -> CallNames:
+    """Reads what a method asks for, of an instance or, without ``self``, of a class."""
+    function = getattr(target, method)
+    if isinstance(target, type) and not isinstance(inspect.getattr_static(target, method), (classmethod, staticmethod)):
+        names = call_names(function)
+        return CallNames(names.required[1:], names.optional)
+    return call_names(function)
+
+
+def call(function: Callable[..., Any], names: Mapping[str, Any], **explicit: Any) -> Any:
+    """Calls a function with the arguments that it names.
+
+    Args:
+        function: A function, bound method or module.
+        names: What is available. Values are looked up only when asked for.
+        **explicit: Arguments given whatever the function's signature says.
+
+    Raises:
+        CompositionError: ECO203, if it requires a name that is not available.
+    """
+    wanted = call_names(function)
+    missing = [name for name in wanted.required if name not in names and name not in explicit]
+    if missing:
+        raise CompositionError(missing_names(describe(function), missing, names))
+    arguments = {name: names[name] for name in wanted.required if name not in explicit}
+    own: Any = getattr(names, "own", ())
+    for name in wanted.optional:
+        if (name in own or (name in FILLED_OPTIONAL and name in names)) and name not in explicit:
+            arguments[name] = names[name]
+    return function(**arguments, **explicit)
+
+
+def missing_names(who: str, missing: Iterable[str], available: Iterable[str]) -> Problem:
+    """The problem that a call asks for names that nobody provides."""
+    asked = ", ".join(repr(name) for name in missing)
+    return Problem(
+        "ECO203",
+        f"{who} asks for {asked}, which nobody provides; available are {', '.join(available)}, and what a part's own "
+        "prepare(graph) returns.",
+        "Rename the parameter, give it a default, return it from prepare(graph), or wrap the module in one whose "
+        "forward(self, x, edge_index) calls it.",
+    )
+
+
+def describe(function: Any) -> str:
+    """Names a function or object in messages."""
+    owner = getattr(function, "__self__", None)
+    if owner is not None and not isinstance(function, type):
+        return f"{type(owner).__name__}.{function.__name__}"
+    return getattr(function, "__qualname__", None) or type(function).__name__

@@ -1,0 +1,238 @@
+"""The one place that reads signatures.
+
+Constructors: the parameters that the core provides (`PROVIDED`) are left out; all others become a pydantic model, so
+that annotations and defaults are the only declaration of a component's parameters. Calls: a function gets the arguments
+that it names.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+import sys
+import types
+import typing
+from collections.abc import Callable, Iterable, Mapping
+from typing import Annotated, Any, ClassVar, Union
+
+import pydantic
+
+from eco_core.errors import Problem, SpecError
+from eco_core.inject.calls import _EMPTY, _VARIADIC, describe
+
+PROVIDED = ("in_channels", "n_features", "n_clusters", "num_nodes", "seed", "random_state")
+"""Constructor names that the core provides: graph width, encoder width, number of clusters, of nodes, and the seed."""
+
+
+_TORCH_MODULE = "torch.nn.modules.module"
+
+
+# ---------------------------------------------------------------------------------------------------------- calls
+
+
+# --------------------------------------------------------------------------------------------------- constructors
+
+
+class ParameterModel(pydantic.BaseModel):
+    """Base of the models derived from constructors. Field names carry a prefix; aliases are the parameter names."""
+
+    model_config = pydantic.ConfigDict(
+        arbitrary_types_allowed=True, coerce_numbers_to_str=True, protected_namespaces=(), validate_default=False
+    )
+    target: ClassVar[Any] = None
+    provided: ClassVar[tuple[str, ...]] = ()
+
+    def values(self) -> dict[str, Any]:
+        """The parameters by name, extra ones included; nested ones still as models."""
+        fields = {field.alias or name: getattr(self, name) for name, field in type(self).model_fields.items()}
+        return {**fields, **(self.model_extra or {})}
+
+    def given(self) -> set[str]:
+        """The names of the parameters that were given; the others have their defaults."""
+        fields = type(self).model_fields
+        return {fields[name].alias or name if name in fields else name for name in self.model_fields_set}
+
+    def construct_target(self, names: Mapping[str, Any]) -> Any:
+        """Calls the target with its parameters, and with the provided names that it has."""
+        given = {name: names[name] for name in self.provided if name in names}
+        # From the class: a function found on an instance would become a method of it.
+        return type(self).target(**given, **{name: _construct(value, names) for name, value in self.values().items()})
+
+
+class _Closed(ParameterModel):
+    model_config = pydantic.ConfigDict(extra="forbid")
+
+
+class _Open(ParameterModel):
+    model_config = pydantic.ConfigDict(extra="allow")
+
+
+def _construct(value: Any, names: Mapping[str, Any]) -> Any:
+    if isinstance(value, ParameterModel):
+        return value.construct_target(names)
+    if isinstance(value, (list, tuple)):
+        return type(value)(_construct(item, names) for item in value)
+    if isinstance(value, dict):
+        return {key: _construct(item, names) for key, item in value.items()}
+    return value
+
+
+def parameter_model(target: Any, provided: tuple[str, ...] = PROVIDED) -> type[ParameterModel]:
+    """Derives the pydantic model of a constructor's (or a function's) user parameters.
+
+    Args:
+        target: A class or a function.
+        provided: Names that are not the user's.
+
+    Raises:
+        SpecError: ECO108, for parameters whose annotation cannot be resolved, all of them at once.
+    """
+    try:
+        parameters, extra = _signature(target)
+    except (TypeError, ValueError) as error:
+        raise SpecError(
+            Problem(
+                "ECO108",
+                f"The parameters of {describe(target)} cannot be read: {error}.",
+                "Wrap it in a class whose __init__ is written in Python, or give the part as an instance.",
+            )
+        ) from error
+    fields: dict[str, Any] = {}
+    problems: list[Problem] = []
+    for parameter in parameters:
+        if parameter.name in provided:
+            continue
+        if parameter.name == "name":
+            problems.append(
+                Problem(
+                    "ECO108",
+                    f"{describe(target)} has a constructor parameter 'name', which specs reserve for the component's.",
+                    "Rename the parameter.",
+                )
+            )
+            continue
+        try:
+            annotation = _field_type(_resolve(parameter, target), (target,))
+        except (_UnresolvableError, SpecError) as error:
+            problems.append(
+                Problem(
+                    "ECO108",
+                    f"Parameter '{parameter.name}' of {describe(target)} cannot be read from a spec: {error}.",
+                    "Annotate it with a type that can be written in YAML (numbers, strings, lists, or a class whose "
+                    "own constructor can be), or give the part as an instance.",
+                )
+            )
+            continue
+        default = ... if parameter.default is _EMPTY else parameter.default
+        if isinstance(default, pydantic.BaseModel):
+            complete = default.model_dump(by_alias=True)
+            annotation = Annotated[annotation, pydantic.BeforeValidator(_completed_by(complete))]
+        elif dataclasses.is_dataclass(default) and not isinstance(default, type):
+            annotation = Annotated[annotation, pydantic.BeforeValidator(_completed_by(dataclasses.asdict(default)))]
+        fields[f"p_{parameter.name}"] = (annotation, pydantic.Field(default, alias=parameter.name))
+    if problems:
+        raise SpecError(*problems)
+    model = pydantic.create_model(describe(target), __base__=_Open if extra else _Closed, **fields)
+    model.target = target
+    model.provided = tuple(p.name for p in parameters if p.name in provided)
+    return model
+
+
+def _completed_by(complete: dict[str, Any]) -> Callable[[Any], Any]:
+    """Lets a section that is given in part keep the rest of its parameter's default."""
+    return lambda value: _over(complete, value) if isinstance(value, Mapping) else value
+
+
+def _over(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
+    deeper = (key for key, value in above.items() if isinstance(value, Mapping) and isinstance(below.get(key), Mapping))
+    return {**below, **above, **{key: _over(below[key], above[key]) for key in deeper}}
+
+
+def _signature(target: Any) -> tuple[list[inspect.Parameter], bool]:
+    if isinstance(target, type) and getattr(target.__init__, "__module__", "") == _TORCH_MODULE:  # type: ignore[misc]
+        return [], False  # It inherits nn.Module's own constructor, whose *args and **kwargs accept nothing.
+    signature = inspect.signature(target)
+    parameters = [p for p in signature.parameters.values() if p.kind not in _VARIADIC]
+    return parameters, any(p.kind is inspect.Parameter.VAR_KEYWORD for p in signature.parameters.values())
+
+
+class _UnresolvableError(Exception):
+    pass
+
+
+def _resolve(parameter: inspect.Parameter, target: Any) -> Any:
+    """Evaluates one annotation by itself, so that a neighbour that cannot be resolved does no harm."""
+    annotation = parameter.annotation
+    if annotation is _EMPTY:
+        if parameter.default is _EMPTY or parameter.default is None:
+            return Any
+        return Callable if inspect.isroutine(parameter.default) else type(parameter.default)
+    if not isinstance(annotation, str):
+        return annotation
+    for function in _definitions(target):
+        namespace = {**vars(sys.modules[function.__module__]), **vars(typing)}
+        namespace.update(vars(sys.modules[function.__module__]))
+        try:
+            return eval(annotation, namespace)
+        except Exception as error:
+            problem = error
+    raise _UnresolvableError(f"its annotation {annotation!r} does not resolve ({problem})")
+
+
+def _definitions(target: Any) -> list[Any]:
+    """Where the annotations of a target were written: its own function, or the constructors up its bases."""
+    if isinstance(target, type):
+        return [vars(base)["__init__"] for base in target.__mro__[:-1] if "__init__" in vars(base)]
+    return [inspect.unwrap(getattr(target, "func", target))]
+
+
+def _field_type(annotation: Any, seen: tuple[Any, ...]) -> Any:
+    """Rewrites an annotation so that pydantic can validate it: other classes become models of their parameters."""
+    if annotation is Any or annotation is None or isinstance(annotation, (str, typing.ForwardRef, typing.TypeVar)):
+        return Any if isinstance(annotation, (str, typing.ForwardRef, typing.TypeVar)) else annotation
+    origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
+    if origin is Annotated:
+        return Annotated[(_field_type(arguments[0], seen), *arguments[1:])]
+    if origin in (Union, types.UnionType):
+        return Union[tuple(_field_type(argument, seen) for argument in arguments)]  # noqa: UP007 - built at run time
+    if origin in (list, tuple, dict, set, frozenset) or (
+        isinstance(origin, type) and issubclass(origin, (Iterable, Mapping)) and arguments
+    ):
+        return origin[tuple(a if a is ... else _field_type(a, seen) for a in arguments)]
+    if _is_known(annotation):
+        return annotation
+    cls = annotation if origin is None else origin
+    # What is no type at all, such as the function `callable` or the tuple (int, float), is a note to the reader.
+    return _class_type(cls, seen) if isinstance(cls, type) else Any
+
+
+def _is_known(annotation: Any) -> bool:
+    try:
+        pydantic.TypeAdapter(annotation)
+    except (pydantic.PydanticUserError, pydantic.errors.PydanticUndefinedAnnotation):
+        return False
+    return True
+
+
+def _class_type(cls: type, seen: tuple[Any, ...]) -> Any:
+    """A class of its own: an instance of it, or a mapping of its parameters."""
+    instance = pydantic.InstanceOf[cls]  # type: ignore[valid-type]
+    if cls in seen:
+        raise _UnresolvableError(f"the parameters of {cls.__name__} contain {cls.__name__} again")
+    try:
+        _, extra = _signature(cls)
+    except (TypeError, ValueError):
+        return instance
+    if extra and inspect.isabstract(cls):
+        return instance
+    try:
+        model = _nested_model(cls)
+    except SpecError:
+        return instance
+    return instance if model is None else Union[instance, model]  # noqa: UP007 - built at run time
+
+
+def _nested_model(cls: type) -> type[ParameterModel] | None:
+    parameters, _ = _signature(cls)
+    # A base without parameters of its own (nn.Module) is a place for instances, not something to configure.
+    return parameter_model(cls) if parameters else None

@@ -1,0 +1,70 @@
+"""Running many cells at a time, with joblib's processes or on a Dask cluster."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from eco_core.errors import EcoError, Problem, TrainingError
+from eco_core.jobs.cell import Cell
+from eco_core.jobs.cells import CellOptions, CellResult
+
+BACKENDS = ("loky", "dask")
+
+
+Runner = Callable[[Cell, Path, CellOptions], CellResult]
+
+
+def _run_all(
+    runner: Runner, cells: Sequence[Cell], folder: Path, options: CellOptions, jobs: int, backend: str
+) -> Iterator[CellResult]:
+    """Yields results as cells finish. Closing the generator, or an exception in it, ends the running cells."""
+    if not cells:
+        return
+    import joblib
+    from joblib.externals.loky.process_executor import TerminatedWorkerError
+
+    tasks = (joblib.delayed(runner)(cell, folder / cell.place, options) for cell in cells)
+    with _cluster(backend, jobs), joblib.parallel_config(backend=backend):
+        # A batch is one cell, and no cell is handed out before a worker is free for it.
+        parallel = joblib.Parallel(
+            n_jobs=min(jobs, len(cells)), batch_size=1, pre_dispatch="n_jobs", return_as="generator_unordered"
+        )
+        results = parallel(tasks)
+        try:
+            yield from results
+        except TerminatedWorkerError as error:
+            raise TrainingError(
+                Problem("ECO406", f"A worker was ended from outside: {error}", "Start again: finished cells are kept.")
+            ) from error
+        finally:
+            results.close()
+
+
+def _import_dask() -> Any:
+    try:
+        return importlib.import_module("distributed")
+    except ImportError as error:
+        raise EcoError(
+            Problem(
+                "ECO104",
+                f"Backend 'dask' needs the package 'distributed', which cannot be imported: {error}.",
+                "pip install 'dask[distributed]', or use --backend loky.",
+            )
+        ) from error
+
+
+@contextlib.contextmanager
+def _cluster(backend: str, jobs: int) -> Iterator[None]:
+    """Connects to the cluster of Dask's configuration, or starts a local one, for as long as it is needed."""
+    if backend != "dask":
+        yield
+        return
+    distributed = _import_dask()
+    address = importlib.import_module("dask").config.get("scheduler-address", None)
+    local = {} if address else {"n_workers": jobs, "threads_per_worker": 1, "dashboard_address": None}
+    with distributed.Client(address, **local):
+        yield

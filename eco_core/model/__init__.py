@@ -1,0 +1,1 @@
+"""The composed module, and models written by hand."""

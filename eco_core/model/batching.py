@@ -1,0 +1,173 @@
+"""Which batches a composition trains on: what its spec says, or what the memory of the device allows."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from torch import nn
+
+from eco_core.data.sampling.batches import NeighborBatches, SubgraphBatches
+from eco_core.engine.collectives import rank_and_size
+from eco_core.errors import CompositionError, Problem
+from eco_core.spec.models import TrainSpec
+
+Batches = NeighborBatches | SubgraphBatches
+"""What yields the batches of an epoch, again and again."""
+
+_SHARE = 0.6
+"""Share of the free memory that training on the whole graph may take, by its estimate."""
+
+_COPIES = 4
+"""Tensors of a layer's output that training holds at a time: before and after the activation, and both gradients."""
+
+_BYTES_AN_EDGE = 40
+"""Of a sparse matrix and its transpose, in single precision, and of the edges that it was made of."""
+
+_FIRST_FAN_OUT, _FAN_OUT = 15, 10
+
+
+def choose_batch(
+    graph: Any, encoder: nn.Module, objective: Any, reads_edges: bool
+) -> tuple[Literal["full", "neighbor", "subgraph"], str]:
+    """Chooses for ``auto``: the whole graph where its training fits into memory, and one process does it.
+
+    Args:
+        graph: The graph, on the device that it is trained on.
+        encoder: The encoder.
+        objective: The objective, or None.
+        reads_edges: Whether the loss is made of edges between nodes. Random nodes of a large graph have hardly any.
+
+    Returns:
+        What to train on, and why: a sentence for the user.
+    """
+    _, world_size = rank_and_size()
+    needed, free = full_batch_bytes(graph, encoder, objective), free_bytes(graph.edge_index.device)
+    found = f"training on the whole graph takes about {_gib(needed)}, and {_gib(free)} are free"
+    if world_size > 1:
+        found = f"{world_size} processes share each batch"
+    elif needed <= _SHARE * free:
+        return "full", f"train.batch auto is full: {found}."
+    if reads_edges:
+        return "subgraph", f"train.batch auto is subgraph: {found}, and the loss is made of edges."
+    return "neighbor", f"train.batch auto is neighbor: {found}."
+
+
+def full_batch_bytes(graph: Any, encoder: nn.Module, objective: Any) -> int:
+    """Estimates the memory that training on a whole graph takes beyond the loaded graph.
+
+    Each weight matrix of the encoder stands for an output of as many columns, of which training holds four copies in
+    single precision; an objective that compares views encodes twice. Losses over all pairs run in blocks and are small
+    beside these.
+
+    Args:
+        graph: The graph.
+        encoder: The encoder.
+        objective: The objective, or None.
+    """
+    matrices = (p for p in encoder.parameters() if p.dim() > 1)
+    # A table with a vector for each node is an output itself.
+    widths = sum(p.size(0) if p.size(0) < graph.num_nodes else p.size(1) for p in matrices)
+    passes = 2 if objective is not None and getattr(objective, "needs_views", True) else 1
+    return 4 * graph.num_nodes * widths * _COPIES * passes + _BYTES_AN_EDGE * int(graph.num_edges)
+
+
+def free_bytes(device: torch.device) -> int:
+    """The memory of a device that nobody uses."""
+    if device.type == "cuda":
+        return torch.cuda.mem_get_info(device)[0]
+    meminfo = Path("/proc/meminfo")
+    if meminfo.exists():
+        for line in meminfo.read_text(encoding="ascii").splitlines():
+            if line.startswith("MemAvailable:"):
+                return 1024 * int(line.split()[1])
+    if hasattr(os, "sysconf") and "SC_PHYS_PAGES" in os.sysconf_names:
+        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    return 2**33  # A system that does not tell: eight GiB.
+
+
+def make_batches(graph: Any, train: TrainSpec, encoder: nn.Module, seed: int) -> Batches | None:
+    """Makes what yields the batches, or this process's share of them; None for ``full``.
+
+    Args:
+        graph: The graph.
+        train: The spec, with ``auto`` resolved.
+        encoder: The encoder, whose ``num_layers`` is the number of hops, where it has one.
+        seed: Of the parts of subgraphs.
+
+    Raises:
+        CompositionError: ECO104, if ``fan_out`` has not as many entries as the encoder has layers, or there are more
+            processes than a batch can be shared among.
+    """
+    world = rank_and_size()
+    if train.batch == "subgraph":
+        return SubgraphBatches(graph, train.batch_size, seed, *world)
+    if train.batch != "neighbor":
+        return None
+    layers = getattr(encoder, "num_layers", None)
+    if train.fan_out is not None and layers is not None and len(train.fan_out) != layers:
+        raise CompositionError(
+            Problem(
+                "ECO104",
+                f"train.fan_out, {train.fan_out}, has length {len(train.fan_out)}; the encoder has {layers} layers.",
+                "Give one number for each layer, or leave it out.",
+            )
+        )
+    fan_out = train.fan_out or [_FIRST_FAN_OUT, *[_FAN_OUT] * ((2 if layers is None else layers) - 1)]
+    return NeighborBatches(graph, fan_out, train.batch_size, *world)
+
+
+def check_shared(train: TrainSpec, world_size: int) -> None:
+    """Finds that several processes are to train on what they cannot share.
+
+    Raises:
+        CompositionError: ECO104, for ``full``.
+    """
+    if world_size > 1 and train.batch == "full":
+        raise CompositionError(
+            Problem(
+                "ECO104",
+                f"{world_size} processes share the seeds of batches, but train.batch is full: all would compute the "
+                "same, of the whole graph.",
+                "Use --set train.batch=neighbor (or subgraph, or auto), or --devices 1.",
+            )
+        )
+
+
+def check_trained_on_batches(world_size: int, has_batches: bool, encoder: Any) -> None:
+    """Finds an encoder that is never trained on batches of the graph, in several processes.
+
+    Args:
+        world_size: The number of processes.
+        has_batches: Whether there are batches of the graph.
+        encoder: What the user calls the encoder.
+
+    Raises:
+        CompositionError: ECO104.
+    """
+    if world_size > 1 and not has_batches:
+        raise CompositionError(
+            Problem(
+                "ECO104",
+                f"{world_size} processes share the seeds of batches, but {encoder} is not trained on batches of the "
+                "graph: all would compute the same.",
+                "Use --devices 1.",
+            )
+        )
+
+
+def _gib(count: int) -> str:
+    return f"{count / 2**30:.1f} GiB"
+
+
+__all__ = [
+    "Batches",
+    "check_shared",
+    "check_trained_on_batches",
+    "choose_batch",
+    "free_bytes",
+    "full_batch_bytes",
+    "make_batches",
+]

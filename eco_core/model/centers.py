@@ -1,0 +1,50 @@
+"""Initialising the centres of a cluster head by k-means."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from eco_core.errors import CompositionError, Problem
+from eco_core.ops.kmeans import TorchKMeans
+
+_SAMPLE = 100_000
+"""Nodes among which k-means looks for the clusters of a larger graph: where training starts, not what it returns."""
+
+
+def place_centers(
+    head: nn.Module, z: Tensor, seed: int | None, n_clusters: int | None = None, compared: Tensor | None = None
+) -> None:
+    """Initialises a head's centres by k-means: of more than 100,000 nodes, by that of as many random ones.
+
+    Args:
+        head: Has ``reset_cluster_centers(centers)``.
+        z: Embeddings (num_nodes, n_features); the centres are means of these.
+        seed: Seed of k-means.
+        n_clusters: How many; default the head's own ``n_clusters``.
+        compared: What k-means clusters, one row for each of ``z``; default ``z`` itself.
+    """
+    centers = getattr(head, "cluster_centers", None)
+    count = n_clusters or getattr(head, "n_clusters", None) or (centers.shape[0] if centers is not None else None)
+    reset: Any = getattr(head, "reset_cluster_centers", None)
+    if count is None or not callable(reset):
+        raise CompositionError(
+            Problem(
+                "ECO206",
+                f"{type(head).__name__} cannot be initialised by k-means: it has no reset_cluster_centers(centers) or "
+                "no n_clusters.",
+                "Define reset_cluster_centers(self, centers) and n_clusters, or use a strategy without initialisation.",
+            )
+        )
+    points = z if compared is None else compared
+    kmeans = TorchKMeans(count, n_init=10, random_state=seed)
+    if len(points) > _SAMPLE:
+        generator = torch.Generator().manual_seed(0 if seed is None else seed)
+        chosen = torch.randperm(len(points), generator=generator)[:_SAMPLE].to(points.device)
+        labels = kmeans.fit(points.index_select(0, chosen).float()).predict(points)
+    else:
+        labels = kmeans.fit_predict(points.float())
+    sums = z.new_zeros(count, z.shape[1]).index_add_(0, labels, z)
+    reset(sums / torch.bincount(labels, minlength=count).clamp(min=1).unsqueeze(1))

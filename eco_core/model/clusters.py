@@ -1,0 +1,53 @@
+"""How many clusters a composition has: given, declared by the data, or found by its head."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from eco_core.errors import CompositionError, Problem
+from eco_core.plan.plan import Plan, needs_clusters
+
+
+def number_of_clusters(plan: Plan, graph: Any) -> tuple[int | None, list[str]]:
+    """Finds the number of clusters.
+
+    Args:
+        plan: Says how many, or ``auto``: as many as the graph declares.
+        graph: The graph; None where there is none yet.
+
+    Returns:
+        The number, None where no part needs one; and notes to the user: where it is the graph's, or is not used.
+
+    Raises:
+        CompositionError: ECO207, if it is unknown but needed, or larger than the number of nodes.
+    """
+    wanted = needs_clusters(plan)
+    clusters: int | str | None = plan.spec.clusters
+    notes = []
+    if clusters == "auto":
+        clusters = getattr(graph, "n_classes", None) if wanted else None
+        if clusters is not None:
+            name = getattr(graph, "name", "")
+            notes.append(f"{clusters} clusters: the declared number of classes of data set '{name}'.")
+    elif not wanted and not plan.part("head").is_instance:
+        notes.append(f"clusters: {clusters} is not used: {plan.part('head')} finds the number of clusters.")
+    if clusters is None:
+        if wanted:
+            raise CompositionError(
+                Problem(
+                    "ECO207",
+                    f"{wanted[0]} needs the number of clusters, and the data declares none.",
+                    "Give --clusters K (clusters=K in Python). To choose K, compare the modularity of a few "
+                    "values, or ask how many groups you could act on.",
+                )
+            )
+        return None, notes
+    if graph is not None and wanted and clusters > graph.num_nodes:
+        raise CompositionError(
+            Problem(
+                "ECO207",
+                f"{clusters} clusters were asked for, but the graph has {graph.num_nodes} nodes.",
+                f"Use --clusters with a number from 1 to {graph.num_nodes}.",
+            )
+        )
+    return int(clusters), notes

@@ -1,0 +1,84 @@
+"""Composing a model from names, classes, instances or a spec."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from eco_core.model.composition import Composition
+from eco_core.plan.plan import plan_run
+from eco_core.registry.registry import Registry
+
+if TYPE_CHECKING:
+    pass
+
+
+def compose(
+    spec: Mapping[str, Any] | str | Path | None = None,
+    *,
+    recipe: str | None = None,
+    encoder: Any = None,
+    head: Any = None,
+    strategy: Any = None,
+    objective: Any = "auto",
+    clusters: int | str | None = None,
+    epochs: int | None = None,
+    seed: int | None = None,
+    normalize_embeddings: bool | None = None,
+    train: Mapping[str, Any] | None = None,
+    data: Any = None,
+    in_channels: int | None = None,
+    overrides: Iterable[str] = (),
+    registry: Registry | None = None,
+) -> Composition:
+    """Composes a clustering model from parts and checks that they fit.
+
+    Parts are names, classes, instances, or mappings ``{"name": name or class, parameter: value}``.
+
+    Args:
+        spec: A spec as a mapping, or the path of a ``spec.yaml``; the other arguments change it.
+        recipe: Name of a recipe to start from.
+        encoder: Turns the graph into embeddings; default ``identity``.
+        head: Turns embeddings into clusters; default ``kmeans``.
+        strategy: ``decoupled`` (default) or ``joint``.
+        objective: What trains the encoder; ``auto`` chooses, None is none.
+        clusters: How many; default the data set's declared number of classes.
+        epochs: Of every stage.
+        seed: Of everything random in training.
+        normalize_embeddings: Whether embeddings are L2-normalised for discrete heads and for k-means initialisation.
+        train: ``batch``, ``batch_size``, ``fan_out`` and ``precision``.
+        data: A graph to build for at once: a name, a path, PyG ``Data`` or ``(x, edge_index)``.
+        in_channels: A feature width to build for at once.
+        overrides: ``"head.alpha=2.0"``, as with ``--set``.
+        registry: Where names are looked up; default all installed plugins.
+
+    Returns:
+        A `Composition`; call ``fit_predict(data)``.
+
+    Raises:
+        CompositionError: With all problems at once.
+    """
+    from eco_core.spec.files import read_spec
+
+    registry = registry or Registry.discover()
+    flags: dict[str, Any] = {
+        "encoder": encoder,
+        "head": head,
+        "strategy": strategy,
+        "clusters": clusters,
+        "seed": seed,
+        "normalize_embeddings": normalize_embeddings,
+        "train": train,
+        "data": str(data) if isinstance(data, (str, Path)) else None,
+    }
+    flags = {key: value for key, value in flags.items() if value is not None}
+    if not (isinstance(objective, str) and objective == "auto"):
+        flags["objective"] = objective
+    plan = plan_run(registry, recipe=recipe, spec=read_spec(spec), flags=flags, epochs=epochs, overrides=overrides)
+    model = Composition(plan)
+    if data is not None:
+        model.build(model.load_graph(data))
+    elif in_channels is not None:
+        model.build(in_channels=in_channels)
+    return model

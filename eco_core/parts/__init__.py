@@ -1,0 +1,58 @@
+"""The contract between the core and those who write parts: protocols, stages, losses, bases of heads, and traits.
+
+Its names are imported on first use.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from eco_core import _lazy
+
+if TYPE_CHECKING:
+    from eco_core.parts.heads import BaseClusterHead, is_differentiable, take_saved_shapes
+    from eco_core.parts.linear_head import LinearClusterHead
+    from eco_core.parts.loss import LossOutput, mean_loss
+    from eco_core.parts.protocols import ClusterHead, Encoder, Objective, Strategy
+    from eco_core.parts.stages import EarlyStopping, OptimizerSpec, Stage, StageOptions, Update
+    from eco_core.parts.step import Step
+
+_HOMES = {
+    "BaseClusterHead": "eco_core.parts.heads",
+    "ClusterHead": "eco_core.parts.protocols",
+    "EarlyStopping": "eco_core.parts.stages",
+    "Encoder": "eco_core.parts.protocols",
+    "LinearClusterHead": "eco_core.parts.linear_head",
+    "LossOutput": "eco_core.parts.loss",
+    "Objective": "eco_core.parts.protocols",
+    "OptimizerSpec": "eco_core.parts.stages",
+    "Stage": "eco_core.parts.stages",
+    "StageOptions": "eco_core.parts.stages",
+    "Step": "eco_core.parts.step",
+    "Strategy": "eco_core.parts.protocols",
+    "Update": "eco_core.parts.stages",
+    "is_differentiable": "eco_core.parts.heads",
+    "mean_loss": "eco_core.parts.loss",
+    "take_saved_shapes": "eco_core.parts.heads",
+}
+
+__all__ = [
+    "BaseClusterHead",
+    "ClusterHead",
+    "EarlyStopping",
+    "Encoder",
+    "LinearClusterHead",
+    "LossOutput",
+    "Objective",
+    "OptimizerSpec",
+    "Stage",
+    "StageOptions",
+    "Step",
+    "Strategy",
+    "Update",
+    "is_differentiable",
+    "mean_loss",
+    "take_saved_shapes",
+]
+
+__getattr__, __dir__ = _lazy.attach(__name__, _HOMES)

@@ -1,0 +1,1 @@
+"""A spec with its parts looked up and checked, before any tensor exists."""

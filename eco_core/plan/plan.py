@@ -1,0 +1,198 @@
+"""The plan of a composition: a spec with its parts looked up and checked, all problems at once, before any tensor."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import pydantic
+
+from eco_core.errors import CompositionError, EcoError, Problem
+from eco_core.inject.parameters import parameter_model
+from eco_core.inject.problems import parameter_names, problems_of
+from eco_core.plan.checks import check_parts, learns, unusable
+from eco_core.plan.part import _WRITTEN, Part, _class_of, _texts, plain
+from eco_core.registry.registry import Registry
+from eco_core.spec.assemble import assemble
+from eco_core.spec.merge import default_objective
+from eco_core.spec.models import PART_SECTIONS, ComponentSpec, DataSpec, RunSpec
+
+
+@dataclass
+class Plan:
+    """A checked run: its spec, and what its names stand for.
+
+    Attributes:
+        spec: The validated spec.
+        parts: By section; the objective may be None.
+        registry: Where the names were found.
+        notes: What a user should be told.
+        objective_by_default: Whether the objective was chosen by ``auto``: it is dropped if the encoder turns out to
+            have no parameters.
+    """
+
+    spec: RunSpec
+    parts: dict[str, Part | None]
+    registry: Registry
+    notes: list[str] = field(default_factory=list)
+    objective_by_default: bool = False
+
+    def part(self, kind: str) -> Part:
+        """Returns a part that every plan has."""
+        part = self.parts[kind]
+        assert part is not None
+        return part
+
+    @property
+    def rerunnable(self) -> bool:
+        """Whether the spec names everything: no part, and no parameter, that only Python can give."""
+        parts = [part for part in self.parts.values() if part is not None]
+        return all(part.registered and "<" not in str(_texts(part.spec())) for part in parts)
+
+    def resolved(self) -> dict[str, Any]:
+        """The spec with every default written out, as plain data in the order of ``spec.yaml``."""
+        fields = RunSpec.model_fields.items()
+        sections = {field.alias or name: getattr(self.spec, name) for name, field in fields}
+        parts = {kind: "none" if part is None else part.spec() for kind, part in self.parts.items()}
+        return {key: parts[key] if key in parts else plain(section) for key, section in sections.items()}
+
+
+def plan_run(registry: Registry, **layers: Any) -> Plan:
+    """Joins the layers of a run (the keyword arguments of `eco_core.spec.assemble.assemble`) and checks the result."""
+    notes: list[str] = []
+    return make_plan(assemble(registry, notes, **layers), registry, notes)
+
+
+def make_plan(layers: Mapping[str, Any], registry: Registry, notes: list[str] | None = None) -> Plan:
+    """Validates a spec and checks that its parts fit.
+
+    Args:
+        layers: The joined layers (see `eco_core.spec.assemble.assemble`); parts may be classes and instances.
+        registry: Where names are looked up.
+        notes: Sentences for the user so far.
+
+    Raises:
+        CompositionError: With every problem that was found.
+    """
+    problems: list[Problem] = []
+    plain = dict(layers)
+    given: dict[str, Any] = {}
+    for kind in PART_SECTIONS:
+        section = plain.get(kind)
+        # Anything that YAML can hold is a name, or a mistake that validation reports; anything else is a part.
+        if isinstance(section, Mapping) and not isinstance(section.get("name", ""), _WRITTEN):
+            given[kind] = section["name"]
+            plain[kind] = {**section, "name": _class_of(section["name"])}
+    unknown: set[str] = set()
+    try:
+        spec = RunSpec.model_validate(plain)
+    except pydantic.ValidationError as error:
+        problems += problems_of(error, RunSpec)
+        unknown = {str(detail["loc"][0]) for detail in error.errors()}
+        spec = _valid_rest(plain, error)
+    parts: dict[str, Part | None] = {}
+    for kind in PART_SECTIONS:
+        section = getattr(spec, kind)
+        wanted = isinstance(section, ComponentSpec) and kind not in unknown
+        parts[kind] = _make_part(kind, section, given.get(kind), registry, problems) if wanted else None
+        if wanted and parts[kind] is None:
+            unknown.add(kind)
+    plan = Plan(spec, parts, registry, list(notes or []))
+    if spec.objective == "auto" and "objective" not in unknown:
+        _choose_objective(plan, problems)
+    problems += check_parts(plan.parts, registry, unknown)
+    problems += _check_data(spec, registry)
+    if problems:
+        raise CompositionError(*dict.fromkeys(problems))
+    return plan
+
+
+def _valid_rest(plain: dict[str, Any], error: pydantic.ValidationError) -> RunSpec:
+    """The spec without what is invalid in it, so that the rest is checked, too."""
+    rest = {str(key): value for key, value in plain.items()}
+    for section, *keys in (map(str, detail["loc"]) for detail in error.errors()):
+        value = rest.get(section)
+        if section == "data" and keys and isinstance(value, Mapping):
+            rest[section] = {key: item for key, item in value.items() if str(key) != keys[0]}
+        else:
+            rest.pop(section, None)
+    return RunSpec.model_validate(rest)
+
+
+def _make_part(
+    kind: str, section: ComponentSpec, given: Any, registry: Registry, problems: list[Problem]
+) -> Part | None:
+    """Looks a part up and validates its parameters; on a mistake notes the problems and returns None."""
+    parameters = dict(section.model_extra or {})
+    if given is None and section.name.startswith("<"):
+        problems.append(
+            Problem(
+                "ECO101",
+                f"{kind} {section.name} was given from Python; a spec cannot name it.",
+                f"Load the run with eco.load(folder, {kind}=...), or register the class in a plugin.",
+            )
+        )
+        return None
+    try:
+        entry = registry.find(kind, section.name) if given is None else None
+        if entry is not None:
+            target, origin = entry.load(), f"{entry.distribution} {entry.version}"
+            label = registry.short_name(entry)
+        else:
+            target, origin = given, "given from Python"
+            label = section.name
+        if not isinstance(target, type):
+            if given is None or isinstance(given, str):
+                raise CompositionError(unusable(kind, section.name, f"is {type(target).__name__}, not a class"))
+            if parameters:
+                raise CompositionError(
+                    unusable(kind, label, f"is an instance, and was given parameters: {', '.join(parameters)}")
+                )
+            return Part(kind, label, origin, target, registered=False)
+        model = parameter_model(target) if entry is None else entry.parameters
+    except EcoError as error:
+        problems += error.problems
+        return None
+    try:
+        values = model.model_validate(parameters)
+    except pydantic.ValidationError as error:
+        problems += [_with_show(p, kind, label, given is None) for p in problems_of(error, model, kind)]
+        return None
+    return Part(kind, label, origin, target, values, registered=given is None)
+
+
+def _with_show(problem: Problem, kind: str, label: str, registered: bool) -> Problem:
+    message = problem.message.replace(f"{kind} has no", f"{kind} '{label}' has no", 1)
+    show = f" 'eco show {label}' lists its parameters." if registered else ""
+    return Problem(problem.code, message, problem.fix + show)
+
+
+def _choose_objective(plan: Plan, problems: list[Problem]) -> None:
+    """Resolves ``objective: auto``."""
+    encoder, name = plan.parts["encoder"], default_objective(plan.registry)
+    if name is None or encoder is None or learns(encoder) is False:
+        return
+    plan.objective_by_default = True
+    plan.parts["objective"] = _make_part("objective", ComponentSpec(name=name), None, plan.registry, problems)
+
+
+def _check_data(spec: RunSpec, registry: Registry) -> list[Problem]:
+    from eco_core.data.source import is_path
+
+    if spec.data.name.startswith("<") or is_path(spec.data.name):
+        return []
+    try:
+        loader = registry.find("dataset", spec.data.name).load()
+        model = parameter_model(loader, provided=("root",))
+        model.model_validate(dict(spec.data.model_extra or {}))
+    except EcoError as error:
+        return list(error.problems)
+    except pydantic.ValidationError as error:
+        return problems_of(error, model, "data", parameter_names(DataSpec))
+    return []
+
+
+def needs_clusters(plan: Plan) -> list[Part]:
+    """The parts whose constructors ask for the number of clusters."""
+    return [part for part in plan.parts.values() if part is not None and part.wants("n_clusters")]

@@ -1,0 +1,1 @@
+"""What a run leaves, in memory and on disk: plain data, no model."""

@@ -1,0 +1,68 @@
+"""Joining the layers of a run: defaults < recipe < its overrides < spec < flags < ``--set``."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from eco_core.errors import Problem, SpecError
+from eco_core.registry.registry import Registry
+from eco_core.spec.merge import DEFAULTS, _merge_data, merge
+from eco_core.spec.overrides import epochs_layer, parse_override
+from eco_core.spec.recipes import _overrides_for, read_recipe
+
+
+def assemble(
+    registry: Registry,
+    notes: list[str],
+    *,
+    recipe: str | None = None,
+    spec: Mapping[str, Any] | None = None,
+    flags: Mapping[str, Any] | None = None,
+    epochs: int | None = None,
+    overrides: Iterable[str] = (),
+) -> dict[str, Any]:
+    """Joins all layers of a run into one nested dictionary.
+
+    Args:
+        registry: Where components are looked up.
+        notes: Gets sentences about parameters that were dropped.
+        recipe: Name of a recipe.
+        spec: What a spec file holds, or the same as a mapping.
+        flags: What the command line's flags, or the arguments of `eco_core.compose`, say.
+        epochs: Epochs of every stage.
+        overrides: ``"key=value"`` strings.
+
+    Raises:
+        SpecError: For all overrides that cannot be read, together.
+    """
+    spec, flags = dict(spec or {}), dict(flags or {})
+    sets: list[dict[str, Any]] = []
+    problems: list[Problem] = []
+    for text in overrides:
+        try:
+            sets.append(parse_override(text))
+        except SpecError as error:
+            problems += error.problems
+    if problems:
+        raise SpecError(*problems)
+    joined = copy.deepcopy(DEFAULTS)
+    if recipe is not None:
+        base, by_dataset = read_recipe(recipe, registry)
+        joined = merge(joined, base, registry, notes)
+        chosen = joined["data"]
+        for layer in (spec, flags, *sets):
+            chosen = _merge_data(chosen, layer.get("data") or {}, [])
+        joined = merge(joined, _overrides_for(chosen, by_dataset, registry), registry, notes)
+    for layer in (spec, flags):
+        joined = merge(joined, layer, registry, notes)
+    if epochs is not None:
+        # The stages are those of the strategy that --set may yet choose.
+        final = joined
+        for layer in sets:
+            final = merge(final, layer, registry, [])
+        joined = merge(joined, epochs_layer(epochs, final, registry), registry, notes)
+    for layer in sets:
+        joined = merge(joined, layer, registry, notes)
+    return joined

@@ -1,0 +1,109 @@
+"""The declarative spec of a run: pydantic models, and their mistakes as sentences. Imports no torch."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+import pydantic
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class ComponentSpec(BaseModel):
+    """A component's name and its parameters; which parameters it has is known when it is looked up."""
+
+    model_config = ConfigDict(extra="allow")
+
+    name: str
+
+
+class DataSpec(BaseModel):
+    """Which graph, and how it is prepared.
+
+    Attributes:
+        name: A registered data set or a path.
+        root: Folder of downloaded data sets.
+        undirected: Whether missing reverse edges are added.
+        normalize_features: ``row`` divides each node's features by their sum.
+    """
+
+    model_config = ConfigDict(extra="allow")
+
+    name: str = "digits"
+    root: str | None = None
+    undirected: bool = True
+    normalize_features: Literal["none", "row"] = "none"
+
+
+class TrainSpec(BaseModel):
+    """How the engine runs the stages.
+
+    Attributes:
+        batch: What a step sees: ``full``, the whole graph; ``neighbor``, random nodes with their sampled
+            neighbourhoods; ``subgraph``, a union of parts of the graph, with all edges among them; ``auto``, the first
+            of these that has enough memory.
+        batch_size: Nodes of a batch whose embeddings the loss is made of.
+        fan_out: Of ``neighbor``: how many neighbours of a node are sampled, for each layer of the encoder; -1: all.
+            Default 15 in the first hop and 10 in the others.
+        precision: ``32``, or ``bf16-mixed`` for mixed precision.
+    """
+
+    model_config = ConfigDict(extra="forbid")
+
+    batch: Literal["full", "neighbor", "subgraph", "auto"] = "full"
+    batch_size: int = Field(default=1024, ge=1)
+    fan_out: list[Annotated[int, Field(ge=-1)]] | None = Field(default=None, min_length=1)
+    precision: Literal["32", "bf16-mixed"] = "32"
+
+    @pydantic.field_validator("fan_out")
+    @classmethod
+    def _none_of_none(cls, value: list[int] | None) -> list[int] | None:
+        if value is not None and 0 in value:
+            raise ValueError("a hop of 0 neighbours reaches nothing; give a positive number, or -1 for all")
+        return value
+
+    @pydantic.field_validator("precision", mode="before")
+    @classmethod
+    def _number_as_text(cls, value: Any) -> Any:
+        return "32" if value == 32 else value
+
+
+class RunSpec(BaseModel):
+    """A whole run: data, four parts, number of clusters, training and seed.
+
+    Attributes:
+        objective: ``auto`` chooses gae where it is installed and the encoder learns; ``none`` trains without one.
+        normalize_embeddings: Whether embeddings are L2-normalised for discrete heads and for k-means initialisation.
+        clusters: How many; ``auto`` takes the data set's declared number of classes.
+        seed: Of everything random in training.
+    """
+
+    model_config = ConfigDict(extra="forbid", populate_by_name=True)
+
+    version: Literal[1] = Field(default=1, alias="schema")
+    data: DataSpec = DataSpec()
+    encoder: ComponentSpec = ComponentSpec(name="identity")
+    objective: ComponentSpec | Literal["auto", "none"] = "auto"
+    head: ComponentSpec = ComponentSpec(name="kmeans")
+    strategy: ComponentSpec = ComponentSpec(name="decoupled")
+    normalize_embeddings: bool = True
+    clusters: Annotated[int, Field(json_schema_extra={"minimum": 1})] | Literal["auto"] = "auto"
+    train: TrainSpec = TrainSpec()
+    seed: int = Field(default=0, ge=0, lt=2**32)
+
+    @pydantic.field_validator("clusters", mode="before")
+    @classmethod
+    def _not_a_truth_value(cls, value: Any) -> Any:
+        # YAML's 'yes' and 'on' would be one cluster.
+        if isinstance(value, bool):
+            raise ValueError("it must be a whole number of 1 or more, or 'auto'")
+        return value
+
+    @pydantic.field_validator("clusters")
+    @classmethod
+    def _at_least_one_cluster(cls, value: int | str) -> int | str:
+        if isinstance(value, int) and value < 1:
+            raise ValueError("it must be 1 or more, or 'auto'")
+        return value
+
+
+PART_SECTIONS = ("encoder", "objective", "head", "strategy")

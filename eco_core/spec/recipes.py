@@ -1,0 +1,56 @@
+"""Reading recipes: packaged specs, with overrides by data set."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from eco_core.errors import Problem, SpecError
+from eco_core.registry.registry import Registry
+from eco_core.spec.files import parse_spec
+from eco_core.spec.merge import DEFAULTS
+from eco_core.spec.models import PART_SECTIONS
+
+
+def read_recipe(name: str, registry: Registry) -> tuple[dict[str, Any], dict[str, dict[str, Any]]]:
+    """Reads a recipe.
+
+    Returns:
+        Its spec, and its overrides by data set.
+
+    Raises:
+        SpecError: If there is no such recipe, or its file is not a recipe (ECO106).
+    """
+    entry = registry.find("recipe", name)
+    spec = parse_spec(entry.read(), f"recipe {entry.id}")
+    overrides = spec.pop("overrides", None) or {}
+    if not isinstance(overrides, dict) or not all(isinstance(layer, dict) for layer in overrides.values()):
+        raise SpecError(
+            Problem(
+                "ECO106",
+                f"The overrides of recipe {entry.id} are not a mapping from data sets to keys of a spec.",
+                "Tell its author: 'overrides: {cora: {encoder: {heads: 4}}}' would be one.",
+            )
+        )
+    return spec, overrides
+
+
+def part_names(recipe: Mapping[str, Any]) -> dict[str, str]:
+    """The names of a recipe's parts by kind: those that it gives, and the defaults; an objective may be ``none``."""
+    names = {}
+    for kind in PART_SECTIONS:
+        section, default = recipe.get(kind), DEFAULTS[kind]
+        name = section.get("name") if isinstance(section, Mapping) else section
+        names[kind] = str(name or ("none" if kind == "objective" else default["name"]))
+    return names
+
+
+def _overrides_for(
+    data: Mapping[str, Any], by_dataset: Mapping[str, dict[str, Any]], registry: Registry
+) -> dict[str, Any]:
+    """A recipe's overrides for a data set, whether it is named in full or in short."""
+    name = str(data.get("name"))
+    if name in by_dataset:
+        return by_dataset[name]
+    entries = [entry for entry in registry.find_any(name) if entry.kind == "dataset"]
+    return next((by_dataset[entry.name] for entry in entries if entry.name in by_dataset), {})
