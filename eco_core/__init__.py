@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from eco_core.errors import CompositionError
     from eco_core.metrics.labels import label_metrics
     from eco_core.metrics.structure import structure_metrics
-    from eco_core.model.bases import BaseModel, ClusteringModel, TrainableModel
+    from eco_core.model.base_model import BaseModel
+    from eco_core.model.bases import ClusteringModel, TrainableModel
     from eco_core.model.compose import compose
     from eco_core.model.composition import Composition
     from eco_core.ops.sample import BatchRows, SampledEdges
@@ -36,7 +37,7 @@ __version__ = "0.1.0"
 
 _HOMES = {
     "BaseClusterHead": "eco_core.parts.heads",
-    "BaseModel": "eco_core.model.bases",
+    "BaseModel": "eco_core.model.base_model",
     "BatchRows": "eco_core.ops.sample",
     "ClusterHead": "eco_core.parts.protocols",
     "ClusteringModel": "eco_core.model.bases",

@@ -1,15 +1,61 @@
-"""What can be told while the engine trains."""
+"""Events of a fit, and who listens to them: callbacks for logs, progress bars and run folders."""
 
 from __future__ import annotations
 
 import time
-from typing import Any, Protocol, TextIO
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from typing import Any, Protocol, TextIO, TypeAlias
+
+import torch
+from torch import nn
 
 from eco_core.parts.stages import Stage
 
+Notified: TypeAlias = Any
+"""A `Callback`, or any object that has some of its methods."""
+
+
+@dataclass(frozen=True)
+class FitInfo:
+    """What is known when a fit starts: the parts fit the graph, and nothing is trained yet.
+
+    Attributes:
+        module: What is trained.
+        device: Where it is trained.
+        world_size: The number of processes that train it together.
+        seed: The training seed.
+        notes: Sentences that a user should read.
+        spec: The resolved spec of a composition; empty for a model written by hand, as are the following.
+        rerunnable: Whether the spec names everything: no part, and no parameter, that only Python can give.
+        facts: What the parts were built for: ``in_channels``, ``num_nodes`` and, where known, ``n_clusters``.
+        part_names: The names of the parts.
+        parts: From the kind of each part to where it is from: distribution and version, or the class.
+        plugins: From the distribution of each plugin to its version and status.
+    """
+
+    module: nn.Module
+    device: torch.device
+    world_size: int = 1
+    seed: int = 0
+    notes: tuple[str, ...] = ()
+    spec: Mapping[str, Any] = field(default_factory=dict)
+    rerunnable: bool = False
+    facts: Mapping[str, int] = field(default_factory=dict)
+    part_names: tuple[str, ...] = ()
+    parts: Mapping[str, str] = field(default_factory=dict)
+    plugins: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+
 
 class Callback:
-    """Told by the engine what happens; every method may be left out. Callbacks never change the result."""
+    """Base of objects that listen to a fit; every method may be left out. Callbacks never change the result.
+
+    Of several processes, rank 0 alone calls its callbacks. What a callback raises ends the fit, as any error does.
+    """
+
+    def on_fit_start(self, info: FitInfo) -> None:
+        """The parts fit the graph; nothing is trained yet."""
 
     def on_stage_start(self, stage: Stage, first_epoch: int) -> None:
         """A stage begins (or goes on, at ``first_epoch``, after a checkpoint)."""
@@ -17,8 +63,68 @@ class Callback:
     def on_epoch_end(self, stage: Stage, row: dict[str, Any]) -> None:
         """An epoch's row of the history is known."""
 
+    def on_checkpoint(self, state: dict[str, Any]) -> None:
+        """The state of the training, as tensors and plain Python, every so many epochs."""
+
     def on_stage_end(self, stage: Stage, epochs: int, best: dict[str, Any] | None) -> None:
         """A stage ended after ``epochs``; ``best`` is the row whose weights were restored, if any were."""
+
+    def on_fit_end(self, clustering: Any) -> None:
+        """Training and clustering ended.
+
+        Args:
+            clustering: The `Clustering` that was found; None for models that only embed.
+        """
+
+    def on_fit_error(self, error: BaseException) -> None:
+        """The fit failed, or was interrupted, after its start."""
+
+    def close(self) -> None:
+        """Called last, whatever happened: also after an interrupt."""
+
+
+def notify(callbacks: Sequence[Notified], event: str, *arguments: Any) -> None:
+    """Calls the method of each callback that has it.
+
+    Args:
+        callbacks: The callbacks, in the order in which they are called.
+        event: Name of the method, such as ``on_epoch_end``.
+        *arguments: What the method gets.
+    """
+    for callback in callbacks:
+        method = getattr(callback, event, None)
+        if method is not None:
+            method(*arguments)
+
+
+def listens(callbacks: Sequence[Notified], event: str) -> bool:
+    """Whether a callback has a method of its own for an event.
+
+    Args:
+        callbacks: The callbacks.
+        event: Name of the method.
+    """
+    own = (getattr(type(callback), event, None) or getattr(callback, event, None) for callback in callbacks)
+    return any(method is not None and method is not getattr(Callback, event) for method in own)
+
+
+@contextmanager
+def fit_events(callbacks: Sequence[Notified], info: FitInfo) -> Iterator[None]:
+    """Around a fit: notifies the callbacks of its start and its failure, and closes them at the end.
+
+    Args:
+        callbacks: The callbacks.
+        info: What they get when the fit starts.
+    """
+    with ExitStack() as closing:
+        for callback in callbacks:
+            closing.callback(notify, [callback], "close")
+        try:
+            notify(callbacks, "on_fit_start", info)
+            yield
+        except BaseException as error:
+            notify(callbacks, "on_fit_error", error)
+            raise
 
 
 class Writable(Protocol):

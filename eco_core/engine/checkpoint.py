@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
+from torch import nn
 
 from eco_core._files import write_atomically
 from eco_core.errors import EcoError, Problem
 
-FORMAT = 1
+FORMAT = 2
 
 
 def save_checkpoint(path: Path, state: dict[str, Any]) -> None:
@@ -41,3 +43,55 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
             )
         )
     return state
+
+
+def check_identity(path: Path, state: Mapping[str, Any], identity: Mapping[str, str]) -> None:
+    """Refuses a checkpoint that another run wrote.
+
+    Args:
+        path: The file of the checkpoint, for the message.
+        state: What `load_checkpoint` returned.
+        identity: What this run is: from a word such as ``graph`` to a digest.
+
+    Raises:
+        EcoError: ECO404; it names what differs.
+    """
+    saved = state.get("identity", {})
+    differing = [name for name, value in identity.items() if saved.get(name) != value]
+    if differing:
+        raise EcoError(
+            Problem(
+                "ECO404",
+                f"{path} is the checkpoint of another run: its {' and its '.join(differing)} "
+                f"{'differs' if len(differing) == 1 else 'differ'} from what is to be trained now.",
+                "Resume it with the same spec, seed and graph, or start the run anew.",
+            )
+        )
+
+
+def load_states(
+    path: Path | None, module: nn.Module, optimizers: Sequence[torch.optim.Optimizer], state: Mapping[str, Any]
+) -> None:
+    """Loads the weights of a checkpoint into a module and its optimisers.
+
+    Args:
+        path: The file of the checkpoint, for the message.
+        module: The module.
+        optimizers: The optimisers of the stage.
+        state: What `load_checkpoint` returned.
+
+    Raises:
+        EcoError: ECO404, if the weights have other names or shapes.
+    """
+    try:
+        module.load_state_dict(state["model"])
+        for optimizer, saved in zip(optimizers, state["optimizers"], strict=True):
+            optimizer.load_state_dict(saved)
+    except (KeyError, RuntimeError, ValueError) as error:
+        raise EcoError(
+            Problem(
+                "ECO404",
+                f"{path} does not fit the model: {error}",
+                "Resume it with the model that wrote it, or start the run anew.",
+            )
+        ) from error

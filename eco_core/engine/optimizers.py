@@ -11,11 +11,27 @@ from eco_core.errors import Problem, TrainingError
 from eco_core.parts.stages import OptimizerSpec, Update
 
 
-def make_optimizer(update: Update) -> torch.optim.Optimizer:
-    """Makes the optimiser of an update over the trainable parameters of its modules."""
+def trained_parameters(update: Update) -> list[nn.Parameter]:
+    """The trainable parameters of an update's modules, without those of the modules that it leaves alone.
+
+    Args:
+        update: The update.
+    """
     left_alone = {id(p) for module in update.without for p in module.parameters()}
     parameters = {id(p): p for module in update.modules for p in module.parameters() if p.requires_grad}
-    chosen = [p for key, p in parameters.items() if key not in left_alone]
+    return [p for key, p in parameters.items() if key not in left_alone]
+
+
+def make_optimizer(update: Update) -> torch.optim.Optimizer:
+    """Makes the optimiser of an update over the trainable parameters of its modules.
+
+    Args:
+        update: The update.
+
+    Raises:
+        TrainingError: ECO205, if there is nothing to train.
+    """
+    chosen = trained_parameters(update)
     if not chosen:
         names = ", ".join(type(module).__name__ for module in update.modules) or "no module"
         raise TrainingError(
@@ -41,3 +57,6 @@ def make_optimizer(update: Update) -> torch.optim.Optimizer:
 
 def _can_be_fused(parameter: nn.Parameter) -> bool:
     return parameter.device.type in ("cpu", "cuda") and parameter.is_floating_point()
+
+
+__all__ = ["make_optimizer", "trained_parameters"]

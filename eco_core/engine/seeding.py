@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import random
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 import torch
+
+_ONE_AT_A_TIME = threading.RLock()
+"""Held while a thread trains: the generators and the deterministic mode of torch belong to the whole process."""
 
 
 def generator_states() -> dict[str, Any]:
@@ -39,9 +43,8 @@ def seed_generators(seed: int, *place: int) -> None:
 
     Args:
         seed: Of the run.
-        *place: Number of the stage, from 1. Each has a stream of its own, so that what draws between stages (even
-            importing scikit-learn for the first time does) changes nothing after it. Of several processes also the
-            epoch and the rank.
+        *place: Stage number (from 1); with several processes also epoch and rank. Each combination gets an independent
+            random stream, so extra draws in between (even a first import of scikit-learn draws) change nothing later.
     """
     derived = int(np.random.SeedSequence([seed, *place]).generate_state(1)[0]) if place else seed
     torch.manual_seed(derived)
@@ -56,22 +59,25 @@ def seeded(seed: int, deterministic: bool = True) -> Iterator[None]:
     Without deterministic algorithms the backward of ``z[index]`` differs from run to run on two threads. On CUDA
     operations without a deterministic form warn instead of failing.
 
+    Threads of one process wait for each other: what is seeded here is one for all of them.
+
     Args:
         seed: Of all three generators.
         deterministic: Whether deterministic algorithms are wanted.
     """
-    states = generator_states()
-    was_on = torch.are_deterministic_algorithms_enabled()
-    was_warning = torch.is_deterministic_algorithms_warn_only_enabled()
-    was_filling = torch.utils.deterministic.fill_uninitialized_memory  # type: ignore[attr-defined]
-    try:
-        seed_generators(seed)
-        if deterministic:
-            torch.use_deterministic_algorithms(True, warn_only=torch.cuda.is_available())
-            # Filling fresh tensors only hides reads of uninitialised memory; it costs a pass over each.
-            torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
-        yield
-    finally:
-        torch.use_deterministic_algorithms(was_on, warn_only=was_warning)
-        torch.utils.deterministic.fill_uninitialized_memory = was_filling  # type: ignore[attr-defined]
-        restore_generators(states)
+    with _ONE_AT_A_TIME:
+        states = generator_states()
+        was_on = torch.are_deterministic_algorithms_enabled()
+        was_warning = torch.is_deterministic_algorithms_warn_only_enabled()
+        was_filling = torch.utils.deterministic.fill_uninitialized_memory  # type: ignore[attr-defined]
+        try:
+            seed_generators(seed)
+            if deterministic:
+                torch.use_deterministic_algorithms(True, warn_only=torch.cuda.is_available())
+                # Filling fresh tensors only hides reads of uninitialised memory; it costs a pass over each.
+                torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
+            yield
+        finally:
+            torch.use_deterministic_algorithms(was_on, warn_only=was_warning)
+            torch.utils.deterministic.fill_uninitialized_memory = was_filling  # type: ignore[attr-defined]
+            restore_generators(states)

@@ -1,60 +1,180 @@
-"""What is checked while a composition is built: parts against the graph, and what the parts make of it."""
+"""Making the parts of a composition for a graph."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
-from eco_core.errors import CompositionError, Problem
+from eco_core.errors import CompositionError, EcoError, Problem
+from eco_core.inject.calls import method_names
+from eco_core.model.batching import Batches, choose_batch, make_batches
+from eco_core.model.build_checks import check_embedding, check_trainable, check_width
+from eco_core.model.clusters import number_of_clusters
 from eco_core.model.not_built import not_built
-from eco_core.plan.checks import untrained_encoder
-from eco_core.plan.part import Part
+from eco_core.model.wiring import Wiring, evaluating
+from eco_core.parts.protocols import Strategy
+from eco_core.parts.step import Step
+from eco_core.parts.traits import traits_of
 from eco_core.plan.plan import Plan
 
 
-def check_embedding(z: Any, num_nodes: int, who: str) -> None:
-    """Checks what an encoder returned.
+@dataclass(frozen=True)
+class GraphFacts:
+    """What the parts are built for.
+
+    Attributes:
+        in_channels: Width of the features.
+        num_nodes: Number of nodes.
+        n_clusters: The number of clusters; None where no part needs it.
+        feature_shape: The shape of one node's features: ``(in_channels,)`` for vectors.
+    """
+
+    in_channels: int
+    num_nodes: int
+    n_clusters: int | None
+    feature_shape: tuple[int, ...]
+
+    @classmethod
+    def of(cls, graph: Any, n_clusters: int | None = None) -> GraphFacts:
+        """Reads the facts of a graph.
+
+        Args:
+            graph: A ``torch_geometric.data.Data`` with features ``x``.
+            n_clusters: The number of clusters, where it is known.
+        """
+        shape = tuple(int(size) for size in graph.x.shape[1:])
+        return cls(shape[0], int(graph.num_nodes), n_clusters, shape)
+
+    def provided(self, seed: int, n_features: int | None = None) -> dict[str, Any]:
+        """The names that constructors may ask for.
+
+        Args:
+            seed: The training seed.
+            n_features: Width of the embeddings, once it is known.
+        """
+        names: dict[str, Any] = {"in_channels": self.in_channels, "num_nodes": self.num_nodes}
+        names |= {} if self.n_clusters is None else {"n_clusters": self.n_clusters}
+        names |= {"seed": seed, "random_state": seed}
+        return names if n_features is None else {**names, "n_features": n_features}
+
+    def stored(self) -> dict[str, int]:
+        """The facts as ``model.pt`` holds them."""
+        known = {} if self.n_clusters is None else {"n_clusters": self.n_clusters}
+        return {"in_channels": self.in_channels, "num_nodes": self.num_nodes, **known}
+
+
+@dataclass(frozen=True, eq=False)
+class Built:
+    """The parts of a composition, made for a graph.
+
+    Attributes:
+        plan: The plan, with what only the build could know: no objective by default for an encoder without weights,
+            and the mini-batches that ``train.batch: auto`` stands for.
+        facts: What the parts were built for.
+        wiring: Encoder, objective and head.
+        strategy: The strategy.
+        notes: Sentences that a user should read.
+        batches: What yields the mini-batches of an epoch; None: the whole graph is one.
+        probe: The step on the whole graph that the width of the embedding was read from; without embeddings where that
+            was a mini-batch.
+    """
+
+    plan: Plan
+    facts: GraphFacts
+    wiring: Wiring
+    strategy: Strategy
+    notes: tuple[str, ...]
+    batches: Batches | None
+    probe: Step | None
+
+    def without_graph(self) -> Built:
+        """The same parts, without what keeps the graph alive."""
+        return replace(self, batches=None, probe=None)
+
+
+def build_parts(plan: Plan, graph: Any, *, is_example: bool = False) -> Built:
+    """Makes the parts for a graph. Nothing that was there before is changed, but for parts given as instances.
+
+    Args:
+        plan: The checked plan.
+        graph: A ``torch_geometric.data.Data``, on the device of the parts.
+        is_example: Whether the graph stands for one that is not known yet: nothing is said of its classes and size.
 
     Raises:
-        CompositionError: ECO209, if it is not a float tensor of shape (num_nodes, width).
+        CompositionError: If parts turn out not to fit: too many clusters, widths that differ, wrong outputs.
     """
-    if isinstance(z, Tensor) and z.dim() == 2 and z.shape[0] == num_nodes and z.is_floating_point():
-        return
-    found = f"a tensor of shape {tuple(z.shape)}" if isinstance(z, Tensor) else type(z).__name__
-    raise CompositionError(
-        Problem(
-            "ECO209",
-            f"{who} returned {found} for a graph of {num_nodes} nodes; an embedding is a float tensor of shape "
-            "(num_nodes, width).",
-            "Return one row per node; wrap a module that returns more than that.",
-        )
-    )
+    clusters, notes = number_of_clusters(plan, None if is_example else graph)
+    facts = GraphFacts.of(graph, clusters)
+    names, device = facts.provided(plan.spec.seed), graph.edge_index.device
+    encoder = plan.part("encoder").build(names).to(device)
+    learns = any(p.requires_grad for p in encoder.parameters())
+    if plan.objective_by_default and not learns:
+        plan = plan.without_objective()
+    batches, probed = None, graph
+    if not is_example and learns and traits_of(encoder).reads_graph:
+        plan, batches, note = _batches_of(plan, graph, encoder)
+        notes = [*notes, *note]
+        if batches is not None:
+            # Restores the random state: drawing a probe batch must not change the parts' initial weights.
+            with torch.random.fork_rng(devices=[]):
+                probed = next(iter(batches))
+    wiring = Wiring(_readers(plan), plan.spec.normalize_embeddings, encoder)
+    probe = _probe(plan, wiring, probed, "the encoder")
+    part = plan.parts["objective"]
+    if part is not None:
+        wiring.objective = part.build(facts.provided(plan.spec.seed, int(probe.z.shape[1]))).to(device)
+        if callable(getattr(wiring.objective, "embed", None)):
+            probe = _probe(plan, wiring, probed, "the objective's embed")
+    width = int(probe.z.shape[1])
+    names = facts.provided(plan.spec.seed, width)
+    wiring.head = plan.part("head").build(names).to(device)
+    check_width(plan.part("head"), wiring.head, width)
+    strategy = plan.part("strategy").build(names)
+    check_trainable(plan, encoder, wiring.objective, strategy)
+    return Built(plan, facts, wiring, strategy, tuple(notes), batches, probe if probed is graph else Step(graph))
 
 
-def check_trainable(plan: Plan, encoder: nn.Module, objective: nn.Module | None, strategy: Any) -> None:
-    """Finds an encoder that nothing trains, which the check could not know before the encoder was made.
-
-    Raises:
-        CompositionError: ECO204.
-    """
-    trains_head = getattr(strategy, "trains_head", False)
-    if objective is None and not trains_head and any(p.requires_grad for p in encoder.parameters()):
-        raise CompositionError(untrained_encoder(plan.registry, plan.part("strategy"), plan.part("encoder")))
+def _readers(plan: Plan) -> tuple[Any, ...]:
+    return tuple(part.target for kind in ("encoder", "objective") if (part := plan.parts[kind]) is not None)
 
 
-def check_width(part: Part, head: Any, width: int) -> None:
-    """Finds a head instance that was made for another width, before its matrix product fails."""
-    declared = getattr(head, "n_features", None)
-    if part.is_instance and isinstance(declared, int) and declared != width:
+def _batches_of(plan: Plan, graph: Any, encoder: nn.Module) -> tuple[Plan, Batches | None, list[str]]:
+    """Makes the mini-batches that the spec asks for; resolves ``auto`` for this graph and this machine."""
+    train, notes = plan.spec.train, []
+    if train.batch == "auto":
+        objective = plan.parts["objective"]
+        readers = [part for part in (objective, plan.part("head")) if part is not None]
+        reads_edges = any("edge_index" in method_names(part.target, "forward").required for part in readers)
+        batch, note = choose_batch(graph, encoder, objective and objective.target, reads_edges)
+        notes = [note]
+        train = train.model_copy(update={"batch": batch})
+        plan = plan.with_spec(train=train)
+    wiring = Wiring(_readers(plan), plan.spec.normalize_embeddings, encoder)
+    return plan, make_batches(wiring.readable(graph), train, encoder, plan.spec.seed), notes
+
+
+def _probe(plan: Plan, wiring: Wiring, graph: Any, who: str) -> Step:
+    """Embeds a graph without gradients, and checks what comes out."""
+    modules = nn.ModuleList(module for _, module in wiring.parts())
+    try:
+        with evaluating(modules):
+            step = wiring.step(graph)
+            z = step.z
+    except EcoError:
+        raise
+    except Exception as error:
         raise CompositionError(
             Problem(
                 "ECO209",
-                f"{part} was made for n_features={declared}, but the embedding has width {width}.",
-                f"Make it with n_features={width}, or give the class and let it be made.",
+                f"{plan.part('encoder')} failed on the graph: {type(error).__name__}: {error}",
+                "Its forward gets what it names: x (num_nodes, in_channels), edge_index (2, num_edges), ...",
             )
-        )
+        ) from error
+    check_embedding(z, step.num_rows, who)
+    return step
 
 
 def example_graph(in_channels: int | None, num_nodes: int | None) -> Any:

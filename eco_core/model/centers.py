@@ -48,3 +48,13 @@ def place_centers(
         labels = kmeans.fit_predict(points.float())
     sums = z.new_zeros(count, z.shape[1]).index_add_(0, labels, z)
     reset(sums / torch.bincount(labels, minlength=count).clamp(min=1).unsqueeze(1))
+
+
+def check_method(method: str) -> None:
+    """Refuses ways to place centres that there are not.
+
+    Raises:
+        ValueError: The method is not ``"kmeans"``.
+    """
+    if method != "kmeans":
+        raise ValueError(f"method is {method!r}; cluster centres are initialised by 'kmeans' only.")

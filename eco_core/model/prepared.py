@@ -1,4 +1,4 @@
-"""What the parts make of a graph once, by their ``prepare``, and what a batch has of it."""
+"""What the parts make of a graph once, by their ``prepare``, and what a mini-batch gets of it."""
 
 from __future__ import annotations
 
@@ -10,31 +10,40 @@ from eco_core.inject.calls import call
 from eco_core.parts.step import Step
 
 
-class Prepared:
+class PreparedValues:
     """The names that parts made of one graph for their own calls. It does not keep the graph alive."""
 
     def __init__(self) -> None:
         self._values: dict[str, Mapping[str, Any]] = {}
         self._graph: weakref.ref[Any] | None = None
 
-    def forget(self, kind: str) -> None:
+    def __getstate__(self) -> dict[str, Any]:
+        # A copy belongs to another model: its parts prepare anew when they are first called.
+        return {"_values": {}, "_graph": None}
+
+    def forget(self, kind: str | None = None) -> None:
         """Forgets what one part made.
 
         Args:
-            kind: Of the part.
+            kind: The kind of the part; None: all parts.
         """
-        self._values.pop(kind, None)
+        if kind is None:
+            self._values, self._graph = {}, None
+        else:
+            self._values.pop(kind, None)
 
     def hold_for(self, graph: Any) -> None:
-        """Keeps what there is for a graph that is the same but for its layout."""
+        """Keeps the prepared values and re-keys them to ``graph``: the same graph with dense or sparse features."""
         self._graph = weakref.ref(graph)
 
     def make(self, graph: Any, original: Any, parts: Iterable[tuple[str, Any]]) -> None:
-        """Runs the parts' ``prepare``, once for each graph; batches, which have ``n_id``, use the whole graph's.
+        """Calls each part's ``prepare(graph)`` the first time a graph is seen.
+
+        Mini-batches (graphs with ``n_id``) are skipped; they use the whole graph's values.
 
         Args:
             graph: The graph as the parts read it.
-            original: The graph as it was given, by which it is known again.
+            original: The graph as it was given, by which it is recognised.
             parts: Kinds and modules.
         """
         if hasattr(graph, "n_id"):
@@ -47,10 +56,10 @@ class Prepared:
                 self._values[kind] = dict(call(module.prepare, Step(graph))) if prepares else {}
 
     def of(self, kind: str, step: Step) -> dict[str, Any]:
-        """Returns the names that a part made; where the step is a batch, values that can be are restricted to it.
+        """Returns the names that a part made; on a mini-batch, values that can be are restricted to it.
 
         Args:
-            kind: Of the part.
+            kind: The kind of the part.
             step: What the part is called on.
         """
         values = dict(self._values.get(kind, {}))
@@ -58,3 +67,6 @@ class Prepared:
         if rows is None or rows.sample is None:
             return values
         return {name: value.of_batch(rows) if hasattr(value, "of_batch") else value for name, value in values.items()}
+
+
+__all__ = ["PreparedValues"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -133,3 +133,17 @@ def mean_loss(losses: list[LossOutput]) -> LossOutput:
 
     parts = {name: mean([loss.components[name] for loss in losses if name in loss.components]) for name in names}
     return LossOutput(mean([loss.total for loss in losses]), parts)
+
+
+def joined_loss(parts: Sequence[tuple[str, LossOutput]]) -> LossOutput:
+    """Joins the losses of alternating updates for the record.
+
+    Args:
+        parts: Name and loss of each update. The first one's figures keep their names; those of the others become
+            components under the update's name.
+    """
+    first = parts[0][1]
+    components = dict(first.components)
+    for position, (name, loss) in enumerate(parts[1:], start=2):
+        components.update(loss.named(name or f"update{position}").components)
+    return LossOutput(first.total, components)

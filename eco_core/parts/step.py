@@ -131,7 +131,7 @@ def _sampled_rows(batch: Any) -> BatchRows:
     return BatchRows(batch.n_id[:seeds], batch.edge_index[:, among], None if weight is None else weight[among])
 
 
-class ExtendedNames(Mapping[str, Any]):
+class PartNames(Mapping[str, Any]):
     """A step's names with some added or replaced.
 
     Args:

@@ -15,7 +15,7 @@ from eco_core.inject.parameters import ParameterModel
 _WRITTEN = (str, int, float, list, dict, datetime.date, type(None))
 
 
-@dataclass
+@dataclass(frozen=True)
 class Part:
     """One part of a plan: a registered component, a class, or an instance.
 
@@ -34,6 +34,16 @@ class Part:
     target: Any
     parameters: ParameterModel | None = None
     registered: bool = True
+
+    @classmethod
+    def of_instance(cls, kind: str, value: Any) -> Part:
+        """The part that an instance is."""
+        return cls(kind, _class_of(value), "given from Python", value, registered=False)
+
+    @property
+    def short_name(self) -> str:
+        """Its name without a distribution or a module."""
+        return self.label.strip("<>").rpartition(".")[2].rpartition(":")[2]
 
     @property
     def is_instance(self) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pydantic
@@ -19,7 +19,7 @@ from eco_core.spec.merge import default_objective
 from eco_core.spec.models import PART_SECTIONS, ComponentSpec, DataSpec, RunSpec
 
 
-@dataclass
+@dataclass(frozen=True)
 class Plan:
     """A checked run: its spec, and what its names stand for.
 
@@ -33,9 +33,9 @@ class Plan:
     """
 
     spec: RunSpec
-    parts: dict[str, Part | None]
+    parts: Mapping[str, Part | None]
     registry: Registry
-    notes: list[str] = field(default_factory=list)
+    notes: tuple[str, ...] = ()
     objective_by_default: bool = False
 
     def part(self, kind: str) -> Part:
@@ -43,6 +43,30 @@ class Plan:
         part = self.parts[kind]
         assert part is not None
         return part
+
+    def with_part(self, kind: str, part: Part | None) -> Plan:
+        """The plan with another part, checked again.
+
+        Raises:
+            CompositionError: The parts do not fit.
+        """
+        parts = {**self.parts, kind: part}
+        problems = check_parts(parts, self.registry)
+        if problems:
+            raise CompositionError(*problems)
+        return replace(self, parts=parts, objective_by_default=self.objective_by_default and kind != "objective")
+
+    def without_objective(self) -> Plan:
+        """The plan without an objective, unchecked: for a default one whose encoder has no weights."""
+        return replace(self, parts={**self.parts, "objective": None})
+
+    def with_spec(self, **changes: Any) -> Plan:
+        """The plan with other values in its spec, unchecked."""
+        return replace(self, spec=self.spec.model_copy(update=changes))
+
+    def with_data(self, section: DataSpec) -> Plan:
+        """The plan for another graph."""
+        return self.with_spec(data=section)
 
     @property
     def rerunnable(self) -> bool:
@@ -98,14 +122,14 @@ def make_plan(layers: Mapping[str, Any], registry: Registry, notes: list[str] | 
         parts[kind] = _make_part(kind, section, given.get(kind), registry, problems) if wanted else None
         if wanted and parts[kind] is None:
             unknown.add(kind)
-    plan = Plan(spec, parts, registry, list(notes or []))
+    by_default = False
     if spec.objective == "auto" and "objective" not in unknown:
-        _choose_objective(plan, problems)
-    problems += check_parts(plan.parts, registry, unknown)
+        by_default = _choose_objective(parts, registry, problems)
+    problems += check_parts(parts, registry, unknown)
     problems += _check_data(spec, registry)
     if problems:
         raise CompositionError(*dict.fromkeys(problems))
-    return plan
+    return Plan(spec, parts, registry, tuple(notes or ()), by_default)
 
 
 def _valid_rest(plain: dict[str, Any], error: pydantic.ValidationError) -> RunSpec:
@@ -168,13 +192,13 @@ def _with_show(problem: Problem, kind: str, label: str, registered: bool) -> Pro
     return Problem(problem.code, message, problem.fix + show)
 
 
-def _choose_objective(plan: Plan, problems: list[Problem]) -> None:
-    """Resolves ``objective: auto``."""
-    encoder, name = plan.parts["encoder"], default_objective(plan.registry)
+def _choose_objective(parts: dict[str, Part | None], registry: Registry, problems: list[Problem]) -> bool:
+    """Resolves ``objective: auto``; says whether it chose one."""
+    encoder, name = parts["encoder"], default_objective(registry)
     if name is None or encoder is None or learns(encoder) is False:
-        return
-    plan.objective_by_default = True
-    plan.parts["objective"] = _make_part("objective", ComponentSpec(name=name), None, plan.registry, problems)
+        return False
+    parts["objective"] = _make_part("objective", ComponentSpec(name=name), None, registry, problems)
+    return True
 
 
 def _check_data(spec: RunSpec, registry: Registry) -> list[Problem]:

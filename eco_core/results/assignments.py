@@ -5,15 +5,12 @@ from __future__ import annotations
 import csv
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
 
 from eco_core.errors import Problem, RunFolderError
-
-if TYPE_CHECKING:
-    pass
 
 
 def assignment_rows(

@@ -6,19 +6,21 @@ import os
 import platform
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 
-if TYPE_CHECKING:
-    pass
-
+from eco_core.engine.callbacks import FitInfo
 
 _VERSIONED = ("eco-core", "torch", "torch-geometric", "scikit-learn", "numpy", "scipy", "lightning-fabric")
 
 
-def describe_environment(model: Any, device: str) -> dict[str, Any]:
-    """Versions, plugins, device, threads and seed of a run."""
+def describe_environment(info: FitInfo) -> dict[str, Any]:
+    """Returns versions, plugins, parts, device, threads and seed of a run, as plain data.
+
+    Args:
+        info: What was known when the fit started.
+    """
     from importlib_metadata import PackageNotFoundError, version
 
     versions = {"python": platform.python_version()}
@@ -27,17 +29,13 @@ def describe_environment(model: Any, device: str) -> dict[str, Any]:
             versions[name] = version(name)
         except PackageNotFoundError:
             versions[name] = "not installed"
-    parts = {kind: part.origin for kind, part in model.plan.parts.items() if part is not None}
     return {
         "versions": versions,
-        "plugins": {
-            plugin.distribution: {"version": plugin.version, "status": plugin.status}
-            for plugin in model.plan.registry.plugins
-        },
-        "parts": parts,
-        "device": device,
+        "plugins": {name: dict(plugin) for name, plugin in info.plugins.items()},
+        "parts": dict(info.parts),
+        "device": str(info.device),
         "threads": torch.get_num_threads(),
-        "seed": model.plan.spec.seed,
+        "seed": info.seed,
         "platform": platform.platform(),
         "command": [Path(sys.argv[0]).name, *sys.argv[1:]],
         "pid": os.getpid(),

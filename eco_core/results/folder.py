@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from eco_core._files import write_atomically
+from eco_core.engine.callbacks import FitInfo
+from eco_core.engine.history import History
 from eco_core.errors import Problem, RunFolderError
-from eco_core.results.assignments import assignment_rows, write_assignments
+from eco_core.results.assignments import assignment_rows, read_assignments, write_assignments
+from eco_core.results.clustering import Clustering
 from eco_core.results.environment import describe_environment
 from eco_core.spec.yaml_io import dump_yaml
-
-if TYPE_CHECKING:
-    pass
 
 SPEC, ASSIGNMENTS, EMBEDDINGS, METRICS = "spec.yaml", "assignments.csv", "embeddings.npy", "metrics.json"
 HISTORY, MODEL, ENVIRONMENT, LOG = "history.csv", "model.pt", "environment.json", "log.txt"
@@ -88,49 +91,116 @@ def files_of(folder: Path) -> list[str]:
     return [name for name in (*RUN_FILES, CHECKPOINT) if (folder / name).is_file()]
 
 
+def write_spec(folder: Path, info: FitInfo) -> None:
+    """Writes ``spec.yaml``, with a first line that says so if it cannot be run again.
+
+    Args:
+        folder: An existing folder.
+        info: Has the resolved spec.
+    """
+    head = (
+        ""
+        if info.rerunnable
+        else ("# Not re-runnable: names in <> are parts or values that were given from Python. eco.load takes them.\n")
+    )
+    _write_text(folder / SPEC, head + dump_yaml(info.spec))
+
+
+def write_run(folder: Path, info: FitInfo, clustering: Clustering, **facts: Any) -> None:
+    """Writes everything of a finished run but the log.
+
+    Args:
+        folder: An existing folder.
+        info: What was known when the fit started; its module now has the final weights.
+        clustering: What was found.
+        **facts: More entries of ``environment.json``.
+    """
+    write_spec(folder, info)
+    rows = assignment_rows(clustering.labels, clustering.confidence, clustering.node_ids)
+    write_atomically(folder / ASSIGNMENTS, lambda path: write_assignments(path, rows))
+    write_atomically(folder / EMBEDDINGS, lambda path: _save_array(path, clustering.embedding.numpy()))
+    _write_text(folder / METRICS, json.dumps(dict(clustering.metrics), indent=2) + "\n")
+    write_atomically(folder / HISTORY, clustering.history.to_csv)
+    state = {name: tensor.detach().cpu() for name, tensor in info.module.state_dict().items()}
+    saved = {"format": FORMAT, "facts": dict(info.facts), "state": state}
+    write_atomically(folder / MODEL, lambda path: torch.save(saved, path))
+    environment = {**describe_environment(info), **facts}
+    _write_text(folder / ENVIRONMENT, json.dumps(environment, indent=2) + "\n")
+
+
+@dataclass(frozen=True)
+class StoredRun:
+    """What a run folder holds.
+
+    Attributes:
+        facts: What the parts were built for: ``in_channels``, ``num_nodes`` and, where known, ``n_clusters``.
+        state: Names and tensors of the model.
+        clustering: What was found.
+    """
+
+    facts: Mapping[str, int]
+    state: Mapping[str, Tensor]
+    clustering: Clustering
+
+
+def check_finished(folder: Path) -> None:
+    """Finds that a folder is no finished run.
+
+    Raises:
+        RunFolderError: ECO403; it names the missing files.
+    """
+    missing = [name for name in RUN_FILES if name != LOG and not (folder / name).is_file()]
+    if missing:
+        raise RunFolderError(
+            Problem(
+                "ECO403",
+                f"{folder} is not a finished run folder: it has no {', '.join(missing)}.",
+                "Give the folder that 'eco compose' printed.",
+            )
+        )
+
+
+def read_run(folder: Path) -> StoredRun:
+    """Reads a finished run, all but its spec.
+
+    Raises:
+        RunFolderError: ECO403, if a file is missing, unreadable or of another format.
+    """
+    check_finished(folder)
+    try:
+        saved = torch.load(folder / MODEL, map_location="cpu", weights_only=True)
+    except Exception as error:
+        raise RunFolderError(
+            Problem("ECO403", f"{folder / MODEL} cannot be read: {error}", "Run the folder's spec.yaml again.")
+        ) from error
+    if not isinstance(saved, dict) or saved.get("format") != FORMAT:
+        found = saved.get("format") if isinstance(saved, dict) else type(saved).__name__
+        raise RunFolderError(
+            Problem(
+                "ECO403",
+                f"{folder / MODEL} has format {found}; this version of eco-core reads format {FORMAT}.",
+                "Load it with the version in its environment.json, or run its spec.yaml again.",
+            )
+        )
+    rows = read_assignments(folder / ASSIGNMENTS)
+    ids = list(rows)
+    clustering = Clustering(
+        labels=torch.tensor([cluster for cluster, _ in rows.values()]),
+        confidence=torch.tensor([confidence for _, confidence in rows.values()]),
+        embedding=torch.from_numpy(np.load(folder / EMBEDDINGS)),
+        node_ids=None if ids == [str(number) for number in range(len(ids))] else ids,
+        metrics=json.loads((folder / METRICS).read_text(encoding="utf-8")),
+        history=History.from_csv(folder / HISTORY),
+    )
+    return StoredRun(saved["facts"], saved["state"], clustering)
+
+
 def _write_text(path: Path, text: str) -> None:
     write_atomically(path, lambda temporary: _write(temporary, text))
 
 
 def _write(path: Path, text: str) -> None:
     path.write_text(text, encoding="utf-8")
-
-
-def write_spec(folder: Path, model: Any) -> None:
-    """Writes ``spec.yaml``, with a first line that says so if it cannot be run again."""
-    head = (
-        ""
-        if model.plan.rerunnable
-        else ("# Not re-runnable: names in <> are parts or values that were given from Python. eco.load takes them.\n")
-    )
-    _write_text(folder / SPEC, head + dump_yaml(model.spec))
-
-
-def write_environment(folder: Path, environment: dict[str, Any]) -> None:
-    """Writes ``environment.json``."""
-    _write_text(folder / ENVIRONMENT, json.dumps(environment, indent=2) + "\n")
-
-
-def write_run(folder: Path, model: Any, device: str = "cpu", **facts: Any) -> None:
-    """Writes everything of a fitted model but the log.
-
-    Args:
-        folder: An existing folder.
-        model: A fitted composition.
-        device: What it was trained on.
-        **facts: More entries of ``environment.json``.
-    """
-    write_spec(folder, model)
-    node_ids = getattr(model, "node_ids_", None)
-    rows = assignment_rows(model.labels_, model.confidence_, node_ids)
-    write_atomically(folder / ASSIGNMENTS, lambda path: write_assignments(path, rows))
-    write_atomically(folder / EMBEDDINGS, lambda path: _save_array(path, model.embedding_.numpy()))
-    _write_text(folder / METRICS, json.dumps(model.metrics_, indent=2) + "\n")
-    write_atomically(folder / HISTORY, model.history_.to_csv)
-    state = {name: tensor.detach().cpu() for name, tensor in model.state_dict().items()}
-    saved = {"format": FORMAT, "facts": dict(model.graph_facts), "state": state}
-    write_atomically(folder / MODEL, lambda path: torch.save(saved, path))
-    write_environment(folder, {**describe_environment(model, device), **facts})
 
 
 def _save_array(path: Path, array: np.ndarray) -> None:

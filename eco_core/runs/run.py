@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
@@ -83,14 +83,14 @@ def run(
         EcoError: A mistake in the spec, the data or the folder; nothing is written then.
         TrainingError: The run failed.
     """
-    from eco_core.engine.callbacks import Log
     from eco_core.engine.collectives import first_of_machine, gathered
     from eco_core.engine.devices import make_fabric
-    from eco_core.metrics.efficiency import peak_memory_mb
     from eco_core.model.batching import check_shared
     from eco_core.model.composition import Composition
     from eco_core.plan.plan import plan_run
-    from eco_core.results import folder as run_folder
+    from eco_core.results.folder import check_free
+    from eco_core.results.recorder import RunFolder
+    from eco_core.runs.log import RunLog
 
     start = time.perf_counter()
     registry = registry or Registry.discover()
@@ -99,77 +99,21 @@ def run(
     fabric = make_fabric(device)
     check_shared(plan.spec.train, fabric.world_size)
     devices = gathered(str(fabric.device))
+    out = None if out is None else Path(out)
     if out is not None:
-        run_folder.check_free(Path(out), force)
-    with _threads(threads), ExitStack() as closing:
+        check_free(out, force)
+    with _threads(threads):
         with first_of_machine(fabric.local_rank):
             graph = model.load_graph()
         model.check_graph(graph)
-        loaded = time.perf_counter()
-        log = _Tee(stream if fabric.is_global_zero else None)
-        folder: Path | None = None
-
-        def begin() -> Path:
-            """Makes the folder as late as can be: a mistake that is found before leaves an older run as it is."""
-            nonlocal folder
-            if not fabric.is_global_zero:
-                folder = gathered(Path())[0]
-                return folder / run_folder.CHECKPOINT
-            name = recipe or "-".join(part.label for part in model.plan.parts.values() if part is not None)
-            folder = run_folder.claim_folder(Path(out), force) if out else run_folder.fresh_folder(_file_name(name))
-            run_folder.write_spec(folder, model)
-            log.add(closing.enter_context((folder / run_folder.LOG).open("w", encoding="utf-8")))
-            for note in dict.fromkeys([*model.notes_, *graph.notes]):
-                log.write(f"{note}\n")
-            log.flush()
-            gathered(folder)
-            return folder / run_folder.CHECKPOINT
-
-        try:
-            model.fit(graph, device=device, callbacks=[Log(log), *callbacks], checkpoint=begin)
-            memory = peak_memory_mb()
-            seconds = {"load": loaded - start, **model.seconds_, "total": time.perf_counter() - start}
-            assert folder is not None
-            if fabric.is_global_zero:
-                facts = {"world_size": fabric.world_size, "devices": devices}
-                facts |= {"seconds": seconds, "peak_memory_mb": memory}
-                run_folder.write_run(folder, model, devices[0], **facts)
-                (folder / run_folder.CHECKPOINT).unlink(missing_ok=True)
-        except BaseException as error:
-            if folder is not None and fabric.is_global_zero:
-                log.write_to_file(f"{type(error).__name__}: {error}\n")
-                log.write(f"Unfinished: {folder} keeps {', '.join(run_folder.files_of(folder))}.\n")
-            raise
-    return Run(folder, model.metrics_, seconds, memory, model.spec, model)
-
-
-class _Tee:
-    """Writes to a terminal, if there is one, and to the log, as soon as there is one."""
-
-    def __init__(self, terminal: IO[str] | None) -> None:
-        self._terminal = terminal
-        self._file: IO[str] | None = None
-
-    def add(self, file: IO[str]) -> None:
-        self._file = file
-
-    def write(self, text: str) -> None:
-        if self._terminal is not None:
-            self._terminal.write(text)
-        self.write_to_file(text)
-
-    def write_to_file(self, text: str) -> None:
-        if self._file is not None:
-            self._file.write(text)
-
-    def flush(self) -> None:
-        for stream in (self._terminal, self._file):
-            if stream is not None:
-                stream.flush()
-
-
-def _file_name(name: str) -> str:
-    return "".join(c if c.isalnum() or c in "-_." else "-" for c in name)
+        recorder = RunFolder(out, recipe, force, devices, started=start, loaded=time.perf_counter())
+        log = RunLog(recorder, stream)
+        model.fit(graph, device=device, callbacks=[recorder, log, *callbacks], verbose=False)
+        if recorder.path is None:  # Another process than rank 0.
+            recorder.measure(model.clustering_)
+        folder = gathered(recorder.path)[0]
+    assert folder is not None
+    return Run(folder, model.metrics_, dict(recorder.seconds), recorder.peak_memory_mb, model.spec, model)
 
 
 @contextmanager

@@ -15,7 +15,8 @@ from torch_geometric.nn import APPNP, GAT, GCN, GATConv, GCNConv, GraphSAGE
 import eco_core as eco
 from eco_core import BaseClusterHead, CompositionError, Stage, StageOptions, Update
 from eco_core.builtin.kmeans import KMeansClusterHead
-from eco_core.model.composition import Composition, NotBuiltError
+from eco_core.model.composition import Composition
+from eco_core.model.not_built import NotBuiltError
 from tests.graphs import blocks, ring
 from tests.parts import GraphAwareClusterHead, SimpleClusterHead, SmallEncoder, Smoothness
 

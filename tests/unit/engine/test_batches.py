@@ -11,6 +11,8 @@ from torch import Tensor, nn
 import eco_core as eco
 from eco_core import EarlyStopping, LossOutput, Stage
 from eco_core.errors import TrainingError
+from eco_core.model.build import build_parts
+from eco_core.model.session import FitSession
 from eco_core.parts.stages import OptimizerSpec, Update
 from tests.graphs import blocks
 from tests.parts import SimpleClusterHead, SmallEncoder
@@ -53,13 +55,16 @@ def test_every_batch_is_a_step_and_its_entries_are_names():
     assert [row["EdgeBatches.number"] for row in model.history_] == [1.5, 1.5, 1.5]  # The mean over the steps.
 
 
+def session_of(model, graph):
+    return FitSession(model, build_parts(model.plan, graph))
+
+
 def test_weights_move_after_every_batch():
     objective = EdgeBatches()
-    model = composed(objective)
     graph = blocks()
-    model.build(graph)
+    session = session_of(composed(objective), graph)
     seen = []
-    for step in model.steps(graph, 0, (model.encoder, model.objective)):
+    for step in session.steps(0, (objective,)):
         seen.append(step.batch["number"])
         assert step.graph is graph
     assert seen == [0, 1, 2, 3]
@@ -82,10 +87,8 @@ def test_batches_go_with_a_trained_head_too():
 
 
 def test_a_stage_that_does_not_train_the_objective_has_one_step():
-    model = composed(EdgeBatches())
-    graph = blocks()
-    model.build(graph)
-    assert len(list(model.steps(graph, 0, (model.encoder,)))) == 1
+    session = session_of(composed(EdgeBatches()), blocks())
+    assert len(list(session.steps(0, ()))) == 1
 
 
 def test_no_batch_at_all_is_an_error_that_says_so():

@@ -15,8 +15,9 @@ from eco_core import EarlyStopping, LossOutput, OptimizerSpec, Stage, TrainableM
 from eco_core.engine.callbacks import Callback
 from eco_core.engine.checkpoint import load_checkpoint, save_checkpoint
 from eco_core.engine.seeding import seeded
-from eco_core.engine.trainer import train
+from eco_core.engine.trainer import train as train_session
 from eco_core.errors import CompositionError, EcoError, TrainingError
+from eco_core.model.session import WholeGraphSession
 from tests.graphs import ring
 
 
@@ -34,6 +35,10 @@ class Regression(TrainableModel):
             "fit": (self.dropout(self.linear(x)) - x).pow(2).mean(),
             "small": 0.01 * self.linear.weight.pow(2).mean(),
         }
+
+
+def train(model, graph, stages, **options):
+    return train_session(WholeGraphSession(model, graph), stages, **options)
 
 
 def stage(model, epochs=10, lr=0.05, **options):

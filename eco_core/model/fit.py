@@ -1,0 +1,126 @@
+"""A whole fit of a composition: load, build, train, cluster, evaluate."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from eco_core.engine.callbacks import FitInfo, Notified, fit_events, notify
+from eco_core.engine.collectives import first_of_machine, take_from_rank_0, tensors_of
+from eco_core.engine.devices import make_fabric
+from eco_core.engine.seeding import seeded
+from eco_core.engine.trainer import train
+from eco_core.metrics.evaluate import evaluate_clustering
+from eco_core.model.batching import check_shared, check_trained_on_batches
+from eco_core.model.build import build_parts
+from eco_core.model.composed_parts import ComposedParts
+from eco_core.model.preparation import on_device
+from eco_core.model.session import FitSession
+from eco_core.results.clustering import Clustering
+
+
+def fit_composition(
+    model: Any,
+    data: Any,
+    *,
+    device: str,
+    callbacks: Sequence[Notified],
+    checkpoint: Path | None,
+    resume: Path | None,
+    verbose: bool | None,
+) -> Clustering:
+    """Trains and clusters a graph; see `Composition.fit`, whose arguments these are.
+
+    Args:
+        model: The composition; it has the trained parts afterwards.
+        data: A name, a path, a PyG ``Data`` or ``(x, edge_index)``.
+        device: ``auto``, ``cpu`` or ``cuda``.
+        callbacks: Listen to the fit, on rank 0.
+        checkpoint: Where the engine writes its state.
+        resume: A checkpoint to go on from.
+        verbose: Whether progress is shown.
+    """
+    train_spec = model.plan_for(None).spec.train
+    fabric = make_fabric(device, train_spec.precision)
+    check_shared(train_spec, fabric.world_size)
+    with first_of_machine(fabric.local_rank):
+        graph = model.load_graph(data)
+    plan = model.plan_for(graph)
+    listening: Sequence[Notified] = tuple(callbacks) if fabric.is_global_zero else ()
+    # Callbacks are closed at the very end; the metrics are computed outside the seeded time.
+    with ExitStack() as events:
+        with seeded(plan.spec.seed):
+            start = time.perf_counter()
+            built = build_parts(plan, on_device(graph, fabric.device))
+            session = FitSession(model, built)
+            model.install(built)
+            del built  # Its embeddings are not needed while others are trained.
+            model.take_as_prepared(session.graph, plan)
+            stages = model.stages()
+            if stages:
+                check_trained_on_batches(fabric.world_size, session.batches is not None, plan.part("encoder"))
+            session.keep_probe(not stages)
+            notes = model.notes_before_a_fit()
+            info = fit_info(model, fabric.device, fabric.world_size, (*notes, *graph.notes))
+            events.enter_context(fit_events(listening, info))
+            history = train(
+                session,
+                stages,
+                seed=plan.spec.seed,
+                fabric=fabric,
+                callbacks=listening,
+                checkpoint=checkpoint,
+                resume=resume,
+            )
+            trained = time.perf_counter()
+            found = session.finish()
+            if fabric.world_size > 1:
+                results = (found.labels, found.confidence, found.embedding)
+                take_from_rank_0([*tensors_of(model), *results], fabric.device)
+            seconds = {"train": trained - start, "cluster": time.perf_counter() - trained}
+        clustering = Clustering(
+            labels=found.labels,
+            confidence=found.confidence,
+            embedding=found.embedding,
+            node_ids=getattr(graph, "node_ids", None),
+            metrics=evaluate_clustering(plan.registry, graph, found.labels, found.embedding),
+            history=history,
+            seconds=seconds,
+            notes=notes,
+        )
+        notify(listening, "on_fit_end", clustering)
+    return clustering
+
+
+def fit_info(model: ComposedParts, device: torch.device, world_size: int = 1, notes: tuple[str, ...] = ()) -> FitInfo:
+    """What callbacks and run folders are told of a built composition.
+
+    Args:
+        model: The composition.
+        device: Where it is trained.
+        world_size: The number of processes.
+        notes: Sentences that a user should read.
+    """
+    plan = model.plan
+    parts = {kind: part for kind, part in plan.parts.items() if part is not None}
+    return FitInfo(
+        module=model,
+        device=device,
+        world_size=world_size,
+        seed=plan.spec.seed,
+        notes=notes,
+        spec=model.spec,
+        rerunnable=plan.rerunnable,
+        facts=model.graph_facts,
+        part_names=tuple(part.label for part in parts.values()),
+        parts={kind: part.origin for kind, part in parts.items()},
+        plugins={p.distribution: {"version": p.version, "status": p.status} for p in plan.registry.plugins},
+    )
+
+
+__all__ = ["fit_composition", "fit_info"]

@@ -1,0 +1,79 @@
+"""What a composition has after a fit: one value, and the names by which users read it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from torch import Tensor
+
+from eco_core.engine.history import History
+from eco_core.errors import Problem
+from eco_core.model.not_built import NotBuiltError
+from eco_core.results.clustering import Clustering
+
+
+class FittedResults:
+    """The attributes that end in an underscore, all of them read from one `Clustering`."""
+
+    _clustering: Clustering | None = None
+
+    @property
+    def clustering_(self) -> Clustering:
+        """What the last `fit` found."""
+        return self._fitted("clustering_")
+
+    @clustering_.setter
+    def clustering_(self, value: Clustering) -> None:
+        self._clustering = value
+
+    def _fitted(self, name: str) -> Clustering:
+        if self._clustering is None:
+            raise NotBuiltError(
+                Problem("ECO208", f"{name} exists after fit; this composition is not fitted.", "Call fit(data) first.")
+            )
+        return self._clustering
+
+    @property
+    def labels_(self) -> Tensor:
+        """The cluster of every node: (num_nodes,), int64."""
+        return self._fitted("labels_").labels
+
+    @property
+    def confidence_(self) -> Tensor:
+        """How sure each node's cluster is: (num_nodes,), float32 in [0, 1]."""
+        return self._fitted("confidence_").confidence
+
+    @property
+    def embedding_(self) -> Tensor:
+        """The embeddings: (num_nodes, width), float32."""
+        return self._fitted("embedding_").embedding
+
+    @property
+    def metrics_(self) -> dict[str, float]:
+        """Figures of the clustering, as fractions."""
+        return dict(self._fitted("metrics_").metrics)
+
+    @property
+    def history_(self) -> History:
+        """One row per epoch."""
+        return self._fitted("history_").history
+
+    @property
+    def seconds_(self) -> dict[str, float]:
+        """Wall-clock seconds of training and clustering."""
+        return {} if self._clustering is None else dict(self._clustering.seconds)
+
+    @property
+    def node_ids_(self) -> Sequence[str] | None:
+        """The user's own ids of the nodes; None: they are numbered."""
+        return None if self._clustering is None else self._clustering.node_ids
+
+    @property
+    def notes_(self) -> list[str]:
+        """Sentences that a user should read: of the plan, and of the last build or fit."""
+        if self._clustering is not None:
+            return list(dict.fromkeys(self._clustering.notes))
+        return list(self.notes_before_a_fit())  # type: ignore[attr-defined]
+
+
+__all__ = ["FittedResults"]

@@ -1,0 +1,91 @@
+"""Writing the run folder while a fit goes on: a callback like any other."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from eco_core.engine.callbacks import Callback, FitInfo
+from eco_core.engine.checkpoint import save_checkpoint
+from eco_core.metrics.efficiency import peak_memory_mb
+from eco_core.results.clustering import Clustering
+from eco_core.results.folder import CHECKPOINT, claim_folder, fresh_folder, write_run, write_spec
+
+
+class RunFolder(Callback):
+    """Makes a run folder when a fit starts, keeps its checkpoint, and writes the results at the end.
+
+    The folder is made after all checks, so that ``force`` never deletes an old run for one that cannot start.
+
+    Args:
+        out: Where to; None: ``runs/<time>-<name>``.
+        name: The name of the recipe; None: the names of the parts.
+        force: Whether a run in ``out`` is replaced.
+        devices: The devices of all processes, for ``environment.json``.
+        started: When the run began (`time.perf_counter`).
+        loaded: When its graph was loaded.
+
+    Attributes:
+        path: The folder; None before it is made.
+        seconds: Wall-clock seconds after the fit: ``load``, ``train``, ``cluster``, ``total``.
+        peak_memory_mb: Largest resident memory of the process after the fit, in MB.
+    """
+
+    def __init__(
+        self,
+        out: Path | None,
+        name: str | None,
+        force: bool,
+        devices: Sequence[str],
+        started: float,
+        loaded: float,
+    ) -> None:
+        self._out, self._name, self._force = out, name, force
+        self._devices, self._started, self._loaded = devices, started, loaded
+        self._info: FitInfo | None = None
+        self.path: Path | None = None
+        self.seconds: Mapping[str, float] = {}
+        self.peak_memory_mb = 0.0
+
+    def on_fit_start(self, info: FitInfo) -> None:
+        """Makes the folder and writes ``spec.yaml``."""
+        self._info = info
+        name = self._name or "-".join(info.part_names)
+        self.path = fresh_folder(_file_name(name)) if self._out is None else claim_folder(self._out, self._force)
+        write_spec(self.path, info)
+
+    def on_checkpoint(self, state: dict[str, Any]) -> None:
+        """Replaces the checkpoint."""
+        assert self.path is not None
+        save_checkpoint(self.path / CHECKPOINT, state)
+
+    def on_fit_end(self, clustering: Clustering) -> None:
+        """Writes the results, and removes the checkpoint."""
+        assert self.path is not None
+        assert self._info is not None
+        self.measure(clustering)
+        write_run(
+            self.path,
+            self._info,
+            clustering,
+            world_size=self._info.world_size,
+            devices=list(self._devices),
+            seconds=dict(self.seconds),
+            peak_memory_mb=self.peak_memory_mb,
+        )
+        (self.path / CHECKPOINT).unlink(missing_ok=True)
+
+    def measure(self, clustering: Clustering) -> None:
+        """Takes the seconds and the peak memory of the run; processes that write nothing call it themselves."""
+        self.peak_memory_mb = peak_memory_mb()
+        total = time.perf_counter() - self._started
+        self.seconds = {"load": self._loaded - self._started, **clustering.seconds, "total": total}
+
+
+def _file_name(name: str) -> str:
+    return "".join(c if c.isalnum() or c in "-_." else "-" for c in name)
+
+
+__all__ = ["RunFolder"]

@@ -1,0 +1,62 @@
+"""The log of a run: the file ``log.txt``, and the same lines on a terminal."""
+
+from __future__ import annotations
+
+from typing import IO
+
+from eco_core.engine.callbacks import FitInfo, Log
+from eco_core.results.folder import LOG, files_of
+from eco_core.results.recorder import RunFolder
+
+
+class RunLog(Log):
+    """Writes notes, a line for each stage, and what went wrong, to the run folder and to a terminal.
+
+    Args:
+        recorder: Makes the folder; it must come before this callback.
+        terminal: Where the lines go, too; None: only to the file.
+    """
+
+    def __init__(self, recorder: RunFolder, terminal: IO[str] | None) -> None:
+        super().__init__(self)
+        self._recorder = recorder
+        self._terminal = terminal
+        self._file: IO[str] | None = None
+
+    def write(self, text: str) -> None:
+        """Writes text to both."""
+        for stream in (self._terminal, self._file):
+            if stream is not None:
+                stream.write(text)
+
+    def flush(self) -> None:
+        """Makes visible what was written."""
+        for stream in (self._terminal, self._file):
+            if stream is not None:
+                stream.flush()
+
+    def on_fit_start(self, info: FitInfo) -> None:
+        """Opens the file and writes the notes."""
+        assert self._recorder.path is not None
+        self._file = (self._recorder.path / LOG).open("w", encoding="utf-8")
+        for note in dict.fromkeys(info.notes):
+            self.write(f"{note}\n")
+        self.flush()
+
+    def on_fit_error(self, error: BaseException) -> None:
+        """Writes the error to the file, and what the folder keeps to both."""
+        folder = self._recorder.path
+        if self._file is None or folder is None:
+            return
+        self._file.write(f"{type(error).__name__}: {error}\n")
+        self._file.flush()
+        self.write(f"Unfinished: {folder} keeps {', '.join(files_of(folder))}.\n")
+
+    def close(self) -> None:
+        """Closes the file."""
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+
+
+__all__ = ["RunLog"]
