@@ -1,0 +1,76 @@
+"""One side of a comparison: reads requests as lines of JSON and answers each with one line.
+
+It is run as a file by the Python of an installation, and uses only what that Python has: the public interface of ECO,
+and nothing of this folder.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+from collections.abc import Callable
+from typing import Any
+
+_registry: Any = None
+
+
+def main() -> int:
+    """Answers until the requests end; what libraries print goes to the standard error."""
+    answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(2, 1)
+    tasks: dict[str, Callable[..., dict[str, Any]]] = {"run": _run, "compose": _compose}
+    for line in sys.stdin:
+        request = json.loads(line)
+        try:
+            answer = {"status": "ok", **tasks[request.pop("task")](**request)}
+        except Exception as error:  # one recipe that fails must not stop the others
+            answer = {"status": "failed", "message": f"{type(error).__name__}: {error}"[:500]}
+        print(json.dumps(answer), file=answers, flush=True)
+    return 0
+
+
+def _run(
+    recipe: str, data: str, data_root: str | None, epochs: int, seed: int, overrides: list[str], out: str
+) -> dict[str, Any]:
+    """Runs a recipe and leaves a run folder."""
+    import eco_core
+
+    options: dict[str, Any] = {
+        "recipe": recipe,
+        "flags": {"seed": seed, "data": {"name": data} | ({} if data_root is None else {"root": data_root})},
+        "overrides": overrides,
+        "out": out,
+        "force": True,
+        "device": "cpu",
+        "threads": 1,
+    }
+    try:
+        eco_core.run(**options, epochs=epochs)
+    except Exception as error:
+        if "ECO103" not in str(error):
+            raise
+        # The strategy has no stages whose epochs could be set. It runs as the recipe says.
+        eco_core.run(**options)
+    return {}
+
+
+def _compose(recipe: str, times: int) -> dict[str, Any]:
+    """Times `eco_core.compose` with a registry that is kept."""
+    global _registry
+    import eco_core
+    from eco_core.registry import Registry
+
+    if _registry is None:
+        _registry = Registry.discover()
+    seconds = []
+    for _ in range(times):
+        start = time.perf_counter()
+        eco_core.compose(recipe=recipe, registry=_registry)
+        seconds.append(time.perf_counter() - start)
+    return {"seconds": seconds}
+
+
+if __name__ == "__main__":
+    sys.exit(main())
