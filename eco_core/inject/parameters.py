@@ -1,18 +1,18 @@
-"""The one place that reads signatures.
+"""The parameters of a constructor as a pydantic model.
 
-Constructors: the parameters that the core provides (`PROVIDED`) are left out; all others become a pydantic model, so
-that annotations and defaults are the only declaration of a component's parameters. Calls: a function gets the arguments
-that it names.
+Annotations and defaults are the only declaration of a component's parameters. The parameters that the core provides
+(`PROVIDED`) are left out of the model; all others are its fields.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import functools
 import inspect
 import sys
 import types
 import typing
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Hashable, Iterable, Mapping
 from typing import Annotated, Any, ClassVar, Union
 
 import pydantic
@@ -27,20 +27,25 @@ PROVIDED = ("in_channels", "n_features", "n_clusters", "num_nodes", "seed", "ran
 _TORCH_MODULE = "torch.nn.modules.module"
 
 
-# ---------------------------------------------------------------------------------------------------------- calls
-
-
-# --------------------------------------------------------------------------------------------------- constructors
-
-
 class ParameterModel(pydantic.BaseModel):
-    """Base of the models derived from constructors. Field names carry a prefix; aliases are the parameter names."""
+    """Base of the models derived from constructors. Field names carry a prefix; aliases are the parameter names.
+
+    Values can be copied and pickled: another process derives the model again from the target, which pickle must be able
+    to name (a class or function at the top of a module).
+    """
 
     model_config = pydantic.ConfigDict(
         arbitrary_types_allowed=True, coerce_numbers_to_str=True, protected_namespaces=(), validate_default=False
     )
     target: ClassVar[Any] = None
     provided: ClassVar[tuple[str, ...]] = ()
+    reserved: ClassVar[tuple[str, ...]] = PROVIDED
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle cannot name a class that is made at run time: it gets what that class is derived from."""
+        cls = type(self)
+        # Not self.target: a function found on an instance would become a method of it.
+        return _empty_model, (cls.target, cls.reserved), self.__getstate__()
 
     def values(self) -> dict[str, Any]:
         """The parameters by name, extra ones included; nested ones still as models."""
@@ -80,6 +85,9 @@ def _construct(value: Any, names: Mapping[str, Any]) -> Any:
 def parameter_model(target: Any, provided: tuple[str, ...] = PROVIDED) -> type[ParameterModel]:
     """Derives the pydantic model of a constructor's (or a function's) user parameters.
 
+    The model of a target is derived once in a process (the last thousand targets are remembered), so that equal values
+    are of the same class whoever asked for their model.
+
     Args:
         target: A class or a function.
         provided: Names that are not the user's.
@@ -87,6 +95,13 @@ def parameter_model(target: Any, provided: tuple[str, ...] = PROVIDED) -> type[P
     Raises:
         SpecError: ECO108, for parameters whose annotation cannot be resolved, all of them at once.
     """
+    if not isinstance(target, Hashable):
+        return _derived_model.__wrapped__(target, provided)
+    return _derived_model(target, provided)
+
+
+@functools.lru_cache(maxsize=1024)
+def _derived_model(target: Any, provided: tuple[str, ...]) -> type[ParameterModel]:
     try:
         parameters, extra = _signature(target)
     except (TypeError, ValueError) as error:
@@ -135,7 +150,14 @@ def parameter_model(target: Any, provided: tuple[str, ...] = PROVIDED) -> type[P
     model = pydantic.create_model(describe(target), __base__=_Open if extra else _Closed, **fields)
     model.target = target
     model.provided = tuple(p.name for p in parameters if p.name in provided)
+    model.reserved = provided
     return model
+
+
+def _empty_model(target: Any, reserved: tuple[str, ...]) -> ParameterModel:
+    """An instance without values, which pickle fills."""
+    model = parameter_model(target, reserved)
+    return model.__new__(model)
 
 
 def _completed_by(complete: dict[str, Any]) -> Callable[[Any], Any]:

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import copy
 import json
+import pickle
+import subprocess
+import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Optional
@@ -21,6 +25,7 @@ from eco_core.errors import CompositionError, SpecError
 from eco_core.inject.calls import call, call_names, method_names
 from eco_core.inject.parameters import PROVIDED, ParameterModel, parameter_model
 from eco_core.inject.schema import json_schema
+from eco_core.registry.registry import Entry, Registry
 
 if TYPE_CHECKING:
     from nowhere import Unknown  # type: ignore[import-not-found]
@@ -490,3 +495,69 @@ def test_the_json_schema_of_parameters_that_only_python_can_give_is_left_open() 
     assert {"$ref": "#/$defs/head.x.View"} in properties["view"]["anyOf"]
     assert schema["$defs"]["head.x.View"]["properties"]["p"]["maximum"] == 1
     assert schema["additionalProperties"] is False
+
+
+# ------------------------------------------------------------------------------------------------- copies and pickles
+
+COMPONENTS = [
+    entry for kind in ("encoder", "head", "objective", "strategy") for entry in Registry.discover().entries(kind)
+]
+
+
+def _round_trips(values: ParameterModel) -> list[ParameterModel]:
+    return [pickle.loads(pickle.dumps(values)), copy.deepcopy(values), copy.copy(values)]
+
+
+@pytest.mark.parametrize("entry", COMPONENTS, ids=lambda entry: f"{entry.kind}-{entry.id}")
+def test_the_parameters_of_every_component_can_be_pickled_and_copied(entry: Entry) -> None:
+    model = entry.parameters
+    defaults = {field.alias: field.get_default() for field in model.model_fields.values() if not field.is_required()}
+    for given in ({}, defaults):
+        values = model.model_validate(given)
+        for again in _round_trips(values):
+            assert again == values
+            assert again.values() == values.values()
+            assert again.given() == values.given() == set(given)
+
+
+def test_a_pickled_nested_model_builds_the_same_object() -> None:
+    values = validated(Pair, first={"p": 0.5})
+    for again in _round_trips(values):
+        assert again.values()["first"].given() == {"p"}
+        made = again.construct_target({"seed": 4})
+        assert (made.first.p, made.first.kind, made.first.seed, made.second) == (0.5, "edge", 4, None)
+
+
+def test_extra_parameters_survive_a_pickle() -> None:
+    for again in _round_trips(validated(Part, first=1, second=[2, 3])):
+        assert again.values() == {"first": 1, "second": [2, 3]}
+        assert again.given() == {"first", "second"}
+
+
+def test_a_pickle_is_read_by_a_process_that_has_derived_nothing() -> None:
+    values = parameter_model(JointStrategy).model_validate({"head_weight": 2, "joint": {"epochs": 7}})
+    read = "import pickle, sys; v = pickle.load(sys.stdin.buffer); print(v.given(), v.values()['joint'].epochs)"
+    done = subprocess.run([sys.executable, "-c", read], input=pickle.dumps(values), capture_output=True, check=True)
+    assert done.stdout.decode().strip() in ("{'head_weight', 'joint'} 7", "{'joint', 'head_weight'} 7")
+
+
+def test_a_pickle_keeps_which_names_are_not_the_users() -> None:
+    values = parameter_model(View, provided=("kind",)).model_validate({"seed": 3})
+    made = pickle.loads(pickle.dumps(values)).construct_target({"kind": "node", "seed": 5})
+    assert (made.kind, made.seed) == ("node", 3)
+
+
+def test_parameters_of_a_local_class_raise_the_error_of_pickle() -> None:
+    class Local:
+        def __init__(self, size: int = 1) -> None:
+            self.size = size
+
+    values = parameter_model(Local).model_validate({})
+    with pytest.raises((pickle.PicklingError, AttributeError), match="Local"):
+        pickle.dumps(values)
+    assert copy.deepcopy(values) == values
+
+
+def test_the_model_of_a_class_is_derived_once() -> None:
+    assert parameter_model(JointStrategy) is parameter_model(JointStrategy)
+    assert parameter_model(JointStrategy) is not parameter_model(JointStrategy, provided=())
