@@ -1,4 +1,4 @@
-"""What the parts make of a graph once, by their ``prepare``, and what a mini-batch gets of it."""
+"""The values that parts prepare once for each graph, and what their calls on mini-batches get of them."""
 
 from __future__ import annotations
 
@@ -6,8 +6,10 @@ import weakref
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from eco_core.inject.calls import call
-from eco_core.parts.step import Step
+from eco_core.errors import CompositionError, Problem
+from eco_core.inject.calls import call, method_names
+from eco_core.parts.step import ENCODED_NAMES, NAMES, Step
+from eco_core.parts.traits import prepares_for_batches
 
 
 class PreparedValues:
@@ -55,6 +57,22 @@ class PreparedValues:
                 prepares = callable(getattr(module, "prepare", None))
                 self._values[kind] = dict(call(module.prepare, Step(graph))) if prepares else {}
 
+    def make_for_batches(self, graph: Any, parts: Iterable[tuple[str, Any]]) -> None:
+        """Calls the ``prepare`` of those parts that read its values in mini-batches, once for each graph.
+
+        Args:
+            graph: The whole graph.
+            parts: Kinds and modules.
+
+        Raises:
+            CompositionError: ECO203, if a part with ``prepared_for_batches = False`` requires a value of its
+                ``prepare``.
+        """
+        parts = list(parts)
+        for kind, module in parts:
+            _check_does_without(kind, module)
+        self.make(graph, graph, [part for part in parts if prepares_for_batches(part[1])])
+
     def of(self, kind: str, step: Step) -> dict[str, Any]:
         """Returns the names that a part made; on a mini-batch, values that can be are restricted to it.
 
@@ -69,4 +87,20 @@ class PreparedValues:
         return {name: value.of_batch(rows) if hasattr(value, "of_batch") else value for name, value in values.items()}
 
 
-__all__ = ["PreparedValues"]
+def _check_does_without(kind: str, module: Any) -> None:
+    """Finds names that a part requires of its own ``prepare`` although that is not called for mini-batches."""
+    if prepares_for_batches(module) or not callable(getattr(module, "prepare", None)):
+        return
+    available = NAMES if kind == "encoder" else (*NAMES, *ENCODED_NAMES)
+    missing = [name for name in method_names(module, "forward").required if name not in available]
+    if missing:
+        names = ", ".join(map(repr, missing))
+        raise CompositionError(
+            Problem(
+                "ECO203",
+                f"{type(module).__name__}.forward requires {names}, which is not available in mini-batches: "
+                "prepared_for_batches is False, so that prepare(graph) is not called for them.",
+                f"Give {names} a default, or leave prepared_for_batches out: then a call on a mini-batch gets the "
+                "values of the whole graph, and the rows of per-node values by n_id.",
+            )
+        )

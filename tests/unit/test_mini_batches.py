@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 from torch import nn
+from torch_geometric.utils import degree
 
 import eco_core as eco
 from eco_core import BaseClusterHead, CompositionError
@@ -128,6 +129,87 @@ def test_what_is_of_no_use_to_batches_is_not_prepared():
     joint(GraphAwareClusterHead, "neighbor", objective=NotForBatches).fit(blocks())
     with pytest.raises(AssertionError, match="of no use"):
         joint(GraphAwareClusterHead, "full", objective=NotForBatches).fit(blocks())
+
+
+class PreparingEncoder(SmallEncoder):
+    """Scales its input by the degrees of the whole graph."""
+
+    def __init__(self, in_channels):
+        super().__init__(in_channels)
+        self.prepared = 0
+
+    def prepare(self, graph):
+        self.prepared += 1
+        return {"degrees": degree(graph.edge_index[0], graph.num_nodes)}
+
+    def forward(self, x, edge_index, n_id, degrees):
+        return super().forward(x * degrees[n_id, None], edge_index)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_an_encoder_gets_what_it_prepared_of_the_whole_graph_in_mini_batches(kind):
+    graph = blocks()
+    model = joint(GraphAwareClusterHead, kind, encoder=PreparingEncoder).fit(graph)
+    assert model.encoder.prepared == 1
+    degrees = degree(graph.edge_index[0], 60)
+    with torch.no_grad():
+        expected = model.encoder(graph.x, graph.edge_index, torch.arange(60), degrees)
+    torch.testing.assert_close(model.embedding_, expected)
+
+
+class IndexesNothing(PreparingEncoder):
+    def forward(self, x, edge_index, degrees):
+        return SmallEncoder.forward(self, x * degrees[:, None], edge_index)
+
+
+def test_an_encoder_that_does_not_index_prepared_values_by_n_id_is_refused_with_the_reason():
+    with pytest.raises(CompositionError, match=r"(?s)ECO209.*prepare made of the whole graph: index them by n_id"):
+        joint(GraphAwareClusterHead, "subgraph", encoder=IndexesNothing).fit(blocks())
+
+
+class EncoderNotForBatches(PreparingEncoder):
+    prepared_for_batches = False
+
+
+class ObjectiveNotForBatches(Smoothness):
+    prepared_for_batches = False
+
+    def prepare(self, graph):
+        return {"degrees": degree(graph.edge_index[0], graph.num_nodes)}
+
+    def forward(self, encode, graph, edge_index, degrees):
+        return super().forward(encode, graph, edge_index)
+
+
+@pytest.mark.parametrize("part", [{"encoder": EncoderNotForBatches}, {"objective": ObjectiveNotForBatches}])
+def test_a_part_not_prepared_for_batches_cannot_require_what_it_prepares(part):
+    name = next(iter(part.values())).__name__
+    wanted = (
+        rf"ECO203  {name}.forward requires 'degrees', which is not available in mini-batches: prepared_for_batches is "
+        r"False"
+    )
+    with pytest.raises(CompositionError, match=wanted):
+        joint(GraphAwareClusterHead, "neighbor", **part).fit(blocks())
+    joint(GraphAwareClusterHead, "full", **part).fit(blocks())
+
+
+class ReadsAttributes(SmallEncoder):
+    """An encoder that reads attributes of the graph which only its user knows."""
+
+    def forward(self, x, edge_index, graph):
+        assert torch.equal(graph.pos, graph.x[:, :3])
+        assert torch.equal(graph.edge_attr[:, 0], (10 * graph.kind[edge_index[0]] + graph.kind[edge_index[1]]).float())
+        assert graph.temperature == 0.5
+        return super().forward(x, edge_index)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_parts_read_the_users_attributes_of_nodes_and_edges_in_mini_batches(kind):
+    graph = blocks()
+    graph.pos, graph.kind, graph.temperature = graph.x[:, :3].clone(), torch.arange(60) % 7, 0.5
+    of_ends = 10 * graph.kind[graph.edge_index[0]] + graph.kind[graph.edge_index[1]]
+    graph.edge_attr = of_ends.float()[:, None].repeat(1, 2)
+    joint(GraphAwareClusterHead, kind, encoder=ReadsAttributes).fit(graph)
 
 
 class DeepEncoder(SmallEncoder):

@@ -211,11 +211,27 @@ def _edges_of(edge_of: Tensor | None, positions: Tensor) -> Tensor:
     return positions if edge_of is None else edge_of.index_select(0, positions)
 
 
+_OF_BATCHES = ("edge_index", "n_id", "rows", "num_nodes", "batch_size", "share", "edge_scale", "in_degree")
+"""Attributes that each batch has of its own."""
+
+_NOT_IN_BATCHES = ("node_ids", "notes")
+"""Lists that PyG would copy entry by entry; ``n_id`` says which nodes a batch holds."""
+
+
 class _Reader:
-    """Reads what belongs to the nodes and edges of a batch."""
+    """Reads what belongs to the nodes and edges of a batch: features, weights, and attributes of the user's own.
+
+    As in PyG's loaders, a tensor or an array with a row for each node or edge is cut down to those of the batch, and
+    any other attribute is the graph's.
+    """
 
     def __init__(self, graph: Data) -> None:
         self._graph = graph
+        keys = [key for key in graph.keys() if key != "x" and key not in _OF_BATCHES + _NOT_IN_BATCHES]  # noqa: SIM118
+        rows = {key for key in keys if isinstance(graph[key], (Tensor, np.ndarray))}
+        self._of_nodes = [key for key in keys if key in rows and graph.is_node_attr(key)]
+        self._of_edges = [key for key in keys if key in rows and graph.is_edge_attr(key)]
+        self._of_graph = [key for key in keys if key not in self._of_nodes + self._of_edges]
         self._sparse_x: Tensor | None = None
         if graph.x.layout is torch.sparse_coo:
             # By rows: of a COO tensor, torch reads all entries to find some rows.
@@ -226,15 +242,23 @@ class _Reader:
         batch = Data(edge_index=edge_index, n_id=nodes, rows=rows).to(device)
         batch.x = self._features(batch.n_id)
         batch.num_nodes, batch.batch_size, batch.share = len(nodes), seeds, share
-        weight = getattr(self._graph, "edge_weight", None)
-        if weight is not None:
-            batch.edge_weight = weight.index_select(0, e_id.to(device))
+        for keys, index in ((self._of_nodes, nodes), (self._of_edges, e_id)):
+            for key in keys:
+                batch[key] = _selected(self._graph[key], index, self._graph.__cat_dim__(key, self._graph[key]))
+        for key in self._of_graph:
+            batch[key] = self._graph[key]
         return batch
 
     def _features(self, nodes: Tensor) -> Tensor:
         if self._sparse_x is None:
             return self._graph.x.index_select(0, nodes)
         return take_rows(self._sparse_x, nodes)
+
+
+def _selected(values: Tensor | np.ndarray, index: Tensor, dim: int) -> Tensor | np.ndarray:
+    if isinstance(values, Tensor):
+        return values.index_select(dim, index.to(values.device))
+    return values.take(index.cpu().numpy(), axis=dim)
 
 
 __all__ = ["InducedEdges", "NeighborBatches", "SubgraphBatches"]

@@ -96,6 +96,36 @@ def test_batches_of_neighbours_have_one_size_and_subgraphs_their_own_edges():
 
 
 @pytest.mark.parametrize("kind", ["neighbor", "subgraph"])
+def test_attributes_of_nodes_and_edges_are_cut_down_to_the_batch_and_others_are_the_graphs(kind):
+    graph = weighted()
+    of_nodes, of_edges = torch.arange(90.0), torch.arange(graph.num_edges)
+    graph.pos, graph.name_of, graph.train_mask = of_nodes[:, None], of_nodes.numpy(), of_nodes > 3
+    graph.edge_attr, graph.edge_label_index = of_edges[:, None], graph.edge_index.clone()
+    graph.table, graph.words, graph.node_ids = torch.ones(7, 2), ["a", "b"], [f"node {node}" for node in range(90)]
+    batches = NeighborBatches(graph, [3, 2], 25) if kind == "neighbor" else SubgraphBatches(graph, 25)
+    for batch in batches:
+        assert torch.equal(batch.pos[:, 0].long(), batch.n_id)
+        assert batch.name_of.tolist() == batch.n_id.tolist()
+        assert torch.equal(batch.train_mask, batch.n_id > 3)
+        assert torch.equal(batch.y, graph.y[batch.n_id])
+        e_id = batch.edge_attr[:, 0]
+        assert torch.equal(graph.edge_index[:, e_id], batch.n_id[batch.edge_index])
+        assert torch.equal(batch.edge_weight, graph.edge_weight[e_id])
+        assert torch.equal(batch.edge_label_index, graph.edge_index[:, e_id])
+        assert batch.table is graph.table
+        assert batch.words is graph.words
+        assert "node_ids" not in batch
+        assert "notes" not in batch
+
+
+def test_an_attribute_named_as_one_of_the_batch_does_not_replace_it():
+    graph = weighted()
+    graph.n_id, graph.batch_size, graph.rows = torch.zeros(90), 5, "mine"
+    for batch in SubgraphBatches(graph, 25):
+        assert batch.batch_size == len(batch.n_id) == len(batch.rows.n_id)
+
+
+@pytest.mark.parametrize("kind", ["neighbor", "subgraph"])
 def test_equal_states_of_the_generator_give_equal_batches(kind):
     graph = weighted()
     batches = NeighborBatches(graph, [3, 2], 25) if kind == "neighbor" else SubgraphBatches(graph, 25)
