@@ -75,19 +75,18 @@ def compose(
         _check_before_launch(spec, choices, device, devices)
         raise typer.Exit(launch(context.obj, devices))
 
-    from eco_core.engine.callbacks import ProgressBar
+    from eco_core.engine.progress import current_stderr, progress_for
     from eco_core.runs.run import run
 
-    shown = not quiet and not json
-    bars = [ProgressBar(sys.stderr)] if shown and sys.stderr.isatty() else []
+    bar = None if quiet or json else progress_for()
     result = run(
         spec,
         out=out,
         force=force,
         device=device,
         threads=threads,
-        callbacks=bars,
-        stream=None if quiet else sys.stderr,
+        callbacks=[] if bar is None else [bar],
+        stream=None if quiet else current_stderr(),
         **choices,
     )
     if json:

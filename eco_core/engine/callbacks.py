@@ -3,13 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
-from typing import Any, Protocol, TextIO, TypeAlias
-
-import torch
-from torch import nn
+from typing import Any, Protocol
 
 from eco_core.parts.stages import Stage
 
@@ -166,41 +160,3 @@ class Log(Callback):
             text += f", weights of epoch {best['epoch']} (loss {best['loss']:.4f})"
         self._stream.write(text + "\n")
         self._stream.flush()
-
-
-class ProgressBar(Callback):
-    """A bar on a terminal: stage, epochs done, and the loss.
-
-    Args:
-        stream: The terminal.
-    """
-
-    def __init__(self, stream: TextIO) -> None:
-        from rich.console import Console
-        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-        self._progress = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TextColumn("{task.fields[loss]}"),
-            TimeRemainingColumn(),
-            console=Console(file=stream),
-            transient=True,
-        )
-        self._task: Any = None
-
-    def on_stage_start(self, stage: Stage, first_epoch: int) -> None:
-        self._progress.start()
-        self._task = self._progress.add_task(stage.name, total=stage.epochs, completed=first_epoch, loss="")
-
-    def on_epoch_end(self, stage: Stage, row: dict[str, Any]) -> None:
-        self._progress.update(self._task, completed=row["epoch"] + 1, loss=f"loss {row['loss']:.4f}")
-
-    def on_stage_end(self, stage: Stage, epochs: int, best: dict[str, Any] | None) -> None:
-        self._progress.remove_task(self._task)
-        self._progress.stop()
-
-    def close(self) -> None:
-        """Gives the terminal back, also after an interrupted stage."""
-        self._progress.stop()

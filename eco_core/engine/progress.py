@@ -1,0 +1,116 @@
+"""The progress bar of training, on a terminal or in a notebook."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from typing import TYPE_CHECKING, Any, TextIO, cast
+
+from eco_core.engine.callbacks import Callback
+from eco_core.parts.stages import Stage
+
+if TYPE_CHECKING:
+    from rich.progress import Progress, TaskID
+
+
+def progress_for(stream: TextIO | None = None) -> ProgressBar | None:
+    """Makes a progress bar where one can be shown.
+
+    Args:
+        stream: Where the bar is drawn; default ``sys.stderr``.
+
+    Returns:
+        A bar for a terminal, and for a notebook that has ``ipywidgets``. None for a pipe, a file, a terminal that
+        cannot move its cursor, and a notebook without ``ipywidgets``.
+    """
+    target = sys.stderr if stream is None else stream
+    if not _is_notebook() and not target.isatty():
+        return None
+    from rich.console import Console
+
+    console = Console(file=target)
+    if console.is_jupyter:
+        return ProgressBar(stream) if importlib.util.find_spec("ipywidgets") is not None else None
+    return ProgressBar(stream) if target.isatty() and not console.is_dumb_terminal else None
+
+
+class ProgressBar(Callback):
+    """One line for each stage: its name, the epochs done, the last loss and the time.
+
+    While a bar is drawn, ``sys.stderr`` puts complete lines above the bar. Messages that are to stay on lines of their
+    own must therefore go to ``sys.stderr`` as it is when they are written (see `current_stderr`).
+
+    Args:
+        stream: Where the bar is drawn; default ``sys.stderr``.
+    """
+
+    def __init__(self, stream: TextIO | None = None) -> None:
+        self._stream = stream
+        self._progress: Progress | None = None
+        self._task: TaskID | None = None
+
+    def on_stage_start(self, stage: Stage, first_epoch: int) -> None:
+        """Draws the bar of the stage."""
+        from rich.console import Console
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+        self.close()
+        if not stage.epochs:
+            return
+        target = sys.stderr if self._stream is None else self._stream
+        self._progress = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=30),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[loss]}"),
+            TextColumn("{task.fields[note]}"),
+            TimeRemainingColumn(elapsed_when_finished=True),
+            console=Console(file=target),
+            # What is printed to a file or a pipe meanwhile must get there, not to the terminal of the bar.
+            redirect_stdout=sys.stdout.isatty(),
+        )
+        self._task = self._progress.add_task(stage.name, total=stage.epochs, completed=first_epoch, loss="", note="")
+        self._progress.start()
+
+    def on_epoch_end(self, stage: Stage, row: dict[str, Any]) -> None:
+        """Moves the bar. The last epoch ends it, before anybody reports on the stage."""
+        self._update(completed=row["epoch"] + 1, loss=f"loss {row['loss']:.4f}")
+        if row["epoch"] + 1 == stage.epochs:
+            self.close()
+
+    def on_stage_end(self, stage: Stage, epochs: int, best: dict[str, Any] | None) -> None:
+        """Ends the bar of a stage that stopped early, and notes that it did."""
+        if epochs < stage.epochs:
+            self._update(completed=epochs, note="stopped early")
+        self.close()
+
+    def close(self) -> None:
+        """Draws the last state and gives the terminal back, also after an interrupted stage."""
+        progress, self._progress = self._progress, None
+        if progress is not None:
+            progress.stop()
+
+    def _update(self, **fields: Any) -> None:
+        if self._progress is not None and self._task is not None:
+            self._progress.update(self._task, **fields)
+
+
+def current_stderr() -> TextIO:
+    """A stream that looks ``sys.stderr`` up at each write, so that messages appear above a bar and not within it."""
+    return cast(TextIO, _CurrentStderr())
+
+
+class _CurrentStderr:
+    def write(self, text: str) -> int:
+        return sys.stderr.write(text)
+
+    def flush(self) -> None:
+        sys.stderr.flush()
+
+
+def _is_notebook() -> bool:
+    """Whether IPython runs this code; rich tells a notebook from IPython's own terminal."""
+    return "IPython" in sys.modules
+
+
+__all__ = ["ProgressBar", "current_stderr", "progress_for"]
