@@ -16,6 +16,7 @@ from eco_core import _lazy
 
 if TYPE_CHECKING:
     from eco_core.data.load import load_graph
+    from eco_core.engine.callbacks import Callback
     from eco_core.errors import CompositionError
     from eco_core.metrics.labels import label_metrics
     from eco_core.metrics.structure import structure_metrics
@@ -39,6 +40,7 @@ _HOMES = {
     "BaseClusterHead": "eco_core.parts.heads",
     "BaseModel": "eco_core.model.base_model",
     "BatchRows": "eco_core.ops.sample",
+    "Callback": "eco_core.engine.callbacks",
     "ClusterHead": "eco_core.parts.protocols",
     "ClusteringModel": "eco_core.model.bases",
     "Component": "eco_core.registry.hookspecs",
@@ -72,6 +74,7 @@ __all__ = [
     "BaseClusterHead",
     "BaseModel",
     "BatchRows",
+    "Callback",
     "ClusterHead",
     "ClusteringModel",
     "Component",

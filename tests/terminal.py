@@ -13,7 +13,7 @@ import pytest
 
 
 def screen_of(draw: Callable[[TextIO], Any], monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Calls a function with a pseudo-terminal, which is also ``sys.stderr``; gives the lines that stay on its screen."""
+    """Calls a function with a pseudo-terminal, which is ``sys.stderr``, too; returns the lines left on its screen."""
     monkeypatch.setenv("TERM", os.environ.get("TERM", "xterm"))
     monkeypatch.setenv("COLUMNS", "100")
     for variable in ("FORCE_COLOR", "TTY_COMPATIBLE", "TTY_INTERACTIVE", "LINES"):

@@ -3,7 +3,13 @@
 from __future__ import annotations
 
 import time
-from typing import Any, Protocol
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from typing import Any, Protocol, TypeAlias
+
+import torch
+from torch import nn
 
 from eco_core.parts.stages import Stage
 

@@ -14,6 +14,7 @@ from eco_core.model.batching import Batches, choose_batch, make_batches
 from eco_core.model.build_checks import check_embedding, check_trainable, check_width
 from eco_core.model.clusters import number_of_clusters
 from eco_core.model.not_built import not_built
+from eco_core.model.preparation import is_mini_batch
 from eco_core.model.wiring import Wiring, evaluating
 from eco_core.parts.protocols import Strategy
 from eco_core.parts.step import Step
@@ -113,15 +114,16 @@ def build_parts(plan: Plan, graph: Any, *, is_example: bool = False) -> Built:
     learns = any(p.requires_grad for p in encoder.parameters())
     if plan.objective_by_default and not learns:
         plan = plan.without_objective()
+    wiring = Wiring(_readers(plan), plan.spec.normalize_embeddings, encoder)
     batches, probed = None, graph
     if not is_example and learns and traits_of(encoder).reads_graph:
-        plan, batches, note = _batches_of(plan, graph, encoder)
+        plan, batches, note = _batches_of(plan, wiring, graph)
         notes = [*notes, *note]
         if batches is not None:
+            wiring.prepared.make_for_batches(graph, [("encoder", encoder)])
             # Restores the random state: drawing a probe batch must not change the parts' initial weights.
             with torch.random.fork_rng(devices=[]):
                 probed = next(iter(batches))
-    wiring = Wiring(_readers(plan), plan.spec.normalize_embeddings, encoder)
     probe = _probe(plan, wiring, probed, "the encoder")
     part = plan.parts["objective"]
     if part is not None:
@@ -141,9 +143,10 @@ def _readers(plan: Plan) -> tuple[Any, ...]:
     return tuple(part.target for kind in ("encoder", "objective") if (part := plan.parts[kind]) is not None)
 
 
-def _batches_of(plan: Plan, graph: Any, encoder: nn.Module) -> tuple[Plan, Batches | None, list[str]]:
+def _batches_of(plan: Plan, wiring: Wiring, graph: Any) -> tuple[Plan, Batches | None, list[str]]:
     """Makes the mini-batches that the spec asks for; resolves ``auto`` for this graph and this machine."""
-    train, notes = plan.spec.train, []
+    train, encoder = plan.spec.train, wiring.encoder
+    notes: list[str] = []
     if train.batch == "auto":
         objective = plan.parts["objective"]
         readers = [part for part in (objective, plan.part("head")) if part is not None]
@@ -152,7 +155,6 @@ def _batches_of(plan: Plan, graph: Any, encoder: nn.Module) -> tuple[Plan, Batch
         notes = [note]
         train = train.model_copy(update={"batch": batch})
         plan = plan.with_spec(train=train)
-    wiring = Wiring(_readers(plan), plan.spec.normalize_embeddings, encoder)
     return plan, make_batches(wiring.readable(graph), train, encoder, plan.spec.seed), notes
 
 
@@ -166,12 +168,11 @@ def _probe(plan: Plan, wiring: Wiring, graph: Any, who: str) -> Step:
     except EcoError:
         raise
     except Exception as error:
+        fix = "Its forward gets what it names: x (num_nodes, in_channels), edge_index (2, num_edges), ..."
+        if is_mini_batch(graph) and callable(getattr(wiring.encoder, "prepare", None)):
+            fix += "\nIn mini-batches it gets the values that prepare made of the whole graph: index them by n_id."
         raise CompositionError(
-            Problem(
-                "ECO209",
-                f"{plan.part('encoder')} failed on the graph: {type(error).__name__}: {error}",
-                "Its forward gets what it names: x (num_nodes, in_channels), edge_index (2, num_edges), ...",
-            )
+            Problem("ECO209", f"{plan.part('encoder')} failed on the graph: {type(error).__name__}: {error}", fix)
         ) from error
     check_embedding(z, step.num_rows, who)
     return step

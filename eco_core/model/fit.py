@@ -10,9 +10,10 @@ from typing import Any
 
 import torch
 
-from eco_core.engine.callbacks import FitInfo, Notified, fit_events, notify
+from eco_core.engine.callbacks import Callback, FitInfo, Log, Notified, fit_events, notify
 from eco_core.engine.collectives import first_of_machine, take_from_rank_0, tensors_of
 from eco_core.engine.devices import make_fabric
+from eco_core.engine.progress import current_stderr, progress_for
 from eco_core.engine.seeding import seeded
 from eco_core.engine.trainer import train
 from eco_core.metrics.evaluate import evaluate_clustering
@@ -51,7 +52,10 @@ def fit_composition(
     with first_of_machine(fabric.local_rank):
         graph = model.load_graph(data)
     plan = model.plan_for(graph)
-    listening: Sequence[Notified] = tuple(callbacks) if fabric.is_global_zero else ()
+    bar: Callback | None = progress_for() if verbose is not False and fabric.is_global_zero else None
+    if verbose and bar is None and fabric.is_global_zero:
+        bar = Log(current_stderr())
+    listening: Sequence[Notified] = (*callbacks, *([] if bar is None else [bar])) if fabric.is_global_zero else ()
     # Callbacks are closed at the very end; the metrics are computed outside the seeded time.
     with ExitStack() as events:
         with seeded(plan.spec.seed):

@@ -9,7 +9,7 @@ from typing import Any
 from eco_core.errors import CompositionError, Problem
 from eco_core.inject.calls import call, method_names
 from eco_core.parts.step import ENCODED_NAMES, NAMES, Step
-from eco_core.parts.traits import prepares_for_batches
+from eco_core.parts.traits import traits_of
 
 
 class PreparedValues:
@@ -71,7 +71,7 @@ class PreparedValues:
         parts = list(parts)
         for kind, module in parts:
             _check_does_without(kind, module)
-        self.make(graph, graph, [part for part in parts if prepares_for_batches(part[1])])
+        self.make(graph, graph, [part for part in parts if traits_of(part[1]).prepared_for_batches])
 
     def of(self, kind: str, step: Step) -> dict[str, Any]:
         """Returns the names that a part made; on a mini-batch, values that can be are restricted to it.
@@ -89,7 +89,7 @@ class PreparedValues:
 
 def _check_does_without(kind: str, module: Any) -> None:
     """Finds names that a part requires of its own ``prepare`` although that is not called for mini-batches."""
-    if prepares_for_batches(module) or not callable(getattr(module, "prepare", None)):
+    if traits_of(module).prepared_for_batches or not callable(getattr(module, "prepare", None)):
         return
     available = NAMES if kind == "encoder" else (*NAMES, *ENCODED_NAMES)
     missing = [name for name in method_names(module, "forward").required if name not in available]

@@ -84,8 +84,7 @@ class FitSession:
         """
         wiring = self._wiring
         if self.batches is not None:
-            kept = [(kind, module) for kind, module in wiring.parts() if traits_of(module).prepared_for_batches]
-            wiring.prepared.make(self.graph, self.graph, kept)
+            wiring.prepared.make_for_batches(self.graph, wiring.parts())
             for batch in self.batches:
                 yield wiring.step_on(wiring.readable(batch), epoch)
             return
