@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated, Any
 
 import typer
 
 from eco_core.cli.output import discover, print_json, print_table
-from eco_core.errors import EcoError
+from eco_core.errors import EcoError, Problem, SpecError, did_you_mean
+from eco_core.registry.hookspecs import TAGS
 from eco_core.registry.registry import KINDS, Entry, Registry, kind_of, plural
 
 
@@ -15,17 +17,24 @@ def list_names(
     kind: Annotated[
         str | None, typer.Argument(help="|".join(plural(kind) for kind in KINDS) + "; default all.")
     ] = None,
+    where: Annotated[
+        str | None, typer.Option("--where", metavar="TAG,TAG", help="Only components with all of these tags.")
+    ] = None,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> None:
     """List installed encoders, heads, objectives, strategies, recipes, data sets and metrics."""
     registry = discover()
     kinds = [kind_of(kind)] if kind else list(KINDS)
-    entries = [entry for kind in kinds for entry in registry.entries(kind)]
+    wanted = _tags(where, kinds) if where is not None else []
+    entries = [entry for kind in kinds for entry in registry.entries(kind) if set(wanted) <= set(_tags_of(entry))]
+    if where is not None:
+        entries = [entry for entry in entries if entry.kind in TAGS]
     if json:
         print_json([_document(entry, registry) for entry in entries])
         return
     if not entries:
-        print(f"No {plural(kinds[0])} are installed.")
+        what = plural(kinds[0]) if kind else "components"
+        print(f"No {what} with {', '.join(wanted)} are installed." if wanted else f"No {what} are installed.")
         return
     if kind is None:
         rows = [(entry.kind, registry.short_name(entry), entry.distribution, entry.item.summary) for entry in entries]
@@ -33,6 +42,8 @@ def list_names(
         return
     columns = {"recipe": ("name", "parts", "paper", "plugin"), "dataset": ("name", "summary", "plugin")}
     header = columns.get(kinds[0], ("name", "summary", "paper", "plugin"))
+    if where is not None:
+        header = ("name", "tags", "plugin")
     documents = [{**_document(entry, registry), "plugin": entry.distribution} for entry in entries]
     print_table([[_cell(document[column]) for column in header] for document in documents], header)
 
@@ -48,7 +59,32 @@ def _document(entry: Entry, registry: Registry) -> dict[str, Any]:
     }
     if entry.kind == "recipe":
         document["parts"] = _parts(entry, registry)
+    if entry.kind in TAGS:
+        document["tags"] = list(_tags_of(entry))
     return document
+
+
+def _tags_of(entry: Entry) -> tuple[str, ...]:
+    return getattr(entry.item, "tags", ())
+
+
+def _tags(text: str, kinds: Sequence[str]) -> list[str]:
+    """The tags that ``--where`` names.
+
+    Raises:
+        SpecError: ECO101, if components of none of the kinds have such a tag.
+    """
+    words = [word.strip() for word in text.split(",") if word.strip()]
+    known = list(dict.fromkeys(tag for kind in kinds for tag in TAGS.get(kind, ())))
+    of = f" of {plural(kinds[0])}" if len(kinds) == 1 else ""
+    problems = [
+        Problem("ECO101", f"There is no tag {word!r}{of}.", did_you_mean(word, known) or "They have no tags.")
+        for word in words
+        if word not in known
+    ]
+    if problems:
+        raise SpecError(*problems)
+    return words
 
 
 def _parts(entry: Entry, registry: Registry) -> dict[str, str]:
@@ -62,6 +98,8 @@ def _parts(entry: Entry, registry: Registry) -> dict[str, str]:
 
 
 def _cell(value: Any) -> str:
+    if isinstance(value, list):
+        return " ".join(value)
     if not isinstance(value, dict):
         return str(value)
     return " + ".join(name.rpartition(":")[2] for name in value.values() if name != "none")

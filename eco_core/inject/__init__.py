@@ -1,6 +1,6 @@
-"""The one place that reads signatures: what a call asks for, and which parameters a constructor has.
+"""The one place that reads signatures: the names that a call wants, and the parameters that a constructor has.
 
-Its names are imported on first use: pydantic comes with the parameter models alone.
+Its names are imported on first use: only the parameter models import pydantic.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from eco_core import _lazy
 if TYPE_CHECKING:
     from eco_core.inject.calls import (
         FILLED_OPTIONAL,
-        CallNames,
+        Wanted,
         call,
         call_names,
         describe,
@@ -24,10 +24,10 @@ if TYPE_CHECKING:
     from eco_core.inject.schema import json_schema
 
 _HOMES = {
-    "CallNames": "eco_core.inject.calls",
     "FILLED_OPTIONAL": "eco_core.inject.calls",
     "PROVIDED": "eco_core.inject.parameters",
     "ParameterModel": "eco_core.inject.parameters",
+    "Wanted": "eco_core.inject.calls",
     "call": "eco_core.inject.calls",
     "call_names": "eco_core.inject.calls",
     "describe": "eco_core.inject.calls",
@@ -43,8 +43,8 @@ _HOMES = {
 __all__ = [
     "FILLED_OPTIONAL",
     "PROVIDED",
-    "CallNames",
     "ParameterModel",
+    "Wanted",
     "call",
     "call_names",
     "describe",

@@ -10,38 +10,43 @@ from typing import Any
 from eco_core.errors import CompositionError, Problem
 
 FILLED_OPTIONAL = ("edge_weight", "n_id", "num_seeds", "sampled")
-"""Call names that are filled even where they have a default: None, they mean an unweighted or a whole graph."""
+"""Optional parameters with these names are always passed. None means: no edge weights, or not a mini-batch."""
 
+EMPTY = inspect.Parameter.empty
+"""The default of a parameter that has none, and the annotation of one that is not annotated."""
 
-_EMPTY = inspect.Parameter.empty
-
-
-_VARIADIC = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+VARIADIC = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+"""The kinds of ``*args`` and ``**kwargs``, which want no name."""
 
 
 @dataclass(frozen=True)
-class CallNames:
-    """What a function asks for: the names it must have, and the optional ones that are filled."""
+class Wanted:
+    """The names that a call wants.
+
+    Attributes:
+        required: Parameters without a default.
+        optional: Parameters with a default.
+    """
 
     required: tuple[str, ...]
     optional: tuple[str, ...]
 
 
-def call_names(function: Callable[..., Any]) -> CallNames:
-    """Reads what a function, bound method or module (its ``forward``) asks for."""
+def call_names(function: Callable[..., Any]) -> Wanted:
+    """Reads the names that a function, bound method or module (its ``forward``) wants."""
     if hasattr(function, "forward") and not isinstance(function, type):
         function = function.forward
-    parameters = [p for p in inspect.signature(function).parameters.values() if p.kind not in _VARIADIC]
-    required = tuple(p.name for p in parameters if p.default is _EMPTY)
-    return CallNames(required, tuple(p.name for p in parameters if p.default is not _EMPTY))
+    parameters = [p for p in inspect.signature(function).parameters.values() if p.kind not in VARIADIC]
+    required = tuple(p.name for p in parameters if p.default is EMPTY)
+    return Wanted(required, tuple(p.name for p in parameters if p.default is not EMPTY))
 
 
-def method_names(target: Any, method: str) -> CallNames:
-    """Reads what a method asks for, of an instance or, without ``self``, of a class."""
+def method_names(target: Any, method: str) -> Wanted:
+    """Reads the names that a method of an instance or of a class wants, without ``self``."""
     function = getattr(target, method)
     if isinstance(target, type) and not isinstance(inspect.getattr_static(target, method), (classmethod, staticmethod)):
         names = call_names(function)
-        return CallNames(names.required[1:], names.optional)
+        return Wanted(names.required[1:], names.optional)
     return call_names(function)
 
 
@@ -50,8 +55,8 @@ def call(function: Callable[..., Any], names: Mapping[str, Any], **explicit: Any
 
     Args:
         function: A function, bound method or module.
-        names: What is available. Values are looked up only when asked for.
-        **explicit: Arguments given whatever the function's signature says.
+        names: The available names. Only the values that the function wants are looked up.
+        **explicit: Arguments that are passed whatever the function's signature names.
 
     Raises:
         CompositionError: ECO203, if it requires a name that is not available.
@@ -69,7 +74,7 @@ def call(function: Callable[..., Any], names: Mapping[str, Any], **explicit: Any
 
 
 def missing_names(who: str, missing: Iterable[str], available: Iterable[str]) -> Problem:
-    """The problem that a call asks for names that nobody provides."""
+    """The problem that a call wants names that nobody provides."""
     asked = ", ".join(repr(name) for name in missing)
     return Problem(
         "ECO203",

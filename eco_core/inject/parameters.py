@@ -18,7 +18,7 @@ from typing import Annotated, Any, ClassVar, Union
 import pydantic
 
 from eco_core.errors import Problem, SpecError
-from eco_core.inject.calls import _EMPTY, _VARIADIC, describe
+from eco_core.inject.calls import EMPTY, VARIADIC, describe
 
 PROVIDED = ("in_channels", "n_features", "n_clusters", "num_nodes", "seed", "random_state")
 """Constructor names that the core provides: graph width, encoder width, number of clusters, of nodes, and the seed."""
@@ -138,7 +138,7 @@ def _derived_model(target: Any, provided: tuple[str, ...]) -> type[ParameterMode
                 )
             )
             continue
-        default = ... if parameter.default is _EMPTY else parameter.default
+        default = ... if parameter.default is EMPTY else parameter.default
         if isinstance(default, pydantic.BaseModel):
             complete = default.model_dump(by_alias=True)
             annotation = Annotated[annotation, pydantic.BeforeValidator(_completed_by(complete))]
@@ -174,7 +174,7 @@ def _signature(target: Any) -> tuple[list[inspect.Parameter], bool]:
     if isinstance(target, type) and getattr(target.__init__, "__module__", "") == _TORCH_MODULE:  # type: ignore[misc]
         return [], False  # It inherits nn.Module's own constructor, whose *args and **kwargs accept nothing.
     signature = inspect.signature(target)
-    parameters = [p for p in signature.parameters.values() if p.kind not in _VARIADIC]
+    parameters = [p for p in signature.parameters.values() if p.kind not in VARIADIC]
     return parameters, any(p.kind is inspect.Parameter.VAR_KEYWORD for p in signature.parameters.values())
 
 
@@ -185,8 +185,8 @@ class _UnresolvableError(Exception):
 def _resolve(parameter: inspect.Parameter, target: Any) -> Any:
     """Evaluates one annotation by itself, so that a neighbour that cannot be resolved does no harm."""
     annotation = parameter.annotation
-    if annotation is _EMPTY:
-        if parameter.default is _EMPTY or parameter.default is None:
+    if annotation is EMPTY:
+        if parameter.default is EMPTY or parameter.default is None:
             return Any
         return Callable if inspect.isroutine(parameter.default) else type(parameter.default)
     if not isinstance(annotation, str):

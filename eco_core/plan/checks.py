@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 from torch import nn
 
-from eco_core.errors import EcoError, Problem
+from eco_core.errors import CompositionError, EcoError, Problem
 from eco_core.inject.calls import method_names, missing_names
 from eco_core.parts.heads import BaseClusterHead, is_differentiable
 from eco_core.parts.step import ENCODED_NAMES, NAMES
+from eco_core.parts.traits import traits_of
 from eco_core.registry.registry import Registry, plural
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ def check_parts(chosen: Mapping[str, Part | None], registry: Registry, unknown: 
     for kind, part in chosen.items():
         found = [] if part is None else _check_calls(kind, part)
         problems += found
-        # What is no head at all is not told to be a discrete one.
+        # Nothing more is said about a part that is not usable at all.
         parts[kind] = None if any(problem.code == "ECO206" for problem in found) else part
     encoder, head, strategy, objective = (parts[kind] for kind in ("encoder", "head", "strategy", "objective"))
     if encoder is not None and encoder.wants("n_features"):
@@ -51,7 +52,7 @@ def check_parts(chosen: Mapping[str, Part | None], registry: Registry, unknown: 
                 "Ask for in_channels, n_clusters, num_nodes or seed, or make it a parameter with another name.",
             )
         )
-    trains_head = strategy is not None and bool(getattr(strategy.target, "trains_head", False))
+    trains_head = strategy is not None and traits_of(strategy.target).trains_head
     learning = None if encoder is None else learns(encoder)
     if strategy and head and trains_head and not is_differentiable(head.target):
         problems.append(_discrete_head(registry, strategy, head))
@@ -61,7 +62,7 @@ def check_parts(chosen: Mapping[str, Part | None], registry: Registry, unknown: 
                 "ECO205",
                 f"{strategy} does not train the head, and {head} has neither fit(z) nor "
                 "reset_cluster_centers(centers): its clusters would be random.",
-                f"Use --strategy {_names_where(registry, 'strategy', lambda cls: getattr(cls, 'trains_head', False))}.",
+                f"Use --strategy {_names_where(registry, 'strategy', lambda cls: traits_of(cls).trains_head)}.",
             )
         )
     if encoder and objective and learning is False:
@@ -70,17 +71,17 @@ def check_parts(chosen: Mapping[str, Part | None], registry: Registry, unknown: 
                 "ECO205",
                 f"{objective} trains an encoder, but {encoder} has nothing to train.",
                 "Use --objective none, or an encoder that learns: "
-                f"{_names_where(registry, 'encoder', lambda cls: getattr(cls, 'learns', False))}.",
+                f"{_names_where(registry, 'encoder', lambda cls: traits_of(cls).learns)}.",
             )
         )
-    if encoder and objective and _sees_no_views(encoder) and _needs_views(objective):
+    if encoder and objective and not traits_of(encoder.target).reads_graph and traits_of(objective.target).needs_views:
         problems.append(
             Problem(
                 "ECO210",
                 f"{objective} compares views of the graph, but {encoder} does not look at the graph: all views are the "
                 "same to it.",
                 "Use an encoder that reads features or edges, or an objective without views: "
-                f"{_names_where(registry, 'objective', lambda cls: not getattr(cls, 'needs_views', False))}.",
+                f"{_names_where(registry, 'objective', lambda cls: not traits_of(cls).needs_views)}.",
             )
         )
     nothing_trains = chosen["objective"] is None and "objective" not in unknown and not trains_head
@@ -90,11 +91,11 @@ def check_parts(chosen: Mapping[str, Part | None], registry: Registry, unknown: 
 
 
 def learns(part: Part) -> bool | None:
-    """Whether an encoder has something to train; None: only known when it is built."""
-    if part.is_instance and isinstance(part.target, nn.Module):
-        return any(parameter.requires_grad for parameter in part.target.parameters())
-    declared = getattr(part.target, "learns", None)
-    return None if declared is None else bool(declared)
+    """Whether an encoder has something to train; None: only known when it is built, or its traits cannot be read."""
+    try:
+        return traits_of(part.target).learns
+    except CompositionError:
+        return None  # `check_parts` reports the attribute.
 
 
 def unusable(kind: str, label: str, what: str) -> Problem:
@@ -114,14 +115,6 @@ def unusable(kind: str, label: str, what: str) -> Problem:
     return Problem(
         "ECO206", f"{kind} '{label}' {what}; a usable {kind} is {needs}.", "See 'eco list' for usable parts."
     )
-
-
-def _sees_no_views(encoder: Part) -> bool:
-    return getattr(encoder.target, "reads_graph", True) is False
-
-
-def _needs_views(objective: Part) -> bool:
-    return getattr(objective.target, "needs_views", False) is True
 
 
 def _has_clusters_untrained(head: Part) -> bool:
@@ -174,6 +167,10 @@ def _check_calls(kind: str, part: Part) -> list[Problem]:
         return [unusable(kind, part.label, "has neither a loss nor fit(z)")]
     if kind == "head" and not _accepts_soft(target.cluster):
         return [unusable(kind, part.label, "has a cluster(...) without the parameter 'soft'")]
+    try:
+        traits_of(target)
+    except CompositionError as error:
+        return list(error.problems)
     if hasattr(target, "prepare") or (kind == "objective" and hasattr(target, "batches")):
         return []  # What prepare and batches give is known when they have run; calls are checked then.
     problems = []

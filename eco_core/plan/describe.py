@@ -148,7 +148,7 @@ def _command(entry: Entry, registry: Registry) -> str:
         learning = _published_with(entry, registry) or _first(registry, "encoder", _learns)
         encoder = f" --encoder {learning}" if learning else ""
         return f"eco compose --objective {name}{encoder}"
-    if entry.kind == "strategy" and getattr(entry.load(), "trains_head", False):
+    if entry.kind == "strategy" and _trains_head(entry.load()):
         from eco_core.parts.heads import is_differentiable
 
         head = _first(registry, "head", is_differentiable)
@@ -157,7 +157,15 @@ def _command(entry: Entry, registry: Registry) -> str:
 
 
 def _learns(cls: Any) -> bool:
-    return bool(getattr(cls, "learns", False))
+    from eco_core.parts.traits import traits_of
+
+    return bool(traits_of(cls).learns)
+
+
+def _trains_head(cls: Any) -> bool:
+    from eco_core.parts.traits import traits_of
+
+    return traits_of(cls).trains_head
 
 
 def _published_with(objective: Entry, registry: Registry) -> str | None:

@@ -12,7 +12,7 @@ import os
 import sys
 import traceback
 from collections.abc import Iterable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import importlib_metadata
 import pluggy
@@ -20,17 +20,31 @@ from packaging.utils import canonicalize_name
 
 from eco_core.errors import did_you_mean
 from eco_core.registry import hookspecs
+from eco_core.registry.entry import Entry
 from eco_core.registry.hookspecs import ENTRY_POINT_GROUP
-from eco_core.registry.loading import _check_api, _collect, _import, _mark_conflicts, _register, _way_out
+from eco_core.registry.loading import check_api, collect_offers, import_plugin, mark_conflicts, register_hooks, way_out
 from eco_core.registry.records import (
     BLOCK_VARIABLE,
     CORE_DISTRIBUTION,
-    Contribution,
-    LoadedPlugins,
     PluginInfo,
-    _RefusedError,
+    RefusedError,
     describe_error,
 )
+
+
+@dataclass(frozen=True)
+class LoadedPlugins:
+    """Everything that one scan for plugins found.
+
+    Attributes:
+        plugins: All installed plugins, the core's first, then by distribution and entry point.
+        entries: The components, recipes, data sets and metrics of the plugins that loaded.
+        warnings: Sentences that concern no single plugin, such as a blocked name that matches nothing.
+    """
+
+    plugins: tuple[PluginInfo, ...]
+    entries: tuple[Entry, ...]
+    warnings: tuple[str, ...] = ()
 
 
 def load_plugins(block: Iterable[str] = ()) -> LoadedPlugins:
@@ -52,7 +66,7 @@ def load_plugins(block: Iterable[str] = ()) -> LoadedPlugins:
     manager = pluggy.PluginManager("eco")
     manager.add_hookspecs(hookspecs)
     plugins: list[PluginInfo] = []
-    contributions: list[Contribution] = []
+    entries: list[Entry] = []
     for info, entry_point in found:
         by = [(word, source) for word, source in blocked.items() if word in _names(info)]
         if by:
@@ -62,22 +76,22 @@ def load_plugins(block: Iterable[str] = ()) -> LoadedPlugins:
             continue
         try:
             with contextlib.redirect_stdout(sys.stderr):
-                module = _import(info, entry_point)
-                _register(manager, module, info)
-                _check_api(manager, module, info)
-                offered = _collect(manager, module, info, contributions)
-        except _RefusedError as refusal:
+                module = import_plugin(info, entry_point)
+                register_hooks(manager, module, info)
+                check_api(manager, module, info)
+                offered = collect_offers(manager, module, info, entries)
+        except RefusedError as refusal:
             trace = "".join(traceback.format_exception(refusal.__cause__)) if refusal.__cause__ else ""
             plugins.append(replace(info, status=refusal.status, reason=refusal.reason, traceback=trace))
             continue
         except Exception as error:  # such as a record whose attributes raise
-            reason = f"Loading it failed: {describe_error(error)}. {_way_out(info)}"
+            reason = f"Loading it failed: {describe_error(error)}. {way_out(info)}"
             plugins.append(replace(info, status="broken", reason=reason, traceback=traceback.format_exc()))
             continue
-        plugins.append(replace(info, components=tuple(f"{one.kind} {one.item.name}" for one in offered)))
-        contributions += offered
+        plugins.append(replace(info, components=tuple(f"{entry.kind} {entry.name}" for entry in offered)))
+        entries += offered
 
-    return LoadedPlugins(_mark_conflicts(plugins, contributions), tuple(contributions), tuple(warnings))
+    return LoadedPlugins(mark_conflicts(plugins, entries), tuple(entries), tuple(warnings))
 
 
 # ---------------------------------------------------------------------------------------------------- what is installed
@@ -148,9 +162,3 @@ def _unmatched_words(blocked: dict[str, str], infos: list[PluginInfo]) -> list[s
         for word, source in blocked.items()
         if word not in known
     ]
-
-
-# -------------------------------------------------------------------------------------------------- loading of a plugin
-
-
-# ------------------------------------------------------------------------------------------------------------ conflicts

@@ -30,6 +30,24 @@ hookspec = pluggy.HookspecMarker("eco")
 hookimpl = pluggy.HookimplMarker("eco")
 
 
+TAGS: dict[str, tuple[str, ...]] = {
+    "encoder": (
+        "learns",
+        "reads_graph",
+        "supports_sparse_x",
+        "inductive",
+        "uses_weights",
+        "directed",
+        "minibatch",
+        "deterministic",
+    ),
+    "head": ("finds_k", "soft", "hierarchy", "inductive", "uses_weights", "directed", "minibatch", "deterministic"),
+    "objective": ("supports_sparse_x", "needs_views", "uses_weights", "directed", "minibatch", "deterministic"),
+    "strategy": ("trains_head", "deterministic"),
+}
+"""The tags that a component of each kind may have: names of traits (see `eco_core.parts.traits.Traits`)."""
+
+
 @dataclass(frozen=True)
 class Component:
     """A part that can be composed: an encoder, a cluster head, an objective or a strategy.
@@ -39,12 +57,15 @@ class Component:
         target: Where it is: ``"package.module:Class"``; imported on first use.
         summary: One line for ``eco list``.
         paper: Where it is published, empty if nowhere.
+        tags: What it can do, for ``eco list --where``: the names of its traits that are true (see `TAGS`). A component
+            without tags is listed, but no ``--where`` finds it.
     """
 
     name: str
     target: str
     summary: str = ""
     paper: str = ""
+    tags: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

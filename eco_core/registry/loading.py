@@ -14,35 +14,41 @@ from packaging.specifiers import InvalidSpecifier, SpecifierSet
 
 from eco_core.errors import did_you_mean
 from eco_core.registry import hookspecs
-from eco_core.registry.hookspecs import ECO_API_VERSION, Recipe
+from eco_core.registry.entry import Entry
+from eco_core.registry.hookspecs import ECO_API_VERSION, TAGS, Component, Recipe
 from eco_core.registry.records import (
     BLOCK_VARIABLE,
     CORE_DISTRIBUTION,
     HOOKS,
-    Contribution,
     Item,
     PluginInfo,
-    _RefusedError,
+    RefusedError,
     describe_error,
 )
 
 
-def _way_out(info: PluginInfo) -> str:
+def way_out(info: PluginInfo) -> str:
+    """What a user can do about a plugin that fails."""
     return (
         f"Upgrade or reinstall {info.distribution}, tell its author, or leave it out: "
         f"{BLOCK_VARIABLE}={info.distribution}."
     )
 
 
-def _import(info: PluginInfo, entry_point: importlib_metadata.EntryPoint) -> ModuleType:
+def import_plugin(info: PluginInfo, entry_point: importlib_metadata.EntryPoint) -> ModuleType:
+    """Imports the module of a plugin.
+
+    Raises:
+        RefusedError: The import failed, or the entry point names something other than a module.
+    """
     try:
         plugin = entry_point.load()
     except (Exception, SystemExit) as error:
-        raise _RefusedError(
-            "broken", f"Importing {entry_point.value} failed: {describe_error(error)}. {_way_out(info)}"
+        raise RefusedError(
+            "broken", f"Importing {entry_point.value} failed: {describe_error(error)}. {way_out(info)}"
         ) from error
     if not isinstance(plugin, ModuleType):
-        raise _RefusedError(
+        raise RefusedError(
             "broken",
             f"The entry point names {entry_point.value}, which is a {type(plugin).__name__}; a plugin is a module: "
             f'write "{info.entry_point} = {info.module}" in its package metadata.',
@@ -50,26 +56,26 @@ def _import(info: PluginInfo, entry_point: importlib_metadata.EntryPoint) -> Mod
     return plugin
 
 
-def _register(manager: pluggy.PluginManager, module: ModuleType, info: PluginInfo) -> None:
+def register_hooks(manager: pluggy.PluginManager, module: ModuleType, info: PluginInfo) -> None:
     """Registers the hooks of a module and checks that they are hooks of ECO."""
     registered = manager.get_name(module)
     if registered is not None:
-        raise _RefusedError(
+        raise RefusedError(
             "broken", f"Its module {info.module} is already loaded as plugin {registered}. Remove one of the two."
         )
     try:
         manager.register(module, name=info.id)
         callers = manager.get_hookcallers(module) or []
     except (Exception, SystemExit) as error:
-        raise _RefusedError(
-            "broken", f"Its hooks cannot be registered: {describe_error(error)}. {_way_out(info)}"
+        raise RefusedError(
+            "broken", f"Its hooks cannot be registered: {describe_error(error)}. {way_out(info)}"
         ) from error
 
     hook_names = {name for name in dir(hookspecs) if manager.parse_hookspec_opts(hookspecs, name) is not None}
     for caller in callers:
-        required = [one for one in caller.get_hookimpls() if one.plugin is module and not one.optionalhook]
+        required = [hook for hook in caller.get_hookimpls() if hook.plugin is module and not hook.optionalhook]
         if required and not caller.has_spec():
-            raise _RefusedError(
+            raise RefusedError(
                 "broken",
                 f"{info.module} implements the hook {caller.name!r}, which does not exist. "
                 f"{did_you_mean(caller.name, hook_names)}",
@@ -81,13 +87,13 @@ def _register(manager: pluggy.PluginManager, module: ModuleType, info: PluginInf
         if callable(vars(module).get(name)) and manager.parse_hookspec_opts(module, name) is None
     )
     if undecorated:
-        raise _RefusedError(
+        raise RefusedError(
             "broken",
             f"{info.module} defines {', '.join(undecorated)} without the decorator @hookimpl, so it is never called. "
             f"Decorate it: from eco_core import hookimpl.",
         )
     if not implemented:
-        raise _RefusedError(
+        raise RefusedError(
             "broken",
             f"{info.module} implements no hook. Define one, such as eco_heads, and decorate it with "
             f"@hookimpl (from eco_core import hookimpl).",
@@ -96,30 +102,35 @@ def _register(manager: pluggy.PluginManager, module: ModuleType, info: PluginInf
 
 def _call(manager: pluggy.PluginManager, module: ModuleType, hook: str, info: PluginInfo) -> list[object]:
     """What the module's own implementation of a hook gives; empty if it has none."""
-    if not any(one.plugin is module for one in getattr(manager.hook, hook).get_hookimpls()):
+    if not any(found.plugin is module for found in getattr(manager.hook, hook).get_hookimpls()):
         return []
     try:
         results = list(manager.subset_hook_caller(hook, manager.get_plugins() - {module})())
     except (Exception, SystemExit) as error:
-        raise _RefusedError("broken", f"Its hook {hook} failed: {describe_error(error)}. {_way_out(info)}") from error
+        raise RefusedError("broken", f"Its hook {hook} failed: {describe_error(error)}. {way_out(info)}") from error
     # Pluggy leaves out a result that is None.
     return results or [None]
 
 
-def _check_api(manager: pluggy.PluginManager, module: ModuleType, info: PluginInfo) -> None:
+def check_api(manager: pluggy.PluginManager, module: ModuleType, info: PluginInfo) -> None:
+    """Refuses a plugin that was written for another version of the plugin interface.
+
+    Raises:
+        RefusedError: Its range of versions is none, or this core's version is not in it.
+    """
     for given in _call(manager, module, "eco_api", info):
         try:
             if not isinstance(given, str):
                 raise InvalidSpecifier(f"it is a {type(given).__name__}")
             accepted = SpecifierSet(given)
         except InvalidSpecifier as error:
-            raise _RefusedError(
+            raise RefusedError(
                 "broken",
                 f"Its hook eco_api gave {_shown(given)}, which is not a range of versions. "
                 f"Return a text such as '>=1,<2' (the interface of this core is {ECO_API_VERSION}).",
             ) from error
         if not accepted.contains(ECO_API_VERSION, prereleases=True):
-            raise _RefusedError(
+            raise RefusedError(
                 "incompatible",
                 f"{info.distribution} {info.version} was written for the plugin interface {given}, and this core has "
                 f"{ECO_API_VERSION}. Install a version of {info.distribution} for {ECO_API_VERSION} "
@@ -128,26 +139,28 @@ def _check_api(manager: pluggy.PluginManager, module: ModuleType, info: PluginIn
             )
 
 
-def _collect(
-    manager: pluggy.PluginManager, module: ModuleType, info: PluginInfo, earlier: list[Contribution]
-) -> list[Contribution]:
+def collect_offers(
+    manager: pluggy.PluginManager, module: ModuleType, info: PluginInfo, earlier: list[Entry]
+) -> list[Entry]:
     """Everything that a plugin offers, checked."""
-    taken = {(one.kind, one.item.name): one.plugin for one in earlier if one.distribution == info.distribution}
-    offered: list[Contribution] = []
+    taken = {(entry.kind, entry.name): entry.plugin for entry in earlier if entry.distribution == info.distribution}
+    offered: list[Entry] = []
     for kind, (hook, expected) in HOOKS.items():
         for result in _call(manager, module, hook, info):
             for item in _records(hook, expected, result, info):
                 _check_item(hook, item)
+                if isinstance(item, Component):
+                    _check_tags(hook, kind, item)
                 key = (kind, item.name)
                 if key in taken:
                     where = "twice" if taken[key] == info.id else f"that its other plugin {taken[key]} offers already"
-                    raise _RefusedError(
+                    raise RefusedError(
                         "broken",
                         f"Its hook {hook} offers the {kind} {item.name!r} {where}. "
                         f"Names are unique within a distribution and a kind: rename one.",
                     )
                 taken[key] = info.id
-                offered.append(Contribution(kind, info.id, info.distribution, info.version, item))
+                offered.append(Entry(kind, item.name, info.distribution, info.version, item, info.id))
     return offered
 
 
@@ -155,14 +168,14 @@ def _records(hook: str, expected: type, result: object, info: PluginInfo) -> Ite
     """The records of one hook; hooks are often generators, so their code runs, and fails, here."""
     wanted = f"expected an iterable of {expected.__name__} records: yield {expected.__name__}(...) or return a list"
     if not isinstance(result, Iterable):
-        raise _RefusedError("broken", f"Its hook {hook} gave {_shown(result)} ({type(result).__name__}); {wanted}.")
+        raise RefusedError("broken", f"Its hook {hook} gave {_shown(result)} ({type(result).__name__}); {wanted}.")
     try:
         items = list(result)
     except (Exception, SystemExit) as error:
-        raise _RefusedError("broken", f"Its hook {hook} failed: {describe_error(error)}. {_way_out(info)}") from error
+        raise RefusedError("broken", f"Its hook {hook} failed: {describe_error(error)}. {way_out(info)}") from error
     for item in items:
         if not isinstance(item, expected):
-            raise _RefusedError("broken", f"Its hook {hook} gave {_shown(item)} ({type(item).__name__}); {wanted}.")
+            raise RefusedError("broken", f"Its hook {hook} gave {_shown(item)} ({type(item).__name__}); {wanted}.")
         yield cast(Item, item)
 
 
@@ -170,7 +183,7 @@ def _check_item(hook: str, item: Item) -> None:
     """Refuses names that cannot be written in a spec, and targets that cannot be imported."""
     name: object = item.name
     if not isinstance(name, str) or not name or ":" in name or any(character.isspace() for character in name):
-        raise _RefusedError(
+        raise RefusedError(
             "broken",
             f"Its hook {hook} offers the name {name!r}; expected a text without spaces and colons, such as 'gat'.",
         )
@@ -184,9 +197,26 @@ def _check_item(hook: str, item: Item) -> None:
         field, example = "target", "package.module:Name"
         valid = _is_dotted(module) and _is_dotted(attribute)
     if not valid:
-        raise _RefusedError(
+        raise RefusedError(
             "broken",
             f"Its hook {hook} gives {name!r} the {field} {target!r}; expected a text of the form {example!r}.",
+        )
+
+
+def _check_tags(hook: str, kind: str, component: Component) -> None:
+    tags: object = component.tags
+    if not isinstance(tags, tuple) or not all(isinstance(tag, str) for tag in tags):
+        raise RefusedError(
+            "broken",
+            f"Its hook {hook} gives {component.name!r} the tags {_shown(tags)}; expected a tuple of texts, such as "
+            f"('minibatch',).",
+        )
+    unknown = [tag for tag in component.tags if tag not in TAGS[kind]]
+    if unknown:
+        raise RefusedError(
+            "broken",
+            f"Its hook {hook} gives {component.name!r} the tag {unknown[0]!r}, which no {kind} has; expected some of "
+            f"{', '.join(TAGS[kind])}.",
         )
 
 
@@ -201,23 +231,23 @@ def _is_dotted(text: str) -> bool:
     return all(part.isidentifier() for part in text.split("."))
 
 
-def _mark_conflicts(plugins: list[PluginInfo], contributions: list[Contribution]) -> tuple[PluginInfo, ...]:
+def mark_conflicts(plugins: list[PluginInfo], entries: list[Entry]) -> tuple[PluginInfo, ...]:
     """Gives the status ``"conflict"`` to plugins whose short names another distribution offers too.
 
     The core keeps its status: what a stranger's package is called is not the core's fault.
     """
-    by_name: dict[tuple[str, str], list[Contribution]] = {}
-    for one in contributions:
-        by_name.setdefault((one.kind, one.item.name), []).append(one)
+    by_name: dict[tuple[str, str], list[Entry]] = {}
+    for entry in entries:
+        by_name.setdefault((entry.kind, entry.name), []).append(entry)
     reasons: dict[str, list[str]] = {}
     for (kind, name), offers in by_name.items():
         if len(offers) < 2:
             continue
-        offered_by = " and ".join(f"{one.distribution} {one.version}" for one in offers)
-        ids = " or ".join(f"{one.distribution}:{name}" for one in offers)
-        for one in offers:
-            if one.distribution != CORE_DISTRIBUTION:
-                reasons.setdefault(one.plugin, []).append(
+        offered_by = " and ".join(f"{entry.distribution} {entry.version}" for entry in offers)
+        ids = " or ".join(entry.id for entry in offers)
+        for entry in offers:
+            if entry.distribution != CORE_DISTRIBUTION:
+                reasons.setdefault(entry.plugin, []).append(
                     f"The {kind} {name!r} is offered by {offered_by}: write {ids} instead of the short name, "
                     f"or block one of them."
                 )

@@ -1,4 +1,4 @@
-"""Records of a scan for plugins: what became of each plugin, and what it offers."""
+"""Records of a scan for plugins: the hooks, and what became of each plugin."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ HOOKS: dict[str, tuple[str, type]] = {
     "dataset": ("eco_datasets", Dataset),
     "metric": ("eco_metrics", Metric),
 }
-"""For every kind of contribution: the hook that offers it and the record that the hook gives."""
+"""The hook that offers each kind, and the record that the hook returns."""
 
 
 Status = Literal["ok", "blocked", "incompatible", "broken", "conflict"]
@@ -68,41 +68,7 @@ class PluginInfo:
         return self.status in ("ok", "conflict")
 
 
-@dataclass(frozen=True)
-class Contribution:
-    """One thing that a loaded plugin offers.
-
-    Attributes:
-        kind: A key of `HOOKS`.
-        plugin: `PluginInfo.id` of the plugin.
-        distribution: Normalised name of its distribution.
-        version: Version of its distribution.
-        item: The record that the hook gave.
-    """
-
-    kind: str
-    plugin: str
-    distribution: str
-    version: str
-    item: Item
-
-
-@dataclass(frozen=True)
-class LoadedPlugins:
-    """Everything that one scan for plugins found.
-
-    Attributes:
-        plugins: All installed plugins, the core's first, then by distribution and entry point.
-        contributions: What those that loaded offer.
-        warnings: Sentences about things that belong to no plugin, such as a blocked name that matches nothing.
-    """
-
-    plugins: tuple[PluginInfo, ...]
-    contributions: tuple[Contribution, ...]
-    warnings: tuple[str, ...] = ()
-
-
-class _RefusedError(Exception):
+class RefusedError(Exception):
     """A plugin is not loaded; carries the status and the reason."""
 
     def __init__(self, status: Status, reason: str) -> None:

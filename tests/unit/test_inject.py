@@ -512,12 +512,12 @@ def _round_trips(values: ParameterModel) -> list[ParameterModel]:
 def test_the_parameters_of_every_component_can_be_pickled_and_copied(entry: Entry) -> None:
     model = entry.parameters
     defaults = {field.alias: field.get_default() for field in model.model_fields.values() if not field.is_required()}
-    for parameters in ({}, defaults):
-        values = model.model_validate(parameters)
+    for chosen in ({}, defaults):
+        values = model.model_validate(chosen)
         for again in _round_trips(values):
             assert again == values
             assert again.values() == values.values()
-            assert again.given() == values.given() == set(parameters)
+            assert again.given() == values.given() == set(chosen)
 
 
 def test_a_pickled_nested_model_builds_the_same_object() -> None:

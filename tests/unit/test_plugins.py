@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from eco_core.registry.discovery import load_plugins
+from eco_core.registry.discovery import LoadedPlugins, load_plugins
 from eco_core.registry.hookspecs import ECO_API_VERSION
-from eco_core.registry.records import LoadedPlugins, PluginInfo
+from eco_core.registry.records import PluginInfo
 
 FIXTURES = Path(__file__).parents[1] / "fixtures" / "plugins"
 ALL_FIXTURES = ("good", "broken", "duplicate", "old_api", "hook_raises", "unknown_hook", "wrong_type")
@@ -75,7 +75,7 @@ def info_of(loaded: LoadedPlugins, name: str) -> PluginInfo:
 
 
 def offered_by(loaded: LoadedPlugins, distribution: str) -> set[tuple[str, str]]:
-    return {(one.kind, one.item.name) for one in loaded.contributions if one.distribution == distribution}
+    return {(one.kind, one.name) for one in loaded.entries if one.distribution == distribution}
 
 
 def broken_by(install: Install, source: str) -> PluginInfo:
@@ -196,7 +196,7 @@ def test_bad_plugins_hurt_nobody_else(use: Callable[..., None]) -> None:
         "eco-fixture-wrong-type": "broken",
     }
     assert offered_by(loaded, "eco-fixture-good") == {("head", "fixture-head"), ("recipe", "fixture-recipe")}
-    others = {one.distribution for one in loaded.contributions if one.distribution.startswith("eco-fixture")}
+    others = {one.distribution for one in loaded.entries if one.distribution.startswith("eco-fixture")}
     assert others == {"eco-fixture-good"}
 
 
@@ -343,7 +343,7 @@ def test_a_name_twice_in_one_distribution_breaks_the_later_plugin(install: Insta
     second = info_of(loaded, "eco-two:eco_two_b")
     assert second.status == "broken"
     assert "eco-two:eco_two_a" in second.reason
-    assert [one.plugin for one in loaded.contributions if one.distribution == "eco-two"] == ["eco-two:eco_two_a"]
+    assert [one.plugin for one in loaded.entries if one.distribution == "eco-two"] == ["eco-two:eco_two_a"]
 
 
 def test_one_module_under_two_names_is_loaded_once(install: Install) -> None:
@@ -420,7 +420,7 @@ def test_every_scan_is_fresh(use: Callable[..., None]) -> None:
 def test_discovery_in_a_new_process_imports_nothing_heavy() -> None:
     code = """
         import sys
-        from eco_core.registry.discovery import load_plugins
+        from eco_core.registry.discovery import LoadedPlugins, load_plugins
         from eco_core.registry.registry import Registry
         states = {one.distribution: one.status for one in load_plugins().plugins}
         assert Registry.discover().find("head", "eco-fixture-good:fixture-head")

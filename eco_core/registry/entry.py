@@ -1,0 +1,119 @@
+"""An entry of the registry: one thing that a plugin offers, and how it is imported."""
+
+from __future__ import annotations
+
+import functools
+import importlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from eco_core.errors import Problem, SpecError, did_you_mean
+from eco_core.registry.hookspecs import Recipe
+from eco_core.registry.records import Item, describe_error
+
+if TYPE_CHECKING:
+    from eco_core.inject.parameters import ParameterModel
+
+
+def plural(kind: str) -> str:
+    """The plural of a kind, as ``eco list`` takes it: ``"strategies"``."""
+    return kind[:-1] + "ies" if kind.endswith("y") else kind + "s"
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One thing that can be named in a spec, and who offers it.
+
+    Attributes:
+        kind: One of `KINDS`.
+        name: Short name.
+        distribution: The distribution that offers it, its name normalised (PEP 503).
+        version: Version of that distribution.
+        item: The record that the plugin gave: a Component, Recipe, Dataset or Metric.
+        plugin: `PluginInfo.id` of the plugin; empty if none offered it.
+    """
+
+    kind: str
+    name: str
+    distribution: str
+    version: str
+    item: Item
+    plugin: str = ""
+
+    @property
+    def id(self) -> str:
+        """The qualified name: ``"eco-sbm:sbm"``."""
+        return f"{self.distribution}:{self.name}"
+
+    def load(self) -> Any:
+        """Imports what the target names.
+
+        Returns:
+            The class of a component, the function of a data set or a metric.
+
+        Raises:
+            SpecError: ECO110 if the module cannot be imported or has no such attribute.
+            TypeError: For a recipe, which is text: see `read`.
+        """
+        if isinstance(self.item, Recipe):
+            raise TypeError(f"{self.kind} {self.id!r} is a packaged text and is not imported: use read().")
+        module_name, _, path = self.item.target.partition(":")
+        try:
+            module = importlib.import_module(module_name)
+        except (Exception, SystemExit) as error:
+            raise self._failure(self.item.target, error) from error
+        try:
+            return functools.reduce(getattr, path.split("."), module)
+        except Exception as error:
+            raise self._failure(self.item.target, error, did_you_mean(path, vars(module), list_all=False)) from error
+
+    @property
+    def parameters(self) -> type[ParameterModel]:
+        """The model of the parameters of a component, which is derived from its class once in a process.
+
+        Raises:
+            SpecError: ECO110 if it cannot be imported, ECO108 if its parameters cannot be read.
+        """
+        from eco_core.inject.parameters import parameter_model  # imports pydantic, which listing does not need
+
+        return parameter_model(self.load())
+
+    def read(self) -> str:
+        """Reads the packaged YAML of a recipe.
+
+        Returns:
+            The text of the file.
+
+        Raises:
+            SpecError: ECO110 if the package or the file in it cannot be read.
+            TypeError: For anything but a recipe: see `load`.
+        """
+        if not isinstance(self.item, Recipe):
+            raise TypeError(f"{self.kind} {self.id!r} is not a packaged text: use load().")
+        from importlib import resources  # slow to import, and only needed here
+
+        package, _, path = self.item.spec.partition(":")
+        try:
+            file = functools.reduce(
+                lambda folder, part: folder.joinpath(part), path.split("/"), resources.files(package)
+            )
+            return file.read_text(encoding="utf-8")
+        except (Exception, SystemExit) as error:
+            raise self._failure(self.item.spec, error) from error
+
+    def _failure(self, target: str, error: BaseException, hint: str = "") -> SpecError:
+        own = target.partition(":")[0].split(".")[0]
+        if isinstance(error, ModuleNotFoundError) and error.name and error.name.split(".")[0] != own:
+            hint = f"It needs the module {error.name!r}: install the package that provides it."
+        fix = (
+            f"Reinstall it (pip install --force-reinstall --no-deps {self.distribution}), tell its author, "
+            f"or choose another: eco list {plural(self.kind)}."
+        )
+        return SpecError(
+            Problem(
+                "ECO110",
+                f"The {self.kind} {self.name!r} of {self.distribution} {self.version} cannot be loaded from "
+                f"{target!r}: {describe_error(error)}.",
+                f"{hint}\n{fix}".strip(),
+            )
+        )
