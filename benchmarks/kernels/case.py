@@ -43,7 +43,25 @@ class Way:
     reason: str = ""
 
 
-def assert_same(ours: Any, theirs: Any) -> str:
+class DisagreementError(Exception):
+    """Two ways of computing the same have other results."""
+
+
+def require(holds: Any, otherwise: str) -> None:
+    """Checks what must hold of results; not an ``assert``, which ``python -O`` leaves out.
+
+    Args:
+        holds: What must be true, a number or a tensor with one entry.
+        otherwise: What is the matter if it is not.
+
+    Raises:
+        DisagreementError: It is not true.
+    """
+    if not holds:
+        raise DisagreementError(otherwise)
+
+
+def require_same(ours: Any, theirs: Any) -> str:
     """Checks that two results, arrays or tuples of them, are the same numbers up to rounding.
 
     Args:
@@ -52,13 +70,16 @@ def assert_same(ours: Any, theirs: Any) -> str:
 
     Returns:
         A remark for the table: none.
+
+    Raises:
+        DisagreementError: They are not.
     """
     ours, theirs = (result if isinstance(result, tuple) else (result,) for result in (ours, theirs))
     for one, other in zip(ours, theirs, strict=True):
         one, other = torch.as_tensor(one), torch.as_tensor(other)
-        assert one.shape == other.shape, f"{tuple(one.shape)} is not {tuple(other.shape)}"
+        require(one.shape == other.shape, f"{tuple(one.shape)} is not {tuple(other.shape)}")
         largest, difference = float(other.abs().max()), float((one - other).abs().max())
-        assert difference <= _TOLERANCE * largest, f"differs by {difference:.3g} of {largest:.3g}"
+        require(difference <= _TOLERANCE * largest, f"differs by {difference:.3g} of {largest:.3g}")
     return ""
 
 
@@ -71,15 +92,15 @@ class Case:
         eco: Computes it with ECO's kernel.
         others: Other ways.
         work: What has to be done at least; a function gets ECO's result.
-        check: Compares ECO's result with another one, raises AssertionError where they do not agree, and returns a
-            remark or an empty text.
+        check: Compares ECO's result with another one, raises DisagreementError where they do not agree, and returns
+            a remark or an empty text.
     """
 
     name: str
     eco: Callable[[], Any]
     others: Sequence[Way]
     work: Work | Callable[[Any], Work]
-    check: Callable[[Any, Any], str] = field(default=assert_same)
+    check: Callable[[Any, Any], str] = field(default=require_same)
 
     def work_of(self, result: Any) -> Work:
         """Returns the work, given ECO's result."""

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from benchmarks.kernels.case import Case, Way, Work, differentiable
+from benchmarks.kernels.case import Case, Way, Work, differentiable, require
 from benchmarks.kernels.graphs import Graph, normal
 from eco_core.ops.edge_attention import edge_softmax, edges_by_target, sum_of_neighbors
 from eco_core.ops.pairs import NonEdges, SortedPairs, pair_products
@@ -103,9 +103,9 @@ def _non_edges(graph: Graph) -> Case:
 
     def check(ours: Any, theirs: Any) -> str:
         for low, high in (ours, theirs):
-            assert not torch.isin(low * num_nodes + high, linked).any(), "an edge was drawn"
-            assert (low != high).all(), "a loop was drawn"
-        assert ours.size(1) == count
+            require(not torch.isin(low * num_nodes + high, linked).any(), "an edge was drawn")
+            require((low != high).all(), "a loop was drawn")
+        require(ours.size(1) == count, f"ECO drew {ours.size(1)} pairs instead of {count}")
         return f"{theirs.size(1)} pairs instead of {count}" if theirs.size(1) != count else ""
 
     return Case(

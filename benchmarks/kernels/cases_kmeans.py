@@ -7,7 +7,7 @@ from typing import Any
 
 from torch import Tensor
 
-from benchmarks.kernels.case import Case, Way, Work
+from benchmarks.kernels.case import Case, Way, Work, require
 from benchmarks.kernels.graphs import Graph
 from eco_core.ops import TorchKMeans
 
@@ -35,7 +35,7 @@ def _kmeans(z: Tensor, n_clusters: int) -> Case:
 
     def check(ours: Any, theirs: Any) -> str:
         more = ours.inertia_ / theirs.inertia_ - 1
-        assert more <= _MORE_INERTIA, f"inertia {ours.inertia_:.6g} instead of {theirs.inertia_:.6g}"
+        require(more <= _MORE_INERTIA, f"inertia {ours.inertia_:.6g} instead of {theirs.inertia_:.6g}")
         iterations = f"{ours.n_iter_} and {theirs.n_iter_} iterations of the best restart"
         return f"ECO's inertia is {ours.inertia_:.6g}, {100 * more:+.4f} % off the other; {iterations}"
 

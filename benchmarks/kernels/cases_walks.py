@@ -10,7 +10,7 @@ import torch
 from eco_contrastive.modularity_pairs import modularity_pairs
 from torch import Tensor
 
-from benchmarks.kernels.case import Case, Way, Work
+from benchmarks.kernels.case import Case, Way, Work, require
 from benchmarks.kernels.graphs import Graph
 from benchmarks.kernels.obvious_walks import PythonWalker, pairs_by_loop, pairs_by_unique
 from benchmarks.side_by_side.pyagc_walks import uniform_walks
@@ -84,7 +84,7 @@ def _check_walks(graph: Graph, ours: Tensor, theirs: Tensor) -> None:
     for walks in (ours, theirs):
         before, after = walks[:, :-1], walks[:, 1:]
         stays = (degree[before] == 0) & (before == after)
-        assert (torch.isin(before * num_nodes + after, edges) | stays).all(), "a step is along no edge"
+        require((torch.isin(before * num_nodes + after, edges) | stays).all(), "a step is along no edge")
     _check_means(*((walks[:, 2:] == walks[:, :-2]).double().mean(dim=1) for walks in (ours, theirs)))
     _check_means(*(degree[walks[:, -1]].double() for walks in (ours, theirs)))
 
@@ -92,7 +92,7 @@ def _check_walks(graph: Graph, ours: Tensor, theirs: Tensor) -> None:
 def _check_means(ours: Tensor, theirs: Tensor) -> None:
     error = (ours.var() / ours.numel() + theirs.var() / theirs.numel()).sqrt()
     difference = (ours.mean() - theirs.mean()).abs()
-    assert difference <= _SIGMAS * error, f"means {ours.mean():.4g} and {theirs.mean():.4g}, error {error:.2g}"
+    require(difference <= _SIGMAS * error, f"means {ours.mean():.4g} and {theirs.mean():.4g}, error {error:.2g}")
 
 
 def _modularity_pairs(graph: Graph) -> Case:

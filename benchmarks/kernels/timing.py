@@ -10,7 +10,7 @@ from statistics import median
 from time import perf_counter
 from typing import Any
 
-from benchmarks.kernels.case import Case, Way, Work
+from benchmarks.kernels.case import Case, DisagreementError, Way, Work
 
 _SHORTEST = 0.005
 """Seconds of a measurement at least: what takes less is run several times in a row."""
@@ -83,7 +83,7 @@ def measure(case: Case, effort: Effort) -> Result:
         effort: How often.
 
     Raises:
-        AssertionError: Another way has another result.
+        DisagreementError: Another way has another result.
     """
     measured = [Measured(Way("ECO", case.eco)), *(Measured(way) for way in case.others)]
     running: list[tuple[Measured, Callable[[], Any], int]] = []
@@ -98,8 +98,8 @@ def measure(case: Case, effort: Effort) -> Result:
         else:
             try:
                 one.remark = case.check(ours, result)
-            except AssertionError as error:
-                raise AssertionError(f"{case.name}: ECO and {one.way.name} do not agree: {error}") from error
+            except DisagreementError as error:
+                raise DisagreementError(f"{case.name}: ECO and {one.way.name} do not agree: {error}") from error
         del result
         if seconds < _CERTAIN:
             seconds = _timed(run)[0]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, Literal, cast, get_args
 
 import torch
 from pydantic import Field
@@ -139,9 +139,7 @@ class KMeansClusterHead(BaseClusterHead):
 
     def fit_predict(self, z: Any) -> Tensor:
         """Finds the centres and returns the clusters of the same embeddings; see `fit` and `predict`."""
-        self.fit(z)
-        assert self.labels_ is not None
-        return self.labels_
+        return cast(Tensor, self.fit(z).labels_)  # `fit` has set them.
 
     def cluster(self, z: Any, soft: bool = False) -> Tensor:
         """Returns the clusters of embeddings.

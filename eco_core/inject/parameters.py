@@ -195,7 +195,7 @@ def _resolve(parameter: inspect.Parameter, target: Any) -> Any:
         namespace = {**vars(sys.modules[function.__module__]), **vars(typing)}
         namespace.update(vars(sys.modules[function.__module__]))
         try:
-            return eval(annotation, namespace)
+            return eval(annotation, namespace)  # noqa: S307 - the annotation is code of a module that is imported
         except Exception as error:
             problem = error
     raise _UnresolvableError(f"its annotation {annotation!r} does not resolve ({problem})")

@@ -152,7 +152,7 @@ def _run_process(folder: Path, options: CellOptions) -> tuple[int | None, str]:
     command += ["--force", "--quiet", "--json", "--device", options.device, "--threads", str(options.threads)]
     environment = {**without_launch(os.environ), **options.environment}
     with tempfile.TemporaryFile() as errors:
-        process = subprocess.Popen(
+        process = subprocess.Popen(  # noqa: S603 - this library's own module
             command,
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,

@@ -69,8 +69,13 @@ class Step(Mapping[str, Any]):
         return Step(self.graph, self.epoch, self._encode, self._embed, self.batch if batch is None else batch)
 
     def encode(self, graph: Any) -> Tensor:
-        """Returns the embeddings (num_nodes, width) of a graph; those of the step's own graph are computed once."""
-        assert self._encode is not None
+        """Returns the embeddings (num_nodes, width) of a graph; those of the step's own graph are computed once.
+
+        Raises:
+            RuntimeError: The model has no encoder of its own.
+        """
+        if self._encode is None:
+            raise RuntimeError("This step is of a model without an encoder: nothing can be encoded.")
         if graph is not self.graph:
             return self._encode(graph)
         if self._encoded is None:

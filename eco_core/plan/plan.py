@@ -39,9 +39,10 @@ class Plan:
     objective_by_default: bool = False
 
     def part(self, kind: str) -> Part:
-        """Returns a part that every plan has."""
+        """Returns a part that the plan has; KeyError if it has none of the kind."""
         part = self.parts[kind]
-        assert part is not None
+        if part is None:
+            raise KeyError(kind)
         return part
 
     def with_part(self, kind: str, part: Part | None) -> Plan:

@@ -62,7 +62,7 @@ def load_yaml(text: str, source: str) -> Any:
         SpecError: ECO106, with line and column, if it is not valid YAML or has tags that name Python objects.
     """
     try:
-        return yaml.load(text, Loader=_Loader)
+        return yaml.load(text, Loader=_Loader)  # noqa: S506 - a SafeLoader
     except yaml.YAMLError as error:
         raise SpecError(
             Problem("ECO106", f"{source} is not valid YAML: {error}", "Mend the place that it names.")

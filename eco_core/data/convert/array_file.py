@@ -43,7 +43,8 @@ class ArrayFile:
         self._file.seek(0)
         self._write_header()
         # NumPy leaves room in the header for the first dimension to grow.
-        assert self._file.tell() == self._begin
+        if self._file.tell() != self._begin:
+            raise RuntimeError(f"The header of {self._file.name} has grown into its array.")
         self._file.close()
 
     def _write_header(self) -> None:

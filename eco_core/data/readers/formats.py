@@ -22,7 +22,7 @@ import pickle
 import zipfile
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -356,6 +356,4 @@ def _csr_features(arrays: dict[str, Any], path: Path) -> Tensor:
                 "They are scipy.sparse.csr_matrix's data, indices, indptr and shape.",
             )
         ) from error
-    tensor = as_tensor(matrix)
-    assert tensor is not None
-    return tensor
+    return cast(Tensor, as_tensor(matrix))  # A sparse matrix always is one.

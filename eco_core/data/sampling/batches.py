@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
+from typing import cast
 
 import numpy as np
 import torch
@@ -118,8 +119,8 @@ class SubgraphBatches:
             sample = Sample(total, len(parts), torch.arange(len(parts)).repeat_interleave(sizes))
             nodes = torch.cat(parts)
             rows = self._induced.rows(nodes, sample, self._sampler.edge_permutation, self._graph)
-            assert rows.e_id is not None
-            yield self._reader.batch(nodes, rows.edge_index, rows.e_id, len(nodes), rows, len(nodes) / joint_size)
+            e_id = cast(Tensor, rows.e_id)  # Rows induced by nodes know their edges.
+            yield self._reader.batch(nodes, rows.edge_index, e_id, len(nodes), rows, len(nodes) / joint_size)
 
 
 def _check_shares(units: int, what: str, world_size: int) -> None:

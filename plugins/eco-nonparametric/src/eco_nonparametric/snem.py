@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from typing import Annotated, Any
+from typing import Annotated, Any, cast
 
 import torch
 from pydantic import Field
@@ -103,9 +103,7 @@ class SNEMClusterHead(BaseClusterHead):
 
     def fit_predict(self, z: Any) -> Tensor:
         """Finds the clusters and returns those of the same embeddings; see `fit`."""
-        self.fit(z)
-        assert self.labels_ is not None
-        return self.labels_
+        return cast(Tensor, self.fit(z).labels_)  # `fit` has set them.
 
     def cluster(self, z: Any, soft: bool = False) -> Tensor:
         """Returns the clusters of embeddings, of other nodes than the fitted ones, too.
