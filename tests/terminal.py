@@ -41,17 +41,17 @@ def screen_of(draw: Callable[[TextIO], Any], monkeypatch: pytest.MonkeyPatch) ->
 def _shown(output: str) -> list[str]:
     """What a terminal shows: lines, carriage returns, erased lines and cursors that move up."""
     lines, row, column = [""], 0, 0
-    for token in re.findall(r"\x1b\[[?\d;]*[A-Za-z]|\r|\n|[^\x1b\r\n]+", output):
-        if token == "\r":
+    for part in re.findall(r"\x1b\[[?\d;]*[A-Za-z]|\r|\n|[^\x1b\r\n]+", output):
+        if part == "\r":
             column = 0
-        elif token == "\n":
+        elif part == "\n":
             row += 1
             lines += [""] * (row + 1 - len(lines))
-        elif token.endswith("K") and token.startswith("\x1b"):
+        elif part.endswith("K") and part.startswith("\x1b"):
             lines[row] = ""
-        elif token.endswith("A") and token.startswith("\x1b"):
-            row -= int(token[2:-1] or 1)
-        elif not token.startswith("\x1b"):
-            lines[row] = lines[row].ljust(column)[:column] + token + lines[row][column + len(token) :]
-            column += len(token)
+        elif part.endswith("A") and part.startswith("\x1b"):
+            row -= int(part[2:-1] or 1)
+        elif not part.startswith("\x1b"):
+            lines[row] = lines[row].ljust(column)[:column] + part + lines[row][column + len(part) :]
+            column += len(part)
     return [line.rstrip() for line in lines if line.strip()]

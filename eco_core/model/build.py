@@ -91,6 +91,11 @@ class Built:
     batches: Batches | None
     probe: Step | None
 
+    @property
+    def graph(self) -> Any:
+        """The graph that the parts were made for, in the layout in which they read it; None once it was let go."""
+        return None if self.probe is None else self.probe.graph
+
     def without_graph(self) -> Built:
         """The same parts, without what keeps the graph alive."""
         return replace(self, batches=None, probe=None)

@@ -13,16 +13,15 @@ from eco_core.plan.plan import Plan
 
 def objective_loss(wiring: Wiring, plan: Plan, step: Step) -> LossOutput:
     """The loss of the objective on a step, named after it."""
-    part: Any = plan.parts["objective"]
-    assert wiring.objective is not None
-    value = call(wiring.objective, wiring.names("objective", step))
-    return LossOutput.of(value, str(part)).named(column(plan, "objective"))
+    objective: Any = wiring.objective
+    value = call(objective, wiring.names("objective", step))
+    return LossOutput.of(value, str(plan.part("objective"))).named(column(plan, "objective"))
 
 
 def head_loss(wiring: Wiring, plan: Plan, step: Step) -> LossOutput:
     """The loss of the cluster head on a step, named after it."""
-    assert wiring.head is not None
-    value = call(wiring.head, wiring.head_names(step))
+    head: Any = wiring.head
+    value = call(head, wiring.head_names(step))
     return LossOutput.of(value, str(plan.part("head"))).named(column(plan, "head"))
 
 

@@ -34,9 +34,8 @@ class FitSession:
     """
 
     def __init__(self, module: nn.Module, built: Built) -> None:
-        assert built.probe is not None
         self.module = module
-        self.graph: Any = built.probe.graph
+        self.graph: Any = built.graph
         self.batches: Batches | None = built.batches
         self._plan = built.plan
         self._facts = built.facts

@@ -28,7 +28,6 @@ class RunFolder(Callback):
         loaded: When its graph was loaded.
 
     Attributes:
-        path: The folder; None before it is made.
         seconds: Wall-clock seconds after the fit: ``load``, ``train``, ``cluster``, ``total``.
         peak_memory_mb: Largest resident memory of the process after the fit, in MB.
     """
@@ -44,38 +43,46 @@ class RunFolder(Callback):
     ) -> None:
         self._out, self._name, self._force = out, name, force
         self._devices, self._started, self._loaded = devices, started, loaded
-        self._info: FitInfo | None = None
-        self.path: Path | None = None
+        self._begun: tuple[Path, FitInfo] | None = None
         self.seconds: Mapping[str, float] = {}
         self.peak_memory_mb = 0.0
 
     def on_fit_start(self, info: FitInfo) -> None:
         """Makes the folder and writes ``spec.yaml``."""
-        self._info = info
         name = self._name or "-".join(info.part_names)
-        self.path = fresh_folder(_file_name(name)) if self._out is None else claim_folder(self._out, self._force)
-        write_spec(self.path, info)
+        path = fresh_folder(_file_name(name)) if self._out is None else claim_folder(self._out, self._force)
+        self._begun = (path, info)
+        write_spec(path, info)
 
     def on_checkpoint(self, state: dict[str, Any]) -> None:
         """Replaces the checkpoint."""
-        assert self.path is not None
-        save_checkpoint(self.path / CHECKPOINT, state)
+        path, _ = self._require()
+        save_checkpoint(path / CHECKPOINT, state)
 
     def on_fit_end(self, clustering: Clustering) -> None:
         """Writes the results, and removes the checkpoint."""
-        assert self.path is not None
-        assert self._info is not None
+        path, info = self._require()
         self.measure(clustering)
         write_run(
-            self.path,
-            self._info,
+            path,
+            info,
             clustering,
-            world_size=self._info.world_size,
+            world_size=info.world_size,
             devices=list(self._devices),
             seconds=dict(self.seconds),
             peak_memory_mb=self.peak_memory_mb,
         )
-        (self.path / CHECKPOINT).unlink(missing_ok=True)
+        (path / CHECKPOINT).unlink(missing_ok=True)
+
+    @property
+    def path(self) -> Path | None:
+        """The folder; None before it is made."""
+        return None if self._begun is None else self._begun[0]
+
+    def _require(self) -> tuple[Path, FitInfo]:
+        if self._begun is None:
+            raise RuntimeError("The run folder is not made yet: on_fit_start comes first.")
+        return self._begun
 
     def measure(self, clustering: Clustering) -> None:
         """Takes the seconds and the peak memory of the run; processes that write nothing call it themselves."""

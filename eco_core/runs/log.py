@@ -37,7 +37,8 @@ class RunLog(Log):
 
     def on_fit_start(self, info: FitInfo) -> None:
         """Opens the file and writes the notes."""
-        assert self._recorder.path is not None
+        if self._recorder.path is None:
+            raise RuntimeError("The run folder is not made yet: its callback comes before the log's.")
         self._file = (self._recorder.path / LOG).open("w", encoding="utf-8")
         for note in dict.fromkeys(info.notes):
             self.write(f"{note}\n")

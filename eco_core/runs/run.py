@@ -111,8 +111,7 @@ def run(
         model.fit(graph, device=device, callbacks=[recorder, log, *callbacks], verbose=False)
         if recorder.path is None:  # Another process than rank 0.
             recorder.measure(model.clustering_)
-        folder = gathered(recorder.path)[0]
-    assert folder is not None
+        folder = gathered(recorder.path or Path())[0]
     return Run(folder, model.metrics_, dict(recorder.seconds), recorder.peak_memory_mb, model.spec, model)
 
 
