@@ -10,6 +10,7 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+import eco_core as eco
 from eco_core.errors import RunFolderError
 from eco_core.results.assignments import assignment_rows, read_assignments, write_assignments
 from eco_core.results.folder import CHECKPOINT, RUN_FILES, check_free, claim_folder, files_of, fresh_folder
@@ -117,3 +118,12 @@ def test_runs_that_start_in_the_same_second_get_folders_of_their_own(tmp_path: P
         thread.join()
     assert len(set(folders)) == 8
     assert all(folder.is_dir() and "run" in folder.name for folder in folders)
+
+
+def test_a_model_of_another_format_is_refused(tmp_path: Path) -> None:
+    eco.compose(clusters=2).fit("karate").save(tmp_path / "run")
+    saved = torch.load(tmp_path / "run" / "model.pt", weights_only=True)
+    torch.save({**saved, "format": 99}, tmp_path / "run" / "model.pt")
+    with pytest.raises(RunFolderError, match="has format 99") as error:
+        eco.load(tmp_path / "run")
+    assert code_of(error) == "ECO403"
