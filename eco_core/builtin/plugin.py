@@ -11,7 +11,12 @@ from eco_core.registry.hookspecs import Component, Dataset, Metric, Recipe, hook
 
 @hookimpl
 def eco_encoders() -> Iterable[Component]:
-    yield Component("identity", "eco_core.builtin.identity:IdentityEncoder", "The node features as they are")
+    yield Component(
+        "identity",
+        "eco_core.builtin.identity:IdentityEncoder",
+        "The node features as they are",
+        tags=("reads_graph", "inductive", "deterministic"),
+    )
 
 
 @hookimpl
@@ -21,6 +26,7 @@ def eco_heads() -> Iterable[Component]:
         "eco_core.builtin.kmeans:KMeansClusterHead",
         "k-means on the embeddings (discrete)",
         "Arthur & Vassilvitskii, k-means++, SODA 2007",
+        tags=("inductive", "deterministic"),
     )
 
 
@@ -30,11 +36,13 @@ def eco_strategies() -> Iterable[Component]:
         "decoupled",
         "eco_core.builtin.strategies:DecoupledStrategy",
         "Train the encoder by the objective, then cluster its embeddings",
+        tags=("deterministic",),
     )
     yield Component(
         "joint",
         "eco_core.builtin.strategies:JointStrategy",
         "Pretrain the encoder, place centres by k-means, then train encoder and head together",
+        tags=("trains_head", "deterministic"),
     )
 
 

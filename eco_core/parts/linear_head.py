@@ -40,6 +40,8 @@ class LinearClusterHead(BaseClusterHead):
         projection: The linear map, from n_features to n_clusters.
     """
 
+    soft = True
+
     def __init__(self, n_clusters: int, n_features: int, temperature: float = 1.0) -> None:
         super().__init__()
         if not temperature > 0:

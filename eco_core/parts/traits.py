@@ -42,7 +42,8 @@ class Traits:
             constructor asks for ``num_nodes``, since such parts hold a row for each training node; else True.
         finds_k: Head: it finds the number of clusters. Not declared: True if its constructor does not ask for
             ``n_clusters``.
-        uses_weights: Edge weights change its result. Not declared: True if one of its calls names ``edge_weight``.
+        uses_weights: Edge weights change its result, at least with some values of its parameters. Not declared: True if
+            one of its calls names ``edge_weight``.
         directed: The direction of edges changes its result. False: a directed graph is taken as undirected, or edges
             are not read.
         minibatch: Encoder, objective, head: it can be trained on mini-batches. Not declared: True for everything that

@@ -40,6 +40,7 @@ class ARGVA(nn.Module):
     """
 
     supports_sparse_x = True
+    directed = True
     prepared_for_batches = False
 
     def __init__(

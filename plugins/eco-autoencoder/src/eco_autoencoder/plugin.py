@@ -18,24 +18,28 @@ def eco_objectives() -> Iterable[Component]:
         "eco_autoencoder.gae:GAE",
         summary="Graph auto-encoder: tell edges from sampled non-edges by inner products",
         paper=_KIPF_WELLING,
+        tags=("supports_sparse_x", "minibatch", "deterministic"),
     )
     yield Component(
         "vgae",
         "eco_autoencoder.vgae:VGAE",
         summary="Variational graph auto-encoder: edges from normal embeddings near a prior",
         paper=_KIPF_WELLING,
+        tags=("supports_sparse_x", "uses_weights", "directed", "minibatch", "deterministic"),
     )
     yield Component(
         "arga",
         "eco_autoencoder.arga:ARGA",
         summary="Graph auto-encoder whose embeddings must pass for draws of a normal prior",
         paper=_PAN,
+        tags=("supports_sparse_x", "minibatch", "deterministic"),
     )
     yield Component(
         "argva",
         "eco_autoencoder.argva:ARGVA",
         summary="Variational graph auto-encoder whose draws must pass for those of the prior",
         paper=_PAN,
+        tags=("supports_sparse_x", "uses_weights", "directed", "minibatch", "deterministic"),
     )
 
 

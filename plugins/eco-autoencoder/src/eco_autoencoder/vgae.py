@@ -35,6 +35,7 @@ class VGAE(nn.Module):
     """
 
     supports_sparse_x = True
+    directed = True
     prepared_for_batches = False
 
     def __init__(

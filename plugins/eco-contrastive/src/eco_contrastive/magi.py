@@ -44,6 +44,7 @@ class MAGI(nn.Module):
     """
 
     supports_sparse_x = True
+    directed = True
 
     def __init__(
         self,

@@ -15,6 +15,7 @@ def eco_encoders() -> Iterable[Component]:
         "eco_contrastive.s3gc_encoder:S3GCEncoder",
         summary="Two branches, over neighbours and over a diffusion, and a trained vector for each node",
         paper="Devvrit et al., NeurIPS 2022",
+        tags=("learns", "reads_graph", "supports_sparse_x", "uses_weights", "directed", "minibatch", "deterministic"),
     )
 
 
@@ -26,36 +27,42 @@ def eco_objectives() -> Iterable[Component]:
         "eco_contrastive.dgi:DGI",
         summary="Deep graph infomax: tell nodes from those of a corrupted copy by a summary of the graph",
         paper="Velickovic et al., ICLR 2019, arXiv 1809.10341",
+        tags=("supports_sparse_x", "needs_views", "minibatch", "deterministic"),
     )
     yield Component(
         "ccassg",
         "eco_contrastive.ccassg:CCASSG",
         summary="Canonical correlation: two views agree, and the columns of each are uncorrelated",
         paper="Zhang et al., NeurIPS 2021, arXiv 2106.12484",
+        tags=("supports_sparse_x", "needs_views", "minibatch", "deterministic"),
     )
     yield Component(
         "gbt",
         "eco_contrastive.gbt:GBT",
         summary="Graph Barlow Twins: the cross-correlation of two views is the identity",
         paper="Bielak et al., KBS 2022, arXiv 2106.02466",
+        tags=("supports_sparse_x", "needs_views", "minibatch", "deterministic"),
     )
     yield Component(
         "ns4gc",
         "eco_contrastive.ns4gc:NS4GC",
         summary="Two views agree, neighbours are alike, and all other nodes are not",
         paper="Liu et al., TKDE 2024, arXiv 2408.03765",
+        tags=("supports_sparse_x", "uses_weights", "minibatch", "deterministic"),
     )
     yield Component(
         "magi",
         "eco_contrastive.magi:MAGI",
         summary="Modularity as contrast: nodes that random walks bring together against all others",
         paper="Liu et al., KDD 2024, arXiv 2406.14288",
+        tags=("supports_sparse_x", "uses_weights", "directed", "minibatch", "deterministic"),
     )
     yield Component(
         "s3gc",
         "eco_contrastive.s3gc:S3GC",
         summary="Nodes on one random walk are alike, random nodes are not",
         paper="Devvrit et al., NeurIPS 2022",
+        tags=("supports_sparse_x", "uses_weights", "directed", "minibatch", "deterministic"),
     )
 
 

@@ -44,6 +44,7 @@ class S3GC(nn.Module):
     """
 
     supports_sparse_x = True
+    directed = True
     prepared_for_batches = False
 
     def __init__(

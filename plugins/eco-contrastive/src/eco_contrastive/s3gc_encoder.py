@@ -65,6 +65,8 @@ class S3GCEncoder(nn.Module):
 
     learns = True
     supports_sparse_x = True
+    directed = True
+    uses_weights = True
     prepared_for_batches = False
 
     def __init__(

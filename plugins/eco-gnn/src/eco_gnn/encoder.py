@@ -26,6 +26,7 @@ class GraphEncoder(nn.Module):
     learns = True
     supports_sparse_x = True
     prepared_for_batches = False
+    directed = True
 
     def __init__(self, out_channels: int) -> None:
         super().__init__()

@@ -30,6 +30,9 @@ class MLP(ConvolutionStack):
         bias: Whether the layers have a bias.
     """
 
+    uses_weights = False
+    directed = False
+
     def __init__(
         self,
         in_channels: int,

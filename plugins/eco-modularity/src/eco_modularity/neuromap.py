@@ -44,6 +44,8 @@ class NeuromapClusterHead(LinearClusterHead):
         n_iters: At most this many iterations for the rates of visits; fewer are done where they have converged.
     """
 
+    directed = True
+
     def __init__(
         self,
         n_clusters: int,

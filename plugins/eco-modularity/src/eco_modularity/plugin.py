@@ -15,18 +15,21 @@ def eco_heads() -> Iterable[Component]:
         "eco_modularity.dmon:DMoNClusterHead",
         summary="Soft modularity, with clusters kept from collapsing into one",
         paper="Tsitsulin et al., JMLR 2023, arXiv 2006.16904",
+        tags=("soft", "inductive", "uses_weights", "minibatch", "deterministic"),
     )
     yield Component(
         "neuromap",
         "eco_modularity.neuromap:NeuromapClusterHead",
         summary="The map equation of soft communities: the codelength of a random walk",
         paper="Bloecker et al., NeurIPS 2024, arXiv 2310.01144",
+        tags=("soft", "inductive", "uses_weights", "directed", "minibatch", "deterministic"),
     )
     yield Component(
         "dgcluster",
         "eco_modularity.dgcluster:DGClusterHead",
         summary="Modularity of similarities instead of clusters: finds the number of clusters",
         paper="Bhowmick et al., AAAI 2024, arXiv 2312.12697",
+        tags=("finds_k", "inductive", "uses_weights", "minibatch", "deterministic"),
     )
 
 

@@ -112,6 +112,8 @@ class CommunityClusterHead(BaseClusterHead):
         confidence_: The share of each node's edge weight that stays in its community: (num_nodes,), float32.
     """
 
+    inductive = False
+
     labels_: Tensor
     confidence_: Tensor
 

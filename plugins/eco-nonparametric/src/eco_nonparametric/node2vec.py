@@ -50,6 +50,7 @@ class Node2Vec(nn.Module):
     """
 
     supports_sparse_x = True
+    directed = True
 
     def __init__(
         self,

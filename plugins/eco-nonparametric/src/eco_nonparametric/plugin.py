@@ -19,40 +19,98 @@ _INFOMAP = "Rosvall & Bergstrom, PNAS 2008, arXiv 0707.0609"
 @hookimpl
 def eco_encoders() -> Iterable[Component]:
     """The encoders."""
-    yield Component("sgc", "eco_nonparametric.sgc:SGC", "The features smoothed K times over the graph", _SGC)
-    yield Component("ssgc", "eco_nonparametric.ssgc:SSGC", "The mean of the features smoothed 1 to K times", _SSGC)
-    yield Component("nafs", "eco_nonparametric.nafs:NAFS", "Each node smoothed as far as suits it", _NAFS)
-    yield Component("sagsc", "eco_nonparametric.sagsc:SAGSC", "Scalable attributed-graph subspace clustering", _SAGSC)
-    yield Component("s2cag", "eco_nonparametric.s2cag:S2CAG", "Spectral subspace clustering: least conductance", _S2CAG)
     yield Component(
-        "ms2cag", "eco_nonparametric.s2cag:MS2CAG", "Spectral subspace clustering: greatest modularity", _S2CAG
+        "sgc",
+        "eco_nonparametric.sgc:SGC",
+        "The features smoothed K times over the graph",
+        _SGC,
+        tags=("reads_graph", "inductive", "uses_weights", "directed", "deterministic"),
     )
-    yield Component("embedding", "eco_nonparametric.embedding:NodeEmbedding", "A trained vector for each node")
+    yield Component(
+        "ssgc",
+        "eco_nonparametric.ssgc:SSGC",
+        "The mean of the features smoothed 1 to K times",
+        _SSGC,
+        tags=("reads_graph", "supports_sparse_x", "inductive", "uses_weights", "directed", "deterministic"),
+    )
+    yield Component(
+        "nafs",
+        "eco_nonparametric.nafs:NAFS",
+        "Each node smoothed as far as suits it",
+        _NAFS,
+        tags=("reads_graph", "supports_sparse_x", "inductive", "uses_weights", "deterministic"),
+    )
+    yield Component(
+        "sagsc",
+        "eco_nonparametric.sagsc:SAGSC",
+        "Scalable attributed-graph subspace clustering",
+        _SAGSC,
+        tags=("reads_graph", "supports_sparse_x", "inductive", "uses_weights", "directed", "deterministic"),
+    )
+    yield Component(
+        "s2cag",
+        "eco_nonparametric.s2cag:S2CAG",
+        "Spectral subspace clustering: least conductance",
+        _S2CAG,
+        tags=("reads_graph", "supports_sparse_x", "inductive", "uses_weights", "directed", "deterministic"),
+    )
+    yield Component(
+        "ms2cag",
+        "eco_nonparametric.s2cag:MS2CAG",
+        "Spectral subspace clustering: greatest modularity",
+        _S2CAG,
+        tags=("reads_graph", "supports_sparse_x", "inductive", "uses_weights", "directed", "deterministic"),
+    )
+    yield Component(
+        "embedding",
+        "eco_nonparametric.embedding:NodeEmbedding",
+        "A trained vector for each node",
+        tags=("learns", "supports_sparse_x", "minibatch", "deterministic"),
+    )
 
 
 @hookimpl
 def eco_objectives() -> Iterable[Component]:
     """The objectives."""
-    yield Component("node2vec", "eco_nonparametric.node2vec:Node2Vec", "Skip-gram on biased random walks", _NODE2VEC)
+    yield Component(
+        "node2vec",
+        "eco_nonparametric.node2vec:Node2Vec",
+        "Skip-gram on biased random walks",
+        _NODE2VEC,
+        tags=("supports_sparse_x", "uses_weights", "directed", "minibatch", "deterministic"),
+    )
 
 
 @hookimpl
 def eco_heads() -> Iterable[Component]:
     """The cluster heads."""
     yield Component(
-        "snem", "eco_nonparametric.snem:SNEMClusterHead", "Rounding of spectral embeddings (discrete)", _S2CAG
+        "snem",
+        "eco_nonparametric.snem:SNEMClusterHead",
+        "Rounding of spectral embeddings (discrete)",
+        _S2CAG,
+        tags=("inductive", "deterministic"),
     )
     yield Component(
         "spectral",
         "eco_nonparametric.spectral:SpectralClusterHead",
         "Spectral clustering of the embeddings' nearest neighbours (discrete)",
         "von Luxburg, A Tutorial on Spectral Clustering, 2007, arXiv 0711.0189",
+        tags=("inductive", "deterministic"),
     )
     yield Component(
-        "leiden", "eco_nonparametric.leiden:LeidenClusterHead", "Communities by modularity; no features", _LEIDEN
+        "leiden",
+        "eco_nonparametric.leiden:LeidenClusterHead",
+        "Communities by modularity; no features",
+        _LEIDEN,
+        tags=("finds_k", "uses_weights", "deterministic"),
     )
     yield Component(
-        "infomap", "eco_nonparametric.infomap:InfomapClusterHead", "Communities by codelength; no features", _INFOMAP
+        "infomap",
+        "eco_nonparametric.infomap:InfomapClusterHead",
+        "Communities by codelength; no features",
+        _INFOMAP,
+        tags=("finds_k", "uses_weights", "deterministic"),
     )
 
 

@@ -46,6 +46,7 @@ class S2CAG(BaseModel):
 
     learns = False
     supports_sparse_x = True
+    directed = True
 
     def __init__(
         self,
@@ -128,6 +129,7 @@ class MS2CAG(BaseModel):
 
     learns = False
     supports_sparse_x = True
+    directed = True
 
     def __init__(
         self,

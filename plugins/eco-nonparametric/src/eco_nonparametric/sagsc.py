@@ -42,6 +42,7 @@ class SAGSC(BaseModel):
 
     learns = False
     supports_sparse_x = True
+    directed = True
 
     def __init__(
         self,

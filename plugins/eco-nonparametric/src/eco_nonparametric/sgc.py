@@ -23,6 +23,7 @@ class SGC(BaseModel):
     """
 
     learns = False
+    directed = True
 
     def __init__(self, K: Annotated[int, Field(ge=0)] = 1, add_self_loops: bool = True) -> None:
         super().__init__()

@@ -29,6 +29,7 @@ class SSGC(BaseModel):
 
     learns = False
     supports_sparse_x = True
+    directed = True
 
     def __init__(
         self,

@@ -43,6 +43,8 @@ class DECClusterHead(BaseClusterHead):
 
     target: Tensor
 
+    soft = True
+
     def __init__(
         self,
         n_clusters: int,

@@ -36,6 +36,8 @@ class DinkClusterHead(BaseClusterHead):
         cluster_centers: The centres, a parameter of shape (n_clusters, n_features); training may change their length.
     """
 
+    soft = True
+
     def __init__(self, n_clusters: int, n_features: int, normalize: bool = True) -> None:
         super().__init__()
         self.n_clusters = n_clusters

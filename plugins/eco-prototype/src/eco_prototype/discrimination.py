@@ -44,6 +44,7 @@ class NodeDiscrimination(nn.Module):
 
     needs_views = True
     supports_sparse_x = True
+    directed = True
 
     def __init__(
         self,

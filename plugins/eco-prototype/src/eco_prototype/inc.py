@@ -38,6 +38,8 @@ class INCClusterHead(BaseClusterHead):
         cluster_centers: The centres, a parameter of shape (n_clusters, n_features); their directions count.
     """
 
+    soft = True
+
     def __init__(self, n_clusters: int, n_features: int, alpha: Annotated[float, Field(gt=0)] = 0.001) -> None:
         super().__init__()
         self.n_clusters = n_clusters

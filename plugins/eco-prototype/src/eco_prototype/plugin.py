@@ -15,18 +15,21 @@ def eco_heads() -> Iterable[Component]:
         "eco_prototype.dec:DECClusterHead",
         summary="Deep embedded clustering: Student-t assignments sharpened by self-training",
         paper="Xie et al., ICML 2016, arXiv 1511.06335",
+        tags=("soft", "inductive", "minibatch", "deterministic"),
     )
     yield Component(
         "dink",
         "eco_prototype.dink:DinkClusterHead",
         summary="Dink-Net's centres: dilation pushes them apart, shrink pulls the nodes towards them",
         paper="Liu et al., ICML 2023, arXiv 2305.18405",
+        tags=("soft", "inductive", "minibatch", "deterministic"),
     )
     yield Component(
         "inc",
         "eco_prototype.inc:INCClusterHead",
         summary="Interpretable neural clustering: k-means on the unit sphere as a differentiable layer",
         paper="Peng et al., JMLR 23(6), 2022, https://jmlr.org/papers/v23/19-497.html",
+        tags=("soft", "inductive", "minibatch", "deterministic"),
     )
 
 
@@ -38,6 +41,7 @@ def eco_objectives() -> Iterable[Component]:
         "eco_prototype.discrimination:NodeDiscrimination",
         summary="Node discrimination: tell the nodes of the graph from those of a corrupted copy",
         paper="Liu et al., ICML 2023, arXiv 2305.18405",
+        tags=("supports_sparse_x", "needs_views", "uses_weights", "directed", "minibatch", "deterministic"),
     )
 
 

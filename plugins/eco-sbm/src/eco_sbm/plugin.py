@@ -15,6 +15,7 @@ def eco_heads() -> Iterable[Component]:
         "eco_sbm.head:SBMClusterHead",
         summary="The likelihood of a stochastic block model of soft communities",
         paper="Arliss & Mueller, LoG 2025, https://openreview.net/forum?id=T1vdfm1THf",
+        tags=("soft", "inductive", "uses_weights", "minibatch", "deterministic"),
     )
 
 

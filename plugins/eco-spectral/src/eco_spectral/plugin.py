@@ -15,6 +15,7 @@ def eco_heads() -> Iterable[Component]:
         "eco_spectral.mincut:MinCutClusterHead",
         summary="The relaxed normalised cut, with clusters kept orthogonal",
         paper="Bianchi et al., ICML 2020, arXiv 1907.00481",
+        tags=("soft", "inductive", "uses_weights", "minibatch", "deterministic"),
     )
 
 
