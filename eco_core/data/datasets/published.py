@@ -11,9 +11,8 @@ import pickle
 import sys
 import tempfile
 from collections.abc import Callable
-from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import torch
@@ -29,6 +28,9 @@ if TYPE_CHECKING:
 
 def digits(k: int = 10) -> Data:
     """Scikit-learn's handwritten digits as a symmetric k-nearest-neighbour graph.
+
+    The table is packaged as ``digits.npz``: UCI's Optical Recognition of Handwritten Digits (Alpaydin & Kaynak, 1998),
+    CC BY 4.0.
 
     Args:
         k: Neighbours per node (Euclidean, the node itself excluded). Two nodes are joined if either is among the
@@ -65,16 +67,8 @@ def digits(k: int = 10) -> Data:
 
 def _digits_table() -> tuple[np.ndarray, np.ndarray]:
     """Grey values of the digits, (1797, 64), integers from 0 to 16 as float64; and which digits they are, (1797,)."""
-    # Importing scikit-learn takes a second, its table a fiftieth of that: it is read where it lies, if it lies there.
-    installed = find_spec("sklearn")
-    for folder in (installed and installed.submodule_search_locations) or ():
-        table = Path(folder) / "datasets" / "data" / "digits.csv.gz"
-        if table.is_file():
-            numbers = np.loadtxt(table, delimiter=",")
-            return numbers[:, :-1], numbers[:, -1]
-    from sklearn.datasets import load_digits
-
-    return load_digits(return_X_y=True)
+    with np.load(Path(__file__).with_name("digits.npz"), allow_pickle=False) as table:
+        return table["pixels"].astype(np.float64), table["classes"]
 
 
 def karate() -> Data:
@@ -89,229 +83,198 @@ def karate() -> Data:
     return Data(x=torch.eye(34), edge_index=data.edge_index, y=data.y.to(torch.int64), name="karate")
 
 
-def cora(root: str | Path | None = None, sparse: bool = False) -> Data:
-    """Cora (Planetoid: Yang et al., ICML 2016, arXiv 1603.08861).
-
-    Args:
-        root: Folder that holds ``Cora/raw``; by default `default_root`. Missing files are downloaded.
-        sparse: Whether the features are sparse COO.
-
-    Returns:
-        2,708 nodes, 10,556 edges, 1,433 binary features, 7 classes.
-
-    Raises:
-        DataError: ECO304, the files are missing and cannot be downloaded; ECO302, they cannot be read.
-    """
-    return _planetoid("Cora", root, sparse)
-
-
-def citeseer(root: str | Path | None = None, sparse: bool = False) -> Data:
-    """CiteSeer (Planetoid: Yang et al., ICML 2016, arXiv 1603.08861); 15 of its papers have no features.
-
-    Args:
-        root: Folder that holds ``CiteSeer/raw``; by default `default_root`. Missing files are downloaded.
-        sparse: Whether the features are sparse COO.
-
-    Returns:
-        3,327 nodes, 9,104 edges, 3,703 binary features, 6 classes.
-
-    Raises:
-        DataError: ECO304, the files are missing and cannot be downloaded; ECO302, they cannot be read.
-    """
-    return _planetoid("CiteSeer", root, sparse)
-
-
-def pubmed(root: str | Path | None = None, sparse: bool = False) -> Data:
-    """PubMed (Planetoid: Yang et al., ICML 2016, arXiv 1603.08861).
-
-    Args:
-        root: Folder that holds ``PubMed/raw``; by default `default_root`. Missing files are downloaded.
-        sparse: Whether the features are sparse COO.
-
-    Returns:
-        19,717 nodes, 88,648 edges, 500 TF-IDF features, 3 classes.
-
-    Raises:
-        DataError: ECO304, the files are missing and cannot be downloaded; ECO302, they cannot be read.
-    """
-    return _planetoid("PubMed", root, sparse)
-
-
-def photo(root: str | Path | None = None, sparse: bool = False) -> Data:
-    """Amazon Photo (Shchur et al., 2018, arXiv 1811.05868).
-
-    Args:
-        root: Folder that holds ``Photo/raw``; by default `default_root`. Missing files are downloaded.
-        sparse: Whether the features are sparse COO.
-
-    Returns:
-        7,650 nodes, 238,162 edges, 745 binary features, 8 classes.
-
-    Raises:
-        DataError: ECO304, the files are missing and cannot be downloaded; ECO302, they cannot be read.
-    """
-    return _benchmark("Amazon", "photo", "photo", root, sparse)
-
-
-def computers(root: str | Path | None = None, sparse: bool = False) -> Data:
-    """Amazon Computers (Shchur et al., 2018, arXiv 1811.05868).
-
-    Args:
-        root: Folder that holds ``Computers/raw``; by default `default_root`. Missing files are downloaded.
-        sparse: Whether the features are sparse COO.
-
-    Returns:
-        13,752 nodes, 491,722 edges, 767 binary features, 10 classes.
-
-    Raises:
-        DataError: ECO304, the files are missing and cannot be downloaded; ECO302, they cannot be read.
-    """
-    return _benchmark("Amazon", "computers", "computers", root, sparse)
-
-
-def cs(root: str | Path | None = None, sparse: bool = False) -> Data:
-    """Coauthor CS (Shchur et al., 2018, arXiv 1811.05868).
-
-    Args:
-        root: Folder that holds ``CS/raw``; by default `default_root`. Missing files are downloaded.
-        sparse: Whether the features are sparse COO; then nothing dense is made.
-
-    Returns:
-        18,333 nodes, 163,788 edges, 6,805 binary features, 15 classes.
-
-    Raises:
-        DataError: ECO304, the files are missing and cannot be downloaded; ECO302, they cannot be read.
-    """
-    return _benchmark("Coauthor", "CS", "cs", root, sparse)
-
-
-def physics(root: str | Path | None = None, sparse: bool = False) -> Data:
-    """Coauthor Physics (Shchur et al., 2018, arXiv 1811.05868).
-
-    Args:
-        root: Folder that holds ``Physics/raw``; by default `default_root`. Missing files are downloaded.
-        sparse: Whether the features are sparse COO; then nothing dense is made (dense they take 1.2 GB).
-
-    Returns:
-        34,493 nodes, 495,924 edges, 8,415 binary features, 5 classes.
-
-    Raises:
-        DataError: ECO304, the files are missing and cannot be downloaded; ECO302, they cannot be read.
-    """
-    return _benchmark("Coauthor", "Physics", "physics", root, sparse)
-
-
 # --- published graphs ------------------------------------------------------------------------------------------------
 
 
-def _planetoid(folder: str, root: str | Path | None, sparse: bool) -> Data:
+class _Published(NamedTuple):
+    """Where the raw files of a published graph come from and lie.
+
+    Attributes:
+        folder: The data set's folder in the data root; the files are in ``raw`` within.
+        url: The address of the folder that they are downloaded from.
+        files: Their names.
+        read: From their paths to the graph.
+        title: What it is, for the docstring of its loader.
+        size: What it holds, likewise.
+    """
+
+    folder: str
+    url: str
+    files: tuple[str, ...]
+    read: Callable[[str, list[Path], bool], Data]
+    title: str
+    size: str
+
+
+def _read_planetoid(name: str, paths: list[Path], sparse: bool) -> Data:
     from torch_geometric.io import read_planetoid_data
 
-    paths = _raw_files("Planetoid", folder, folder.lower(), root)
-    data = _read(folder.lower(), paths, lambda: read_planetoid_data(str(paths[0].parent), folder.lower()))
+    data = read_planetoid_data(str(paths[0].parent), name)
     x = data.x.to_sparse_coo().coalesce() if sparse else data.x
-    return Data(x=x, edge_index=data.edge_index, y=data.y, name=folder.lower())
+    return Data(x=x, edge_index=data.edge_index, y=data.y, name=name)
 
 
-def _benchmark(class_name: str, pyg_name: str, name: str, root: str | Path | None, sparse: bool) -> Data:
+def _read_benchmark(name: str, paths: list[Path], sparse: bool) -> Data:
     """Reads an archive of the GNN benchmark as PyG's reader does, but without making the features dense."""
     import scipy.sparse as sp
     from torch_geometric.utils import remove_self_loops, to_undirected
 
-    paths = _raw_files(class_name, pyg_name, name, root)
+    with np.load(paths[0], allow_pickle=False) as archive:
+        features, adjacency = (
+            sp.csr_matrix(
+                (archive[f"{part}_data"], archive[f"{part}_indices"], archive[f"{part}_indptr"]),
+                tuple(archive[f"{part}_shape"]),
+            )
+            for part in ("attr", "adj")
+        )
+        y = torch.from_numpy(archive["labels"].astype(np.int64))
+    features.sum_duplicates()
+    features.data = np.where(features.data > 0, 1, features.data).astype(np.float32)
+    features.eliminate_zeros()
+    edge_index, _ = remove_self_loops(_edges_of(adjacency))
+    edge_index = to_undirected(edge_index, num_nodes=features.shape[0])
+    x = _sparse_tensor(features) if sparse else torch.from_numpy(features.toarray())
+    return Data(x=x, edge_index=edge_index, y=y, name=name)
 
-    def read() -> Data:
-        with np.load(paths[0], allow_pickle=False) as archive:
-            features, adjacency = (
-                sp.csr_matrix(
-                    (archive[f"{part}_data"], archive[f"{part}_indices"], archive[f"{part}_indptr"]),
-                    tuple(archive[f"{part}_shape"]),
+
+_PLANETOID_URL = "https://github.com/kimiyoung/planetoid/raw/master/data"
+_BENCHMARK_URL = "https://github.com/shchur/gnn-benchmark/raw/master/data/npz"
+_YANG = "Planetoid: Yang et al., ICML 2016, arXiv 1603.08861"
+_SHCHUR = "Shchur et al., 2018, arXiv 1811.05868"
+
+
+def _planetoid(folder: str, size: str) -> _Published:
+    parts = ("x", "tx", "allx", "y", "ty", "ally", "graph", "test.index")
+    files = tuple(f"ind.{folder.lower()}.{part}" for part in parts)
+    return _Published(folder, _PLANETOID_URL, files, _read_planetoid, f"{folder} ({_YANG})", size)
+
+
+def _benchmark(folder: str, file: str, title: str, size: str) -> _Published:
+    return _Published(folder, _BENCHMARK_URL, (file,), _read_benchmark, f"{title} ({_SHCHUR})", size)
+
+
+_PUBLISHED = {
+    "cora": _planetoid("Cora", "2,708 nodes, 10,556 edges, 1,433 binary features, 7 classes"),
+    "citeseer": _planetoid(
+        "CiteSeer", "3,327 nodes (15 without features), 9,104 edges, 3,703 binary features, 6 classes"
+    ),
+    "pubmed": _planetoid("PubMed", "19,717 nodes, 88,648 edges, 500 TF-IDF features, 3 classes"),
+    "photo": _benchmark(
+        "Photo",
+        "amazon_electronics_photo.npz",
+        "Amazon Photo",
+        "7,650 nodes, 238,162 edges, 745 binary features, 8 classes",
+    ),
+    "computers": _benchmark(
+        "Computers",
+        "amazon_electronics_computers.npz",
+        "Amazon Computers",
+        "13,752 nodes, 491,722 edges, 767 binary features, 10 classes",
+    ),
+    "cs": _benchmark(
+        "CS",
+        "ms_academic_cs.npz",
+        "Coauthor CS",
+        "18,333 nodes, 163,788 edges, 6,805 binary features, 15 classes",
+    ),
+    "physics": _benchmark(
+        "Physics",
+        "ms_academic_phy.npz",
+        "Coauthor Physics",
+        "34,493 nodes, 495,924 edges, 8,415 binary features (1.2 GB if dense), 5 classes",
+    ),
+}
+"""The published graphs, by the name of their data set. Files, folders and addresses are those of PyG's classes."""
+
+
+def _loader_of(name: str) -> Callable[..., Data]:
+    published = _PUBLISHED[name]
+
+    def load(root: str | Path | None = None, sparse: bool = False) -> Data:
+        paths = _raw_files(name, published, root)
+        try:
+            return published.read(name, paths, sparse)
+        except _UNREADABLE as error:
+            raise DataError(
+                Problem(
+                    "ECO302",
+                    f"Cannot read the raw files of {name} in {paths[0].parent}: {type(error).__name__}: {error}.",
+                    "Delete them so that they are downloaded anew, or choose another folder with --data-root.",
                 )
-                for part in ("attr", "adj")
-            )
-            y = torch.from_numpy(archive["labels"].astype(np.int64))
-        features.sum_duplicates()
-        features.data = np.where(features.data > 0, 1, features.data).astype(np.float32)
-        features.eliminate_zeros()
-        edge_index, _ = remove_self_loops(_edges_of(adjacency))
-        edge_index = to_undirected(edge_index, num_nodes=features.shape[0])
-        x = _sparse_tensor(features) if sparse else torch.from_numpy(features.toarray())
-        return Data(x=x, edge_index=edge_index, y=y, name=name)
+            ) from error
 
-    return _read(name, paths, read)
+    load.__name__ = load.__qualname__ = name
+    load.__doc__ = f"""{published.title}.
 
+    Args:
+        root: Folder that holds ``{published.folder}/raw``; by default `default_root`. Missing files are downloaded.
+        sparse: Whether the features are sparse COO.
 
-def _read(name: str, paths: list[Path], read: Callable[[], Data]) -> Data:
-    try:
-        return read()
-    except (
-        OSError,
-        EOFError,
-        ValueError,
-        KeyError,
-        IndexError,
-        RuntimeError,
-        TypeError,
-        pickle.UnpicklingError,
-    ) as error:
-        raise DataError(
-            Problem(
-                "ECO302",
-                f"Cannot read the raw files of {name} in {paths[0].parent}: {type(error).__name__}: {error}.",
-                "Delete them so that they are downloaded anew, or choose another folder with --data-root.",
-            )
-        ) from error
+    Returns:
+        {published.size}.
+
+    Raises:
+        DataError: ECO304, the files are missing and cannot be downloaded; ECO302, they cannot be read.
+    """
+    return load
 
 
-def _raw_files(class_name: str, pyg_name: str, name: str, root: str | Path | None) -> list[Path]:
-    """Finds the raw files of a PyG data set, or downloads them.
+_UNREADABLE = (
+    *(OSError, EOFError, ValueError, KeyError, IndexError, RuntimeError, TypeError),
+    pickle.UnpicklingError,
+)
+"""What reading a damaged file raises."""
+
+cora, citeseer, pubmed = _loader_of("cora"), _loader_of("citeseer"), _loader_of("pubmed")
+photo, computers = _loader_of("photo"), _loader_of("computers")
+cs, physics = _loader_of("cs"), _loader_of("physics")
+
+
+# --- raw files -------------------------------------------------------------------------------------------------------
+
+
+def _raw_files(name: str, published: _Published, root: str | Path | None) -> list[Path]:
+    """Finds the raw files of a published graph, or downloads them.
 
     They are looked for in `root`, then in `default_root()`, where they are put if `root` cannot be written.
     """
-    import torch_geometric.datasets
-
-    dataset_class = getattr(torch_geometric.datasets, class_name)
-    # Only names, addresses and the download are wanted: the constructor would also process, that is write pickles.
-    dataset = dataset_class.__new__(dataset_class)
-    dataset.name, dataset.split = pyg_name, "public"
     roots = list(dict.fromkeys([Path(root).expanduser() if root is not None else default_root(), default_root()]))
-    for folder in roots:
-        paths = _paths_in(dataset, folder)
-        if all(path.is_file() for path in paths):
-            return paths
+    folders = [folder / published.folder / "raw" for folder in roots]
+    for folder in folders:
+        if all((folder / file).is_file() for file in published.files):
+            return [folder / file for file in published.files]
+    missing = [file for file in published.files if not (folders[0] / file).is_file()]
     target = next((folder for folder in roots if _writable(folder)), None)
-    missing = [path.name for path in _paths_in(dataset, roots[0]) if not path.is_file()]
     reason = "no folder for it can be written"
     if target is not None:
-        paths = _paths_in(dataset, target)
-        print(f"Downloading {name} ({len(paths)} files) from {dataset.url} to {paths[0].parent}", file=sys.stderr)
+        raw = target / published.folder / "raw"
+        print(f"Downloading {name} ({len(published.files)} files) from {published.url} to {raw}", file=sys.stderr)
         try:
-            # Moved only when complete: an interrupted download must not be taken for the data.
-            with tempfile.TemporaryDirectory(dir=target, prefix=".download-") as scratch:
-                parts = _paths_in(dataset, Path(scratch))
-                parts[0].parent.mkdir(parents=True)
-                dataset.download()
-                paths[0].parent.mkdir(parents=True, exist_ok=True)
-                for part, path in zip(parts, paths, strict=True):
-                    part.replace(path)
-            return paths
+            return _download(published, target, raw)
         except Exception as error:  # PyG's downloads fail in many ways: network, name resolution, optional packages.
             reason = f"{type(error).__name__}: {error}"
-    folder = _paths_in(dataset, roots[0])[0].parent
     raise DataError(
         Problem(
             "ECO304",
-            f"The raw files of data set {name!r} are missing in {folder}: {', '.join(missing)}.\n"
-            f"Downloading them from {dataset.url} failed: {reason}",
-            f"Get the files from {dataset.url} and put them into {folder},\n"
-            f"or name the folder that holds {folder.parent.name}/raw with --data-root DIR or ECO_DATA_ROOT=DIR.",
+            f"The raw files of data set {name!r} are missing in {folders[0]}: {', '.join(missing)}.\n"
+            f"Downloading them from {published.url} failed: {reason}",
+            f"Get the files from {published.url} and put them into {folders[0]},\n"
+            f"or name the folder that holds {published.folder}/raw with --data-root DIR or ECO_DATA_ROOT=DIR.",
         )
     )
 
 
-def _paths_in(dataset: Any, root: Path) -> list[Path]:
-    dataset.root = str(root)
-    return [Path(path) for path in dataset.raw_paths]
+def _download(published: _Published, root: Path, raw: Path) -> list[Path]:
+    from torch_geometric.data import download_url
+
+    # Moved only when complete: an interrupted download must not be taken for the data.
+    with tempfile.TemporaryDirectory(dir=root, prefix=".download-") as scratch:
+        for file in published.files:
+            download_url(f"{published.url}/{file}", scratch)
+        raw.mkdir(parents=True, exist_ok=True)
+        for file in published.files:
+            (Path(scratch) / file).replace(raw / file)
+    return [raw / file for file in published.files]
 
 
 def _writable(folder: Path) -> bool:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import importlib
 import shutil
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 import torch
+import torch_geometric.data
 from sklearn.datasets import load_digits
 from torch_geometric.data import Data
 
@@ -52,11 +53,8 @@ def test_digits_is_a_symmetric_neighbour_graph() -> None:
     assert f"{info['edges']:,} edges" in next(d.size for d in DATASETS if d.name == "digits")
 
 
-@pytest.mark.parametrize("is_found", [True, False])
-def test_digits_are_those_of_scikit_learn(is_found: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_digits_are_those_of_scikit_learn() -> None:
     pixels, classes = load_digits(return_X_y=True)
-    if not is_found:
-        monkeypatch.setattr(datasets, "find_spec", lambda name: None)
     data = datasets.digits()
     assert torch.equal(data.x, torch.from_numpy(pixels / 16).float())
     assert torch.equal(data.y, torch.from_numpy(classes))
@@ -143,14 +141,12 @@ def test_a_read_only_root_works_and_processed_files_are_left_alone(tmp_path: Pat
     assert {path: path.stat().st_mtime_ns for path in sorted(tmp_path.rglob("*"))} == before
 
 
-def offline(monkeypatch: pytest.MonkeyPatch, method: Any = None) -> None:
-    from torch_geometric.datasets import Amazon, Coauthor, Planetoid
+def refuse(url: str, folder: str) -> None:
+    raise ConnectionError("the network is unreachable")
 
-    def refuse(self: Any) -> None:
-        raise ConnectionError("the network is unreachable")
 
-    for dataset in (Amazon, Coauthor, Planetoid):
-        monkeypatch.setattr(dataset, "download", method or refuse)
+def offline(monkeypatch: pytest.MonkeyPatch, download: Callable[[str, str], None] = refuse) -> None:
+    monkeypatch.setattr(torch_geometric.data, "download_url", download)
 
 
 @pytest.mark.parametrize(
@@ -199,8 +195,34 @@ def small_archive(path: Path) -> None:
     )
 
 
-def download_small(self: Any) -> None:
-    small_archive(Path(self.raw_dir) / self.raw_file_names)
+def download_small(url: str, folder: str) -> None:
+    small_archive(Path(folder) / url.rpartition("/")[2])
+
+
+@pytest.mark.parametrize("name", ["cora", "citeseer", "pubmed", "photo", "computers", "cs", "physics"])
+def test_files_folders_and_addresses_are_those_of_pyg(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from torch_geometric.datasets import Amazon, Coauthor, Planetoid
+
+    wanted: list[str] = []
+    kind = {"photo": Amazon, "computers": Amazon, "cs": Coauthor, "physics": Coauthor}.get(name, Planetoid)
+
+    class Names(kind):  # type: ignore[misc, valid-type]
+        def __init__(self, name: str) -> None:  # PyG's constructor would download and process.
+            self.root, self.name, self.split = str(tmp_path), name, "public"
+
+    def note(url: str, folder: str) -> None:
+        wanted.append(url)
+        (Path(folder) / url.rpartition("/")[2]).write_bytes(b"")
+
+    offline(monkeypatch, note)
+    spelled = {"cora": "Cora", "citeseer": "CiteSeer", "pubmed": "PubMed", "cs": "CS", "physics": "Physics"}
+    theirs = Names(spelled.get(name, name))
+    with pytest.raises(DataError, match="ECO302"):
+        getattr(datasets, name)(tmp_path)
+    assert sorted(map(str, tmp_path.rglob("raw/*"))) == sorted(theirs.raw_paths)
+    assert wanted == [f"{theirs.url.rstrip('/')}/{Path(path).name}" for path in theirs.raw_paths]
 
 
 def test_missing_files_are_downloaded_once_and_said_so(
@@ -238,8 +260,8 @@ def test_a_root_that_cannot_be_written_sends_the_download_to_the_default_root(
 def test_an_interrupted_download_leaves_nothing_that_looks_complete(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def half(self: Any) -> None:
-        (Path(self.raw_dir) / self.raw_file_names).write_bytes(b"PK")
+    def half(url: str, folder: str) -> None:
+        (Path(folder) / url.rpartition("/")[2]).write_bytes(b"PK")
         raise KeyboardInterrupt
 
     offline(monkeypatch, half)
