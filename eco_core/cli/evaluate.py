@@ -43,7 +43,7 @@ def evaluate_assignments(clusters: dict[str, int], graph: Any, registry: Any) ->
     """
     import torch
 
-    from eco_core.metrics.evaluate import evaluate_clustering
+    from eco_core.metrics.evaluate import evaluate_clustering, registered_metrics
 
     ids = getattr(graph, "node_ids", None) or [str(node) for node in range(graph.num_nodes)]
     missing = [node for node in ids if node not in clusters]
@@ -58,4 +58,4 @@ def evaluate_assignments(clusters: dict[str, int], graph: Any, registry: Any) ->
                 "Give the data set that was clustered.",
             )
         )
-    return evaluate_clustering(registry, graph, torch.tensor([clusters[node] for node in ids]))
+    return evaluate_clustering(registered_metrics(registry), graph, torch.tensor([clusters[node] for node in ids]))

@@ -1,4 +1,4 @@
-"""What the metrics take: tensors or arrays of integers, made into checked NumPy arrays; and their look-up by name."""
+"""Turns the tensors and arrays that metrics take into checked NumPy arrays, and looks metrics up by name."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ def labelled_pairs(y: Array, pred: Array) -> tuple[NDArray[np.int64], NDArray[np
 
 
 def compute(
-    functions: Mapping[str, Callable[..., float]], metrics: str | Iterable[str], kind: str, *args: Any
+    functions: Mapping[str, Callable[..., float]], metrics: str | Iterable[str], kind: str, pred: Array, **others: Any
 ) -> dict[str, float]:
     """Computes metrics chosen by name, whatever its case.
 
@@ -103,7 +103,8 @@ def compute(
         functions: The known metrics by lower-case name.
         metrics: A name or several.
         kind: What they are, for the message.
-        *args: What each metric is called with.
+        pred: The clusters: each metric's first argument.
+        **others: Each metric's other arguments.
 
     Returns:
         The values, under the names exactly as given.
@@ -119,7 +120,7 @@ def compute(
     ]
     if problems:
         raise SpecError(*problems)
-    return {name: functions[name.lower()](*args) for name in names}
+    return {name: functions[name.lower()](pred, **others) for name in names}
 
 
 def _integers(values: NDArray[Any], what: str, fix: str) -> NDArray[np.int64]:

@@ -1,4 +1,4 @@
-"""Computes registered metrics: each is called with what it names, and none can take the others down."""
+"""Computes metrics: each function gets the arguments that it names, and one that fails stops no other."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import math
 import numbers
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +15,9 @@ from eco_core.errors import DataError, EcoWarning
 from eco_core.inject.calls import call, call_names
 from eco_core.metrics.arrays import labels_of
 from eco_core.metrics.catalogue import METRICS
+
+if TYPE_CHECKING:
+    from eco_core.registry.registry import Registry
 
 _BY_NODE = ("pred", "x", "z")
 
@@ -109,11 +112,27 @@ def _number(value: Any) -> float:
     return number
 
 
-def evaluate_clustering(registry: Any, graph: Any, pred: Any, z: Any = None) -> dict[str, float]:
-    """Computes all registered metrics of clusters of a graph.
+def registered_metrics(registry: Registry) -> list[tuple[str, Callable[..., Any]]]:
+    """Lists the names and functions of all metrics that are installed.
 
     Args:
-        registry: An `eco_core.registry.registry.Registry`.
+        registry: What is installed.
+
+    Returns:
+        The core's metrics in the order of its catalogue, then those of plugins.
+    """
+    rank = {metric.name: number for number, metric in enumerate(METRICS)}
+    entries = sorted(registry.entries("metric"), key=lambda entry: rank.get(entry.name, len(rank)))
+    return [(registry.short_name(entry), entry.load()) for entry in entries]
+
+
+def evaluate_clustering(
+    metrics: Iterable[tuple[str, Callable[..., Any]]], graph: Any, pred: Any, z: Any = None
+) -> dict[str, float]:
+    """Computes metrics of clusters of a graph.
+
+    Args:
+        metrics: Pairs of name and function, such as `registered_metrics`.
         graph: A ``torch_geometric.data.Data``; with ``y``, label metrics are computed, too.
         pred: Clusters of shape (num_nodes,), integers.
         z: Embeddings of shape (num_nodes, width), for metrics that ask for them.
@@ -127,7 +146,4 @@ def evaluate_clustering(registry: Any, graph: Any, pred: Any, z: Any = None) -> 
         names["z"] = z
     if getattr(graph, "y", None) is not None:
         names["y"] = graph.y
-    # The core's in the order of its catalogue, those of plugins behind them.
-    rank = {metric.name: number for number, metric in enumerate(METRICS)}
-    entries = sorted(registry.entries("metric"), key=lambda entry: rank.get(entry.name, len(rank)))
-    return evaluate([(registry.short_name(entry), entry.load()) for entry in entries], names)
+    return evaluate(metrics, names)

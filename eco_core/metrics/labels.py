@@ -3,6 +3,7 @@
 They hold for any number of clusters, equal to the number of classes or not. Cluster ids may be any integers; the id -1
 (noise, in some algorithms) is a cluster like any other, so that no node can be left out of the score by its cluster.
 Nodes whose label is -1 or NaN have no label and are left out. Only `acc` and `f1` match clusters to classes.
+All of them raise DataError ECO305 if labels and clusters do not match, or no node is labelled.
 """
 
 from __future__ import annotations
@@ -17,119 +18,101 @@ from numpy.typing import NDArray
 from eco_core.metrics.arrays import Array, compute, labelled_pairs
 
 
-def nmi(y: Array, pred: Array) -> float:
+def nmi(pred: Array, *, y: Array) -> float:
     """Normalised mutual information, divided by the arithmetic mean of the two entropies.
 
     Args:
-        y: Labels of shape (num_nodes,), integers; -1 or NaN where there is none.
         pred: Cluster ids of shape (num_nodes,), any integers.
+        y: Labels of shape (num_nodes,), integers; -1 or NaN where there is none.
 
     Returns:
         A fraction in [0, 1].
-
-    Raises:
-        DataError: ECO305, if labels and clusters do not match or no node is labelled.
     """
     from sklearn.metrics import normalized_mutual_info_score
 
     return _fraction(_score(normalized_mutual_info_score, y, pred, average_method="arithmetic"))
 
 
-def ari(y: Array, pred: Array) -> float:
+def ari(pred: Array, *, y: Array) -> float:
     """Adjusted Rand index (Hubert & Arabie, 1985).
 
     Args:
-        y: Labels of shape (num_nodes,), integers; -1 or NaN where there is none.
         pred: Cluster ids of shape (num_nodes,), any integers.
+        y: Labels of shape (num_nodes,), integers; -1 or NaN where there is none.
 
     Returns:
         At most 1; about 0 for random clusters, down to -0.5 for worse than random ones.
-
-    Raises:
-        DataError: ECO305, if labels and clusters do not match or no node is labelled.
     """
     from sklearn.metrics import adjusted_rand_score
 
     return _score(adjusted_rand_score, y, pred)
 
 
-def homogeneity(y: Array, pred: Array) -> float:
+def homogeneity(pred: Array, *, y: Array) -> float:
     """Whether each cluster holds only nodes of one class (Rosenberg & Hirschberg, EMNLP 2007).
 
     Args:
-        y: Labels of shape (num_nodes,), integers; -1 or NaN where there is none.
         pred: Cluster ids of shape (num_nodes,), any integers.
+        y: Labels of shape (num_nodes,), integers; -1 or NaN where there is none.
 
     Returns:
         A fraction in [0, 1].
-
-    Raises:
-        DataError: ECO305, if labels and clusters do not match or no node is labelled.
     """
     from sklearn.metrics import homogeneity_score
 
     return _fraction(_score(homogeneity_score, y, pred))
 
 
-def completeness(y: Array, pred: Array) -> float:
+def completeness(pred: Array, *, y: Array) -> float:
     """Whether all nodes of a class are in one cluster (Rosenberg & Hirschberg, EMNLP 2007).
 
     Args:
-        y: Labels of shape (num_nodes,), integers; -1 or NaN where there is none.
         pred: Cluster ids of shape (num_nodes,), any integers.
+        y: Labels of shape (num_nodes,), integers; -1 or NaN where there is none.
 
     Returns:
         A fraction in [0, 1].
-
-    Raises:
-        DataError: ECO305, if labels and clusters do not match or no node is labelled.
     """
     from sklearn.metrics import completeness_score
 
     return _fraction(_score(completeness_score, y, pred))
 
 
-def acc(y: Array, pred: Array) -> float:
+def acc(pred: Array, *, y: Array) -> float:
     """Accuracy after the one-to-one matching of clusters and classes that makes it highest (Kuhn, 1955).
 
     With more clusters than classes, the nodes of unmatched clusters count as wrong; with fewer, those of unmatched
     classes do.
 
     Args:
-        y: Labels of shape (num_nodes,), integers; -1 or NaN where there is none.
         pred: Cluster ids of shape (num_nodes,), any integers.
+        y: Labels of shape (num_nodes,), integers; -1 or NaN where there is none.
 
     Returns:
         A fraction in (0, 1].
-
-    Raises:
-        DataError: ECO305, if labels and clusters do not match or no node is labelled.
     """
     table = _contingency(y, pred)
     return float(table[_match(table)].sum() / table.sum())
 
 
-def f1(y: Array, pred: Array) -> float:
+def f1(pred: Array, *, y: Array) -> float:
     """Macro F1 over the true classes after the matching of `acc`.
 
     A class without a cluster has F1 0. Where several matchings have the same accuracy, the one with the highest macro
     F1 is taken, so that the value does not depend on how clusters are numbered.
 
     Args:
-        y: Labels of shape (num_nodes,), integers; -1 or NaN where there is none.
         pred: Cluster ids of shape (num_nodes,), any integers.
+        y: Labels of shape (num_nodes,), integers; -1 or NaN where there is none.
 
     Returns:
         A fraction in (0, 1].
-
-    Raises:
-        DataError: ECO305, if labels and clusters do not match or no node is labelled.
     """
     table = _contingency(y, pred)
     return float(_f1_of_pairs(table)[_match(table)].sum() / table.shape[0])
 
 
-_METRICS: dict[str, Callable[[Any, Any], float]] = {
+_METRICS: dict[str, Callable[..., float]] = {
     "nmi": nmi,
     "ari": ari,
     "acc": acc,
@@ -162,7 +145,8 @@ def label_metrics(
         >>> label_metrics(np.array([0, 0, 1, 1]), np.array([5, 5, 2, 2]), metrics=["NMI", "ACC"])
         {'NMI': 1.0, 'ACC': 1.0}
     """
-    return compute(_METRICS, metrics, "label", *labelled_pairs(y, pred))
+    labels, clusters = labelled_pairs(y, pred)
+    return compute(_METRICS, metrics, "label", clusters, y=labels)
 
 
 def _score(function: Callable[..., float], y: Array, pred: Array, **options: Any) -> float:

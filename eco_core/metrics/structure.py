@@ -22,7 +22,7 @@ _BLOCK_EDGES = 1 << 22
 """Edges that are added up at a time."""
 
 
-def modularity(pred: Array, edge_index: Array, edge_weight: Array | None = None) -> float:
+def modularity(pred: Array, *, edge_index: Array, edge_weight: Array | None = None) -> float:
     r"""Modularity (Newman & Girvan, 2004).
 
     .. math:: Q = \sum_c \left[ \frac{w_c}{W} - \left( \frac{v_c}{W} \right)^2 \right]
@@ -47,7 +47,7 @@ def modularity(pred: Array, edge_index: Array, edge_weight: Array | None = None)
     return float((flow.within / flow.total - (flow.volume / flow.total) ** 2).sum())
 
 
-def conductance(pred: Array, edge_index: Array, edge_weight: Array | None = None) -> float:
+def conductance(pred: Array, *, edge_index: Array, edge_weight: Array | None = None) -> float:
     """Mean over clusters of cut / min(volume, total - volume) (Yang & Leskovec, 2012).
 
     The mean is over clusters, not over edges: a small, leaky cluster counts as much as a large one. Tables of deep
@@ -74,7 +74,7 @@ def conductance(pred: Array, edge_index: Array, edge_weight: Array | None = None
     return float(np.minimum(ratios, 1.0).mean()) if len(ratios) else 0.0
 
 
-def cut_fraction(pred: Array, edge_index: Array, edge_weight: Array | None = None) -> float:
+def cut_fraction(pred: Array, *, edge_index: Array, edge_weight: Array | None = None) -> float:
     """Share of the edge weight that lies between clusters.
 
     Args:
@@ -104,11 +104,11 @@ def n_clusters(pred: Array) -> int:
     return len(np.unique(clusters_of(pred)))
 
 
-_METRICS: dict[str, Callable[[Any, Any, Any], float]] = {
+_METRICS: dict[str, Callable[..., float]] = {
     "modularity": modularity,
     "conductance": conductance,
     "cut_fraction": cut_fraction,
-    "n_clusters": lambda pred, _edge_index, _edge_weight: n_clusters(pred),
+    "n_clusters": lambda pred, **_: n_clusters(pred),
 }
 
 
@@ -138,7 +138,7 @@ def structure_metrics(
         >>> structure_metrics(two_pairs, np.array([0, 0, 1, 1]), metrics=["modularity", "n_clusters"])
         {'modularity': 0.5, 'n_clusters': 2}
     """
-    return compute(_METRICS, metrics, "structure", pred, edge_index, edge_weight)
+    return compute(_METRICS, metrics, "structure", pred, edge_index=edge_index, edge_weight=edge_weight)
 
 
 @dataclass(frozen=True)

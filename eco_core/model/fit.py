@@ -16,7 +16,7 @@ from eco_core.engine.devices import make_fabric
 from eco_core.engine.progress import current_stderr, progress_for
 from eco_core.engine.seeding import seeded
 from eco_core.engine.trainer import train
-from eco_core.metrics.evaluate import evaluate_clustering
+from eco_core.metrics.evaluate import evaluate_clustering, registered_metrics
 from eco_core.model.batching import check_shared, check_trained_on_batches
 from eco_core.model.build import build_parts
 from eco_core.model.composed_parts import ComposedParts
@@ -92,7 +92,7 @@ def fit_composition(
             confidence=found.confidence,
             embedding=found.embedding,
             node_ids=getattr(graph, "node_ids", None),
-            metrics=evaluate_clustering(plan.registry, graph, found.labels, found.embedding),
+            metrics=evaluate_clustering(registered_metrics(plan.registry), graph, found.labels, found.embedding),
             history=history,
             seconds=seconds,
             notes=notes,

@@ -98,7 +98,9 @@ def test_hard_assignment_has_the_modularity_that_the_metric_reports(directed: bo
     edge_index, weight = torch.cat([edge_index, torch.tensor([[2], [2]])], 1), torch.cat([weight, torch.ones(1)])
     labels = torch.arange(NODES) % CLUSTERS
     found = modularity(one_hot(labels), Links(edge_index, weight, num_nodes=NODES))
-    assert float(found) == pytest.approx(structure.modularity(labels, edge_index, weight), abs=1e-12)
+    assert float(found) == pytest.approx(
+        structure.modularity(labels, edge_index=edge_index, edge_weight=weight), abs=1e-12
+    )
 
 
 def test_collapse_is_zero_for_equal_sizes_and_largest_for_one_cluster() -> None:

@@ -88,7 +88,7 @@ def test_hard_assignment_has_the_cut_that_the_metric_reports(directed: bool, wei
     labels = torch.arange(NODES) % CLUSTERS
     given_weight = weight if weighted else None
     found = cut(one_hot(labels), Links(edge_index, given_weight, num_nodes=NODES))
-    share = structure.cut_fraction(labels, edge_index, given_weight)
+    share = structure.cut_fraction(labels, edge_index=edge_index, edge_weight=given_weight)
     assert 1 + float(found) == pytest.approx(share, abs=1e-6)
 
 

@@ -51,7 +51,7 @@ def test_sklearn_gets_its_parameters_and_what_is_sparse(z):
     for backend, points in (("sklearn", z), ("auto", z.to_sparse_coo())):
         head = KMeansClusterHead(5, backend, n_init=3, max_iter=7, random_state=11).fit(points)
         assert torch.allclose(head.cluster_centers_, torch.from_numpy(expected.cluster_centers_), atol=1e-5)
-        assert ari(head.labels_, expected.labels_) == 1
+        assert ari(expected.labels_, y=head.labels_) == 1
 
 
 def test_auto_is_torch_with_its_parameters(z):
@@ -137,7 +137,7 @@ def test_takes_arrays_sparse_tensors_and_gradients(z, backend):
     for same in (z.numpy(), z.double().numpy(), z.to_sparse_coo(), z.clone().requires_grad_()):
         head = KMeansClusterHead(5, backend=backend, random_state=0).fit(same)
         assert head.inertia_ == pytest.approx(expected.inertia_, rel=1e-3)
-        assert ari(expected.labels_, head.labels_) == 1
+        assert ari(head.labels_, y=expected.labels_) == 1
         assert torch.equal(head.predict(same), head.labels_)
         assert not head.cluster_centers_.requires_grad
 

@@ -49,7 +49,9 @@ def test_modularity_equals_networkx(example, weighted):
     if graph.number_of_edges() == 0:
         return
     expected = nx.community.modularity(graph, communities(pred), weight="weight" if weighted else None)
-    assert modularity(pred, edge_index, weight if weighted else None) == pytest.approx(expected, abs=1e-9)
+    assert modularity(pred, edge_index=edge_index, edge_weight=weight if weighted else None) == pytest.approx(
+        expected, abs=1e-9
+    )
 
 
 @given(clustered_graphs(), st.booleans())
@@ -62,7 +64,9 @@ def test_conductance_is_the_mean_of_networkx(example, weighted):
     for nodes in communities(pred):
         volume, rest = nx.volume(graph, nodes, weight=key), nx.volume(graph, set(graph) - nodes, weight=key)
         values.append(nx.conductance(graph, nodes, weight=key) if min(volume, rest) > 0 else 0.0)
-    assert conductance(pred, edge_index, weight if weighted else None) == pytest.approx(np.mean(values), abs=1e-9)
+    assert conductance(pred, edge_index=edge_index, edge_weight=weight if weighted else None) == pytest.approx(
+        np.mean(values), abs=1e-9
+    )
 
 
 @given(clustered_graphs())
@@ -72,7 +76,9 @@ def test_cut_fraction_is_the_share_of_edges_between_clusters(example):
     edge_index, weight = arrays(graph)
     between = [data["weight"] for u, v, data in graph.edges(data=True) if pred[u] != pred[v]]
     total = graph.size(weight="weight")
-    assert cut_fraction(pred, edge_index, weight) == pytest.approx(sum(between) / total if total else 0, abs=1e-9)
+    assert cut_fraction(pred, edge_index=edge_index, edge_weight=weight) == pytest.approx(
+        sum(between) / total if total else 0, abs=1e-9
+    )
 
 
 @given(clustered_graphs(), st.permutations(range(4)), st.randoms(use_true_random=False))
@@ -132,7 +138,7 @@ def test_one_cluster_has_nothing_to_cut():
 def test_a_cluster_of_isolated_nodes_has_conductance_zero():
     edge_index, _ = arrays(TWO_TRIANGLES)
     pred = np.array([0, 0, 0, 1, 1, 1, 2, 2])  # nodes 6 and 7 have no edges
-    assert conductance(pred, edge_index) == pytest.approx((1 / 7 + 1 / 7 + 0) / 3)
+    assert conductance(pred, edge_index=edge_index) == pytest.approx((1 / 7 + 1 / 7 + 0) / 3)
 
 
 def test_a_graph_without_edges_scores_zero():
@@ -142,7 +148,7 @@ def test_a_graph_without_edges_scores_zero():
 
 def test_a_self_loop_counts_once_within_its_cluster():
     edge_index = np.array([[0, 1, 0], [1, 0, 0]])
-    assert cut_fraction(np.array([0, 1]), edge_index) == pytest.approx(2 / 3)
+    assert cut_fraction(np.array([0, 1]), edge_index=edge_index) == pytest.approx(2 / 3)
 
 
 def test_only_clusters_that_are_used_are_counted():
