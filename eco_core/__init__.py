@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from eco_core import _lazy
+from eco_core._lazy import lazy_names
 
 if TYPE_CHECKING:
     from eco_core.data.load import load_graph
@@ -98,10 +98,11 @@ __all__ = [
     "compose",
     "hookimpl",
     "label_metrics",
+    "lazy_names",
     "load",
     "load_graph",
     "run",
     "structure_metrics",
 ]
 
-__getattr__, __dir__ = _lazy.attach(__name__, _HOMES)
+__getattr__, __dir__ = lazy_names(__name__, _HOMES)

@@ -8,8 +8,10 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 
-def attach(package: str, homes: Mapping[str, str]) -> tuple[Callable[[str], Any], Callable[[], list[str]]]:
-    """Makes the ``__getattr__`` and ``__dir__`` of a package whose names live in other modules.
+def lazy_names(package: str, homes: Mapping[str, str]) -> tuple[Callable[[str], Any], Callable[[], list[str]]]:
+    """Makes the ``__getattr__`` and ``__dir__`` of a package whose public names are imported on first use.
+
+    A plugin's package stays light with it: importing the package loads no torch until one of its classes is used.
 
     Args:
         package: The package's ``__name__``.
@@ -17,6 +19,10 @@ def attach(package: str, homes: Mapping[str, str]) -> tuple[Callable[[str], Any]
 
     Returns:
         The two functions, to be assigned at the top of the package.
+
+    Example:
+        >>> homes = {"GCN": "eco_gnn.gcn"}
+        >>> __getattr__, __dir__ = lazy_names("eco_gnn", homes)
     """
 
     def __getattr__(name: str) -> Any:  # noqa: N807 - this is what the package calls it
@@ -30,3 +36,7 @@ def attach(package: str, homes: Mapping[str, str]) -> tuple[Callable[[str], Any]
         return sorted({*vars(sys.modules[package]), *homes})
 
     return __getattr__, __dir__
+
+
+attach = lazy_names
+"""The name that the core's own packages use."""

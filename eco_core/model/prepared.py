@@ -20,7 +20,7 @@ class PreparedValues:
         self._graph: weakref.ref[Any] | None = None
 
     def __getstate__(self) -> dict[str, Any]:
-        # A copy belongs to another model: its parts prepare anew when they are first called.
+        # A copy prepares its own graph: weak references and some sparse tensors cannot be copied.
         return {"_values": {}, "_graph": None}
 
     def forget(self, kind: str | None = None) -> None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import weakref
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 from torch import Tensor
 
@@ -27,6 +28,10 @@ class Origin:
     def __init__(self, *tensors: Tensor | None) -> None:
         self._seen = [_state(tensor) for tensor in tensors]
 
+    def __getstate__(self) -> dict[str, Any]:
+        # A copy is about tensors that are copied too, or loaded in another process: it takes none for the same.
+        return {"_seen": [_FORGOTTEN for _ in self._seen]}
+
     def is_of(self, *tensors: Tensor | None) -> bool:
         """Whether these are the very tensors, in the same order, which nobody has changed since."""
         if len(tensors) != len(self._seen):
@@ -40,8 +45,29 @@ class Origin:
         return True
 
 
+class SharedMemory:
+    """Remembers the memory of a tensor, and keeps it alive so that no other tensor can take its place.
+
+    For tensors that torch wraps anew at each access, such as the indices of a sparse tensor: their identity says
+    nothing.
+
+    Args:
+        tensor: The tensor.
+    """
+
+    def __init__(self, tensor: Tensor) -> None:
+        self._tensor = tensor
+        self._version = tensor._version
+
+    def is_of(self, tensor: Tensor) -> bool:
+        """Whether a tensor has this memory and shape, and nobody has changed it since."""
+        same = tensor.data_ptr() == self._tensor.data_ptr() and tensor.shape == self._tensor.shape
+        return same and tensor._version == self._version
+
+
 class _State(NamedTuple):
-    tensor: weakref.ref[Tensor]
+    tensor: Callable[[], Tensor | None]
+    """A weak reference."""
     version: int | None
     """None: changes of this tensor cannot be followed."""
 
@@ -53,4 +79,12 @@ def _state(tensor: Tensor | None) -> _State | None:
     return _State(weakref.ref(tensor), tensor._version if follows else None)
 
 
-__all__ = ["Origin"]
+def _nothing() -> None:
+    return None
+
+
+_FORGOTTEN = _State(_nothing, None)
+"""The state of a tensor in a copied `Origin`: no tensor has it."""
+
+
+__all__ = ["Origin", "SharedMemory"]

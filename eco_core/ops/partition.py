@@ -133,6 +133,26 @@ class Links:
         self._edges = edge_index, edge_weight
         self._matrix: Tensor | None = None
 
+    def __getstate__(self) -> dict[str, Any]:
+        # torch cannot copy a CSR tensor; the copy makes its matrix anew when it needs it.
+        return {**self.__dict__, "_matrix": None}
+
+    @classmethod
+    def for_step(
+        cls, prepared: Links | None, edge_index: Tensor, edge_weight: Tensor | None, *, num_nodes: int
+    ) -> Links:
+        """Returns the links of a step's edges: the prepared ones where they were made of these, else new ones.
+
+        Args:
+            prepared: The links of the whole graph, or of the step's mini-batch; None: there are none.
+            edge_index: The step's edges, of shape (2, num_edges), dtype int64.
+            edge_weight: Their weights, of shape (num_edges,); None: all 1.
+            num_nodes: Number of nodes of the step.
+        """
+        if prepared is not None and prepared.are_of(edge_index, edge_weight):
+            return prepared
+        return cls(edge_index, edge_weight, num_nodes=num_nodes)
+
     @property
     def num_nodes(self) -> int:
         """Number of nodes, or of a batch's rows."""

@@ -161,6 +161,35 @@ def random_walks(
     return walks.to(start.device)
 
 
+def walk_batch(
+    graph: Any,
+    edge_index: Tensor,
+    edge_weight: Tensor | None,
+    neighbors: Neighbors | None,
+    *,
+    num_nodes: int,
+    batch_size: int | None,
+) -> tuple[Tensor, Neighbors]:
+    """Draws the start nodes of one batch of walks, for a step that was given no walks.
+
+    Args:
+        graph: The graph, or a mini-batch of it (which has ``n_id``).
+        edge_index: The step's edges, of shape (2, num_edges).
+        edge_weight: Their weights, of shape (num_edges,); None: all the same.
+        neighbors: The prepared neighbours of the whole graph. A mini-batch numbers its nodes anew: its own edges are
+            sorted instead.
+        num_nodes: Number of nodes of the step.
+        batch_size: How many start nodes; None: all.
+
+    Returns:
+        Different nodes, (at most batch_size,), int64, drawn by torch's generator of the CPU; and the neighbours to walk
+        along.
+    """
+    if neighbors is None or getattr(graph, "n_id", None) is not None:
+        neighbors = neighbors_of(edge_index, num_nodes, edge_weight)
+    return torch.randperm(neighbors.num_nodes)[:batch_size], neighbors
+
+
 def frequent_visits(
     neighbors: Neighbors, start: Tensor, num_walks: int, walk_length: int, *, least: int = 1, seed: int = 0
 ) -> Tensor:

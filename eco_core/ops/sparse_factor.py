@@ -39,6 +39,10 @@ class SparseFactor:
         self.size = size
         self._transposed: Tensor | None = None
 
+    def __getstate__(self) -> dict[str, Any]:
+        # torch cannot copy a CSR tensor; the copy makes its transpose anew when it needs it.
+        return {**self.__dict__, "_transposed": None}
+
     @classmethod
     def of(cls, matrix: Tensor) -> SparseFactor:
         """Takes a sparse COO or CSR tensor, of which no gradient is taken."""

@@ -1,15 +1,13 @@
-"""Graph Barlow Twins: its formula, its edge cases, and its recipe."""
+"""Graph Barlow Twins: its formula and its edge cases."""
 
 from __future__ import annotations
 
-import importlib.resources
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
-import yaml
 from eco_contrastive import GBT
 from hypothesis import given
 from hypothesis import strategies as st
@@ -152,24 +150,8 @@ def test_same_seed_same_loss_whatever_the_layout_of_the_features(sparse: bool) -
     assert len({seeded(seed, lambda: objective(propagate, graph)).total.item() for seed in range(5)}) == 5
 
 
-# ----------------------------------------------------------------------------------------------------------- recipe
-
-
 def test_negative_weight_is_refused_and_none_is_taken() -> None:
     encoder = {"name": GCNConv, "out_channels": 8}
     with pytest.raises((ValidationError, eco.CompositionError), match="lam"):
         eco.compose(encoder=encoder, objective={"name": GBT, "lam": -1.0}, clusters=3)
     assert eco.compose(encoder=encoder, objective={"name": GBT, "lam": None}, clusters=3) is not None
-
-
-def test_recipe_has_the_encoder_the_views_and_the_epochs_of_its_nearest_relative() -> None:
-    def spec_of(name: str) -> dict[str, Any]:
-        recipe = importlib.resources.files("eco_contrastive").joinpath(f"recipes/{name}.yaml")
-        return dict(yaml.safe_load(recipe.read_text(encoding="utf-8")))
-
-    spec, relative = spec_of("gbt"), spec_of("ccassg")
-    assert spec["objective"].pop("name") == "eco-contrastive:gbt"
-    assert spec["objective"].pop("lam") == 0.005
-    del relative["objective"]["name"], relative["objective"]["lam"]
-    assert spec["overrides"]["photo"].pop("head") == {"criterion": "distance"}
-    assert spec == relative

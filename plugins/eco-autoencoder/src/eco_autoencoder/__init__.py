@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from eco_core import lazy_names
 
 if TYPE_CHECKING:
     from eco_autoencoder.arga import ARGA
@@ -12,10 +13,14 @@ if TYPE_CHECKING:
     from eco_autoencoder.vgae import VGAE
 
 __version__ = "0.1.0"
+
+_HOMES = {
+    "ARGA": "eco_autoencoder.arga",
+    "ARGVA": "eco_autoencoder.argva",
+    "GAE": "eco_autoencoder.gae",
+    "VGAE": "eco_autoencoder.vgae",
+}
+
 __all__ = ["ARGA", "ARGVA", "GAE", "VGAE"]
 
-
-def __getattr__(name: str) -> Any:
-    if name in __all__:
-        return getattr(import_module(f"eco_autoencoder.{name.lower()}"), name)
-    raise AttributeError(f"module 'eco_autoencoder' has no attribute {name!r}")
+__getattr__, __dir__ = lazy_names(__name__, _HOMES)

@@ -6,15 +6,15 @@ from collections.abc import Callable
 from typing import Annotated, Any
 
 from pydantic import Field
-from torch import Tensor, nn
+from torch import Tensor
 
 from eco_autoencoder.adversary import Discriminator, HiddenWidths, discriminator_loss, generator_loss
-from eco_autoencoder.latent import GaussianLatent, draw, kl_from_standard_normal
-from eco_autoencoder.reconstruction import Edges, NegativeRatio, prepared_edges, reconstruction_terms
+from eco_autoencoder.latent import LatentObjective, draw
+from eco_autoencoder.reconstruction import Edges, NegativeRatio
 from eco_core import LossOutput
 
 
-class ARGVA(nn.Module):
+class ARGVA(LatentObjective):
     r"""Adversarially regularised variational graph auto-encoder (Pan et al., IJCAI 2018, arXiv 1802.04407).
 
     The loss of `eco_autoencoder.VGAE`, whose draws z also have to mislead the discriminator D of
@@ -39,10 +39,6 @@ class ARGVA(nn.Module):
         adversary: The discriminator.
     """
 
-    supports_sparse_x = True
-    directed = True
-    prepared_for_batches = False
-
     def __init__(
         self,
         n_features: int,
@@ -52,16 +48,9 @@ class ARGVA(nn.Module):
         kl_weight: Annotated[float, Field(ge=0)] = 1.0,
         adversarial_weight: Annotated[float, Field(ge=0)] = 1.0,
     ) -> None:
-        super().__init__()
-        self.neg_ratio = neg_ratio
-        self.kl_weight = kl_weight
+        super().__init__(n_features, latent_channels, neg_ratio, kl_weight)
         self.adversarial_weight = adversarial_weight
-        self.latent = GaussianLatent(n_features, latent_channels)
         self.adversary = Discriminator(latent_channels, discriminator_channels)
-
-    def prepare(self, graph: Any, edge_index: Tensor) -> dict[str, Edges]:
-        """Sorts the edges once for each graph: the value of ``edges`` in `forward`."""
-        return prepared_edges(graph, edge_index)
 
     def forward(
         self,
@@ -87,24 +76,9 @@ class ARGVA(nn.Module):
         Raises:
             DataError: ECO303, if there is no edge to reconstruct.
         """
-        mean, log_std = self.latent(encode(graph), edge_index, edge_weight)
-        z = draw(mean, log_std)
-        positive, negative = reconstruction_terms(z, edge_index, None, self.neg_ratio, edges)
-        kl = kl_from_standard_normal(mean, log_std)
+        z, terms = self.terms(encode(graph), edge_index, edge_weight, edges)
         generator = generator_loss(self.adversary, z)
-        return LossOutput.weighted(
-            positive=(1.0, positive),
-            negative=(1.0, negative),
-            kl=(self.kl_weight / mean.size(0), kl),
-            generator=(self.adversarial_weight, generator),
-        )
-
-    def embed(
-        self, encode: Callable[[Any], Tensor], graph: Any, edge_index: Tensor, edge_weight: Tensor | None = None
-    ) -> Tensor:
-        """Returns the means, of shape (num_nodes, latent_channels); arguments as in `forward`."""
-        mean, _ = self.latent(encode(graph), edge_index, edge_weight)
-        return mean
+        return LossOutput.weighted(**terms, generator=(self.adversarial_weight, generator))
 
     def adversary_loss(
         self, encode: Callable[[Any], Tensor], graph: Any, edge_index: Tensor, edge_weight: Tensor | None = None

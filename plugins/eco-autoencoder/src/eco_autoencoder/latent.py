@@ -1,11 +1,15 @@
-"""The variational encoder's last layer: a normal distribution of each node's embedding."""
+"""What the variational objectives share: a normal distribution of each node's embedding, and its loss."""
 
 from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch_geometric.nn import Linear
 
+from eco_autoencoder.reconstruction import Edges, prepared_edges, reconstruction_terms
 from eco_core.ops.propagation import normalized_adjacency, propagate
 
 _LARGEST_LOG_STD = 10.0  # Its exponential is squared; without a bound one bad step overflows.
@@ -43,6 +47,59 @@ class GaussianLatent(nn.Module):
         adjacency = normalized_adjacency(edge_index, edge_weight, num_nodes=h.size(0), dtype=dtype)
         propagated = propagate(adjacency, h).to(h.dtype)
         return self.mean(propagated), self.log_std(propagated).clamp(max=_LARGEST_LOG_STD)
+
+
+class LatentObjective(nn.Module):
+    """What the variational objectives share: the latent layer, its embedding, and the terms of their loss.
+
+    Args:
+        n_features: Width of the encoder's output.
+        latent_channels: Width of the embedding.
+        neg_ratio: How many pairs that are not linked are sampled for each edge.
+        kl_weight: The weight of the divergence.
+    """
+
+    supports_sparse_x = True
+    directed = True
+    prepared_for_batches = False
+
+    def __init__(self, n_features: int, latent_channels: int, neg_ratio: float, kl_weight: float) -> None:
+        super().__init__()
+        self.neg_ratio = neg_ratio
+        self.kl_weight = kl_weight
+        self.latent = GaussianLatent(n_features, latent_channels)
+
+    def prepare(self, graph: Any, edge_index: Tensor) -> dict[str, Edges]:
+        """Sorts the edges once for each graph: the value of ``edges`` in `forward`."""
+        return prepared_edges(graph, edge_index)
+
+    def terms(
+        self, h: Tensor, edge_index: Tensor, edge_weight: Tensor | None, edges: Edges | None
+    ) -> tuple[Tensor, dict[str, tuple[float, Tensor]]]:
+        """Draws embeddings and scores them.
+
+        Args:
+            h: Output of the encoder, of shape (num_nodes, n_features).
+            edge_index: Edges between its rows, of shape (2, num_edges).
+            edge_weight: Weights of shape (num_edges,) for the convolutions; None: all 1.
+            edges: From `prepare`; None: the edges are sorted anew.
+
+        Returns:
+            The draws, of shape (num_nodes, latent_channels); and the weights and values of ``positive``, ``negative``
+            and ``kl``, for `LossOutput.weighted`.
+        """
+        mean, log_std = self.latent(h, edge_index, edge_weight)
+        z = draw(mean, log_std)
+        positive, negative = reconstruction_terms(z, edge_index, None, self.neg_ratio, edges)
+        kl = self.kl_weight / mean.size(0), kl_from_standard_normal(mean, log_std)
+        return z, {"positive": (1.0, positive), "negative": (1.0, negative), "kl": kl}
+
+    def embed(
+        self, encode: Callable[[Any], Tensor], graph: Any, edge_index: Tensor, edge_weight: Tensor | None = None
+    ) -> Tensor:
+        """Returns the means, of shape (num_nodes, latent_channels); arguments as in `forward`."""
+        mean, _ = self.latent(encode(graph), edge_index, edge_weight)
+        return mean
 
 
 def draw(mean: Tensor, log_std: Tensor) -> Tensor:

@@ -6,14 +6,14 @@ from collections.abc import Callable
 from typing import Annotated, Any
 
 from pydantic import Field
-from torch import Tensor, nn
+from torch import Tensor
 
-from eco_autoencoder.latent import GaussianLatent, draw, kl_from_standard_normal
-from eco_autoencoder.reconstruction import Edges, NegativeRatio, prepared_edges, reconstruction_terms
+from eco_autoencoder.latent import LatentObjective
+from eco_autoencoder.reconstruction import Edges, NegativeRatio
 from eco_core import LossOutput
 
 
-class VGAE(nn.Module):
+class VGAE(LatentObjective):
     r"""Variational graph auto-encoder (Kipf & Welling, 2016, arXiv 1611.07308).
 
     The encoder is the trunk; a graph convolution each on top of it, part of this objective, gives mean and standard
@@ -34,10 +34,6 @@ class VGAE(nn.Module):
         kl_weight: The weight w of the divergence; 0 leaves it out.
     """
 
-    supports_sparse_x = True
-    directed = True
-    prepared_for_batches = False
-
     def __init__(
         self,
         n_features: int,
@@ -45,14 +41,7 @@ class VGAE(nn.Module):
         neg_ratio: NegativeRatio = 1.0,
         kl_weight: Annotated[float, Field(ge=0)] = 1.0,
     ) -> None:
-        super().__init__()
-        self.neg_ratio = neg_ratio
-        self.kl_weight = kl_weight
-        self.latent = GaussianLatent(n_features, latent_channels)
-
-    def prepare(self, graph: Any, edge_index: Tensor) -> dict[str, Edges]:
-        """Sorts the edges once for each graph: the value of ``edges`` in `forward`."""
-        return prepared_edges(graph, edge_index)
+        super().__init__(n_features, latent_channels, neg_ratio, kl_weight)
 
     def forward(
         self,
@@ -78,16 +67,5 @@ class VGAE(nn.Module):
         Raises:
             DataError: ECO303, if there is no edge to reconstruct.
         """
-        mean, log_std = self.latent(encode(graph), edge_index, edge_weight)
-        z = draw(mean, log_std)
-        positive, negative = reconstruction_terms(z, edge_index, None, self.neg_ratio, edges)
-        kl = kl_from_standard_normal(mean, log_std)
-        weight = self.kl_weight / mean.size(0)
-        return LossOutput.weighted(positive=(1.0, positive), negative=(1.0, negative), kl=(weight, kl))
-
-    def embed(
-        self, encode: Callable[[Any], Tensor], graph: Any, edge_index: Tensor, edge_weight: Tensor | None = None
-    ) -> Tensor:
-        """Returns the means, of shape (num_nodes, latent_channels); arguments as in `forward`."""
-        mean, _ = self.latent(encode(graph), edge_index, edge_weight)
-        return mean
+        _, terms = self.terms(encode(graph), edge_index, edge_weight, edges)
+        return LossOutput.weighted(**terms)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from eco_core import lazy_names
 
 if TYPE_CHECKING:
     from eco_contrastive.ccassg import CCASSG
@@ -15,20 +16,17 @@ if TYPE_CHECKING:
     from eco_contrastive.s3gc_encoder import S3GCEncoder
 
 __version__ = "0.1.0"
-__all__ = ["CCASSG", "DGI", "GBT", "MAGI", "NS4GC", "S3GC", "S3GCEncoder"]
 
-_MODULES = {
-    "CCASSG": "ccassg",
-    "DGI": "dgi",
-    "GBT": "gbt",
-    "MAGI": "magi",
-    "NS4GC": "ns4gc",
-    "S3GC": "s3gc",
-    "S3GCEncoder": "s3gc_encoder",
+_HOMES = {
+    "CCASSG": "eco_contrastive.ccassg",
+    "DGI": "eco_contrastive.dgi",
+    "GBT": "eco_contrastive.gbt",
+    "MAGI": "eco_contrastive.magi",
+    "NS4GC": "eco_contrastive.ns4gc",
+    "S3GC": "eco_contrastive.s3gc",
+    "S3GCEncoder": "eco_contrastive.s3gc_encoder",
 }
 
+__all__ = ["CCASSG", "DGI", "GBT", "MAGI", "NS4GC", "S3GC", "S3GCEncoder"]
 
-def __getattr__(name: str) -> Any:
-    if name in _MODULES:
-        return getattr(import_module(f"eco_contrastive.{_MODULES[name]}"), name)
-    raise AttributeError(f"module 'eco_contrastive' has no attribute {name!r}")
+__getattr__, __dir__ = lazy_names(__name__, _HOMES)

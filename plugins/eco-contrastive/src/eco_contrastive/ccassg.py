@@ -11,6 +11,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from eco_contrastive.correlation import gram, standardize
+from eco_contrastive.views import two_views
 from eco_core import LossOutput
 from eco_core.transforms import GSSLTransform, View
 
@@ -62,7 +63,7 @@ class CCASSG(nn.Module):
         Returns:
             The loss, with its parts ``invariance`` and ``decorrelation`` (before it is weighted).
         """
-        z1, z2 = encode(self.transform1(graph)), encode(self.transform2(graph))
+        z1, z2 = two_views(encode, graph, self.transform1, self.transform2)
         with torch.autocast(device_type=z1.device.type, enabled=False):
             z1, z2 = standardize(z1), standardize(z2)
             identity = torch.eye(z1.size(1), dtype=z1.dtype, device=z1.device)

@@ -10,6 +10,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from eco_contrastive.correlation import off_diagonal, standardize
+from eco_contrastive.views import two_views
 from eco_core import LossOutput
 from eco_core.transforms import GSSLTransform, View
 
@@ -57,7 +58,7 @@ class GBT(nn.Module):
         Returns:
             The loss, with its parts ``invariance`` and ``redundancy`` (before it is weighted).
         """
-        z1, z2 = encode(self.transform1(graph)), encode(self.transform2(graph))
+        z1, z2 = two_views(encode, graph, self.transform1, self.transform2)
         with torch.autocast(device_type=z1.device.type, enabled=False):
             correlation = standardize(z1).t() @ standardize(z2)
             invariance = (1 - correlation.diagonal()).square().sum()

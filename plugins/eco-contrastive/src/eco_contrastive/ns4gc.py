@@ -9,6 +9,7 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
+from eco_contrastive.views import two_views
 from eco_core import LossOutput
 from eco_core.ops.all_pairs import LinkedPairs, draw_anchors, linked_pairs, mean_sigmoid_of_others, pair_sum
 from eco_core.ops.normalize_rows import normalize_rows
@@ -89,7 +90,7 @@ class NS4GC(nn.Module):
         Returns:
             The loss, with its parts ``alignment``, ``neighbours`` and ``sparsity`` (unweighted).
         """
-        z1, z2 = (_unit_length(encode(view(graph))) for view in (self.transform1, self.transform2))
+        z1, z2 = map(_unit_length, two_views(encode, graph, self.transform1, self.transform2))
         if links is None or getattr(graph, "n_id", None) is not None:  # A batch numbers its nodes anew.
             links = linked_pairs(edge_index, z1.size(0), edge_weight)
         alignment = -(z1 * z2).sum(dim=-1).mean()

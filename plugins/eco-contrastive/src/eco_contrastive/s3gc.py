@@ -14,7 +14,7 @@ from torch.autograd.function import once_differentiable
 from eco_core import LossOutput
 from eco_core.ops.csr import csr_tensor
 from eco_core.ops.normalize_rows import normalize_rows
-from eco_core.ops.random_walks import Neighbors, neighbors_of, random_walks
+from eco_core.ops.random_walks import Neighbors, neighbors_of, random_walks, walk_batch
 
 
 class S3GC(nn.Module):
@@ -132,9 +132,9 @@ class S3GC(nn.Module):
         """
         z = encode(graph)
         if starts is None or visited is None or drawn is None:
-            if neighbors is None or getattr(graph, "n_id", None) is not None:  # A batch numbers its nodes anew.
-                neighbors = neighbors_of(edge_index, z.size(0), edge_weight)
-            nodes = torch.randperm(neighbors.num_nodes)[: self.batch_size]
+            nodes, neighbors = walk_batch(
+                graph, edge_index, edge_weight, neighbors, num_nodes=z.size(0), batch_size=self.batch_size
+            )
             starts, visited, drawn = self.sample(nodes, neighbors)
         return self.walk_loss(z, starts, visited, drawn)
 

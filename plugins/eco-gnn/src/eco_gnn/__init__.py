@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from eco_core import lazy_names
 
 if TYPE_CHECKING:
     from eco_gnn.gat import GAT
@@ -18,11 +19,20 @@ if TYPE_CHECKING:
     from eco_gnn.tuned import create_tuned_gnn
 
 __version__ = "0.1.0"
+
+_HOMES = {
+    "GAT": "eco_gnn.gat",
+    "GATv2": "eco_gnn.gatv2",
+    "GCN": "eco_gnn.gcn",
+    "GIN": "eco_gnn.gin",
+    "H2GCN": "eco_gnn.h2gcn",
+    "MLP": "eco_gnn.mlp",
+    "Polynormer": "eco_gnn.polynormer",
+    "SAGE": "eco_gnn.sage",
+    "SGFormer": "eco_gnn.sgformer",
+    "create_tuned_gnn": "eco_gnn.tuned",
+}
+
 __all__ = ["GAT", "GCN", "GIN", "H2GCN", "MLP", "SAGE", "GATv2", "Polynormer", "SGFormer", "create_tuned_gnn"]
 
-
-def __getattr__(name: str) -> Any:
-    if name in __all__:
-        home = "tuned" if name == "create_tuned_gnn" else name.lower()
-        return getattr(import_module(f"eco_gnn.{home}"), name)
-    raise AttributeError(f"module 'eco_gnn' has no attribute {name!r}")
+__getattr__, __dir__ = lazy_names(__name__, _HOMES)

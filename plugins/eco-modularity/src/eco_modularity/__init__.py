@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from eco_core import lazy_names
 
 if TYPE_CHECKING:
     from eco_modularity.dgcluster import DGClusterHead
@@ -11,12 +12,13 @@ if TYPE_CHECKING:
     from eco_modularity.neuromap import NeuromapClusterHead
 
 __version__ = "0.1.0"
+
+_HOMES = {
+    "DGClusterHead": "eco_modularity.dgcluster",
+    "DMoNClusterHead": "eco_modularity.dmon",
+    "NeuromapClusterHead": "eco_modularity.neuromap",
+}
+
 __all__ = ["DGClusterHead", "DMoNClusterHead", "NeuromapClusterHead"]
 
-_MODULES = {"DGClusterHead": "dgcluster", "DMoNClusterHead": "dmon", "NeuromapClusterHead": "neuromap"}
-
-
-def __getattr__(name: str) -> Any:
-    if name in _MODULES:
-        return getattr(import_module(f"eco_modularity.{_MODULES[name]}"), name)
-    raise AttributeError(f"module 'eco_modularity' has no attribute {name!r}")
+__getattr__, __dir__ = lazy_names(__name__, _HOMES)

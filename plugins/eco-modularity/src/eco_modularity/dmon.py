@@ -65,8 +65,7 @@ class DMoNClusterHead(LinearClusterHead):
                 of another graph are not used.
         """
         s = self.assignment(z)
-        if links is None or not links.are_of(edge_index, edge_weight):
-            links = Links(edge_index, edge_weight, num_nodes=z.size(0))
+        links = Links.for_step(links, edge_index, edge_weight, num_nodes=z.size(0))
         return LossOutput.weighted(modularity=(1.0, -modularity(s, links)), collapse=(self.lam, collapse(s)))
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from eco_core import lazy_names
 
 if TYPE_CHECKING:
     from eco_nonparametric.embedding import NodeEmbedding
@@ -19,6 +20,22 @@ if TYPE_CHECKING:
     from eco_nonparametric.ssgc import SSGC
 
 __version__ = "0.1.0"
+
+_HOMES = {
+    "InfomapClusterHead": "eco_nonparametric.infomap",
+    "LeidenClusterHead": "eco_nonparametric.leiden",
+    "MS2CAG": "eco_nonparametric.s2cag",
+    "NAFS": "eco_nonparametric.nafs",
+    "Node2Vec": "eco_nonparametric.node2vec",
+    "NodeEmbedding": "eco_nonparametric.embedding",
+    "S2CAG": "eco_nonparametric.s2cag",
+    "SAGSC": "eco_nonparametric.sagsc",
+    "SGC": "eco_nonparametric.sgc",
+    "SNEMClusterHead": "eco_nonparametric.snem",
+    "SSGC": "eco_nonparametric.ssgc",
+    "SpectralClusterHead": "eco_nonparametric.spectral",
+}
+
 __all__ = [
     "MS2CAG",
     "NAFS",
@@ -34,11 +51,4 @@ __all__ = [
     "SpectralClusterHead",
 ]
 
-_MODULES = {"MS2CAG": "s2cag", "NodeEmbedding": "embedding"}
-
-
-def __getattr__(name: str) -> Any:
-    if name in __all__:
-        module = _MODULES.get(name, name.removesuffix("ClusterHead").lower())
-        return getattr(import_module(f"eco_nonparametric.{module}"), name)
-    raise AttributeError(f"module 'eco_nonparametric' has no attribute {name!r}")
+__getattr__, __dir__ = lazy_names(__name__, _HOMES)

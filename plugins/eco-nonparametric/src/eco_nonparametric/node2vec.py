@@ -13,7 +13,7 @@ from torch.autograd.function import once_differentiable
 
 from eco_core import LossOutput
 from eco_core.errors import Problem, SpecError
-from eco_core.ops.random_walks import Neighbors, neighbors_of, random_walks
+from eco_core.ops.random_walks import Neighbors, neighbors_of, random_walks, walk_batch
 
 _BLOCK_ELEMENTS = {"cpu": 2**18}
 """Vector elements looked up at a time, by device: what a processor's cache holds; elsewhere 2**26."""
@@ -141,9 +141,9 @@ class Node2Vec(nn.Module):
         """
         z = encode(graph)
         if positive_walks is None or negative_walks is None:
-            if neighbors is None or getattr(graph, "n_id", None) is not None:  # A batch numbers its nodes anew.
-                neighbors = neighbors_of(edge_index, z.size(0), edge_weight)
-            nodes = torch.randperm(neighbors.num_nodes)[: self.batch_size]
+            nodes, neighbors = walk_batch(
+                graph, edge_index, edge_weight, neighbors, num_nodes=z.size(0), batch_size=self.batch_size
+            )
             positive_walks, negative_walks = self.sample(nodes, neighbors)
         positive, negative = self._terms(z, positive_walks, negative_walks)
         return LossOutput(positive + negative, positive=positive, negative=negative)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from eco_core import lazy_names
 
 if TYPE_CHECKING:
     from eco_prototype.dec import DECClusterHead
@@ -12,17 +13,14 @@ if TYPE_CHECKING:
     from eco_prototype.inc import INCClusterHead
 
 __version__ = "0.1.0"
-__all__ = ["DECClusterHead", "DinkClusterHead", "INCClusterHead", "NodeDiscrimination"]
 
-_MODULES = {
-    "DECClusterHead": "dec",
-    "DinkClusterHead": "dink",
-    "INCClusterHead": "inc",
-    "NodeDiscrimination": "discrimination",
+_HOMES = {
+    "DECClusterHead": "eco_prototype.dec",
+    "DinkClusterHead": "eco_prototype.dink",
+    "INCClusterHead": "eco_prototype.inc",
+    "NodeDiscrimination": "eco_prototype.discrimination",
 }
 
+__all__ = ["DECClusterHead", "DinkClusterHead", "INCClusterHead", "NodeDiscrimination"]
 
-def __getattr__(name: str) -> Any:
-    if name in _MODULES:
-        return getattr(import_module(f"eco_prototype.{_MODULES[name]}"), name)
-    raise AttributeError(f"module 'eco_prototype' has no attribute {name!r}")
+__getattr__, __dir__ = lazy_names(__name__, _HOMES)

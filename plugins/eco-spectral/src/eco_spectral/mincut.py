@@ -74,8 +74,7 @@ class MinCutClusterHead(LinearClusterHead):
                 of another graph are not used.
         """
         s = self.assignment(z)
-        if links is None or not links.are_of(edge_index, edge_weight):
-            links = Links(edge_index, edge_weight, num_nodes=z.size(0))
+        links = Links.for_step(links, edge_index, edge_weight, num_nodes=z.size(0))
         apart = orthogonality(s, self.squared)
         return LossOutput.weighted(cut=(1.0, cut(s, links)), orthogonality=(self.lam, apart))
 
