@@ -13,7 +13,7 @@ import pytest
 
 
 def screen_of(draw: Callable[[TextIO], Any], monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Calls a function with a pseudo-terminal, which is ``sys.stderr``, too; returns the lines left on its screen."""
+    """Calls a function with a terminal that is also ``sys.stderr``; gives the lines that stay on its screen."""
     monkeypatch.setenv("TERM", os.environ.get("TERM", "xterm"))
     monkeypatch.setenv("COLUMNS", "100")
     for variable in ("FORCE_COLOR", "TTY_COMPATIBLE", "TTY_INTERACTIVE", "LINES"):
@@ -41,17 +41,17 @@ def screen_of(draw: Callable[[TextIO], Any], monkeypatch: pytest.MonkeyPatch) ->
 def _shown(output: str) -> list[str]:
     """What a terminal shows: lines, carriage returns, erased lines and cursors that move up."""
     lines, row, column = [""], 0, 0
-    for part in re.findall(r"\x1b\[[?\d;]*[A-Za-z]|\r|\n|[^\x1b\r\n]+", output):
-        if part == "\r":
+    for piece in re.findall(r"\x1b\[[?\d;]*[A-Za-z]|\r|\n|[^\x1b\r\n]+", output):
+        if piece == "\r":
             column = 0
-        elif part == "\n":
+        elif piece == "\n":
             row += 1
             lines += [""] * (row + 1 - len(lines))
-        elif part.endswith("K") and part.startswith("\x1b"):
+        elif piece.endswith("K") and piece.startswith("\x1b"):
             lines[row] = ""
-        elif part.endswith("A") and part.startswith("\x1b"):
-            row -= int(part[2:-1] or 1)
-        elif not part.startswith("\x1b"):
-            lines[row] = lines[row].ljust(column)[:column] + part + lines[row][column + len(part) :]
-            column += len(part)
+        elif piece.endswith("A") and piece.startswith("\x1b"):
+            row -= int(piece[2:-1] or 1)
+        elif not piece.startswith("\x1b"):
+            lines[row] = lines[row].ljust(column)[:column] + piece + lines[row][column + len(piece) :]
+            column += len(piece)
     return [line.rstrip() for line in lines if line.strip()]

@@ -16,14 +16,12 @@ import typer
 
 import eco_core
 from eco_core.cli import benchmark, compose, data, evaluate, listing, plugins, schema, show
+from eco_core.engine.rank_failure import RankFailure, leave_for_launcher
 from eco_core.engine.world import World, launched_world
 from eco_core.errors import EcoError, EcoWarning, LostProcessError
 from eco_core.registry.records import BLOCK_VARIABLE
 
-_INTERRUPTED = 130
-
-_PATIENCE = 5.0
-"""Seconds that a process which cannot say best what is wrong gives to another that can, and to the launcher."""
+_MISTAKE, _INTERRUPTED = 2, 130
 
 app = typer.Typer(
     name="eco",
@@ -87,8 +85,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             code = app(words, prog_name="eco", standalone_mode=False, obj=given)
         sys.stdout.flush()
     except EcoError as error:
-        _report_in_turn(str(error), debug, world, isinstance(error, LostProcessError))
-        return error.exit_code
+        return _failed(str(error), error.exit_code, debug, world, is_lost=isinstance(error, LostProcessError))
     except (KeyboardInterrupt, typer.Abort):
         return _interrupted(debug, world)
     except (BrokenPipeError, SystemExit) as error:
@@ -100,12 +97,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 0
     except Exception as error:
         if hasattr(error, "exit_code") and hasattr(error, "show"):
-            error.show()
+            if world is None or world.local_rank == 0:  # The other processes were given the same words.
+                error.show()
             return int(error.exit_code)
         message = f"ECO406  The run failed: {type(error).__name__}: {error}"
         message = message if debug else f"{message}\n        Add --debug for the traceback."
-        _report_in_turn(message, debug, world)
-        return 1
+        return _failed(message, 1, debug, world)
     if code == _INTERRUPTED:  # Typer turns the interrupt into this code.
         return _interrupted(False, world)
     return code if isinstance(code, int) else 0
@@ -113,7 +110,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 @contextlib.contextmanager
 def _quiet_unless_first(world: World | None) -> Iterator[None]:
-    """Of processes that were launched together, only rank 0 prints."""
+    """Discards what all ranks but 0 print."""
     if world is None or world.rank == 0:
         yield
         return
@@ -128,27 +125,48 @@ def _interrupted(debug: bool, world: World | None) -> int:
     return _INTERRUPTED
 
 
-def _report_in_turn(message: str, debug: bool, world: World | None, is_lost: bool = False) -> None:
-    """Reports an error; of several processes, once where all have the same.
+def _failed(message: str, exit_code: int, debug: bool, world: World | None, *, is_lost: bool = False) -> int:
+    """Reports an error, once if the processes of a run were started by ``--devices``.
 
     Args:
         message: What is wrong.
-        debug: Whether the traceback is wanted.
+        exit_code: Of this process.
+        debug: Whether the traceback is wanted; every process prints its own.
         world: The processes that were launched together.
-        is_lost: Whether all that is wrong is that another process ended.
+        is_lost: Whether this process failed only because another one ended.
+
+    Returns:
+        The exit code.
     """
-    if world is not None and (world.rank > 0 or (is_lost and world.launcher == "eco")):
-        # Rank 0 has found the same mistake, or the launcher knows who ended first; it ends this process meanwhile.
-        time.sleep(_PATIENCE)
-        message = f"rank {world.rank}: {message}"
-    _report(message, debug)
-    if world is not None and world.rank == 0 and is_lost:
-        time.sleep(_PATIENCE)  # Else the launcher might take this process for the one that ended first.
+    if world is None:
+        _report(message, debug)
+        return exit_code
+    leave_for_launcher(RankFailure(world.rank, message, exit_code, is_lost, time.time()))
+    if debug:
+        traceback.print_exc()
+    if _prints_itself(world, exit_code, is_lost):
+        _report(message if world.rank == 0 else f"rank {world.rank}: {message}", debug=False)
+    return exit_code
+
+
+def _prints_itself(world: World, exit_code: int, is_lost: bool) -> bool:
+    """Whether this process prints its own failure. It never waits for another process to print first."""
+    if world.launcher == "eco":  # It prints the failure that came first.
+        return False
+    if world.rank == 0 or is_lost:
+        return world.rank == 0
+    # Before the processes of a machine meet, all of them find the same mistakes.
+    return world.local_rank == 0 or exit_code != _MISTAKE or _has_met_others()
+
+
+def _has_met_others() -> bool:
+    distributed = sys.modules.get("torch.distributed")  # Whoever has not imported it has met nobody.
+    return distributed is not None and distributed.is_available() and distributed.is_initialized()
 
 
 @contextlib.contextmanager
 def _restored(variable: str) -> Iterator[None]:
-    """Takes back what the options of one call did to the environment."""
+    """Restores an environment variable, which the options of one call may change."""
     before = os.environ.get(variable)
     try:
         yield
@@ -166,6 +184,6 @@ def _report(message: str, debug: bool) -> None:
 
 
 def _show_warning(message: Any, category: type[Warning], *place: Any, **options: Any) -> None:
-    """Shows ECO's own warnings as one line; those of libraries tell a user of the command line nothing."""
+    """Prints ECO's own warnings as one line. Warnings of libraries are of no use on the command line."""
     if issubclass(category, EcoWarning):
         print(f"warning: {message}", file=sys.stderr)

@@ -73,7 +73,13 @@ def compose(
         return
     if devices > 1 and world is None:
         _check_before_launch(spec, choices, device, devices)
-        raise typer.Exit(launch(context.obj, devices))
+        failure = launch(context.obj, devices)
+        if failure is not None:
+            # A mistake of the user is the same in every process. Where a run failed, it matters in which.
+            rank = f"rank {failure.rank}: " if failure.rank and failure.exit_code == 1 else ""
+            print(f"{rank}{failure.message}", file=sys.stderr)
+            raise typer.Exit(failure.exit_code)
+        return
 
     from eco_core.engine.progress import current_stderr, progress_for
     from eco_core.runs.run import run

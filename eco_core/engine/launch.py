@@ -1,4 +1,4 @@
-"""Processes that work on one run together: whether this is one of them, and how they are started. Light: no torch."""
+"""Starting several processes that work on one run together, and finding out which failed first. Light: no torch."""
 
 from __future__ import annotations
 
@@ -10,15 +10,17 @@ import sys
 import tempfile
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
-from eco_core.engine.world import _OURS
+from eco_core.engine.rank_failure import RankFailure, failures_in, first_cause
+from eco_core.engine.world import OUR_RUN_IDS
 from eco_core.errors import Problem, TrainingError
 
 _THREADS = "OMP_NUM_THREADS"
 
 
-def launch(words: Sequence[str], processes: int) -> int:
+def launch(words: Sequence[str], processes: int) -> RankFailure | None:
     """Runs ``eco`` in several processes of this machine, as ``torchrun --standalone`` does, and waits for them.
 
     Signals are passed on to them. When one fails or is ended from outside, the others are stopped.
@@ -28,22 +30,24 @@ def launch(words: Sequence[str], processes: int) -> int:
         processes: How many.
 
     Returns:
-        The exit code: 0, or that of the process that failed first, which has said why.
+        None if all succeeded, else the failure that came first. The processes print no failure themselves.
 
     Raises:
-        TrainingError: ECO406, if a process could not say why it ended.
+        TrainingError: ECO406, if a process or this launcher was ended from outside.
+        KeyboardInterrupt: If the user interrupted the launcher.
     """
     from torch.distributed.elastic.multiprocessing import DefaultLogsSpecs, SignalException
     from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
     from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
     with contextlib.ExitStack() as closing:
+        folder = closing.enter_context(tempfile.TemporaryDirectory())
         config = LaunchConfig(
             min_nodes=1,
             max_nodes=1,
             nproc_per_node=processes,
-            logs_specs=DefaultLogsSpecs(log_dir=closing.enter_context(tempfile.TemporaryDirectory())),
-            run_id=f"{_OURS}{uuid.uuid4()}",
+            logs_specs=DefaultLogsSpecs(log_dir=folder),
+            run_id=f"{OUR_RUN_IDS}{uuid.uuid4()}",
             rdzv_backend="c10d",
             rdzv_endpoint="localhost:0",
             max_restarts=0,
@@ -54,24 +58,37 @@ def launch(words: Sequence[str], processes: int) -> int:
         try:
             elastic_launch(config, sys.executable)("-m", "eco_core.cli", *words)
         except ChildFailedError as error:
-            return _exit_code(error.failures, processes)
+            return _first_failure(error.failures, failures_in(Path(folder)), processes)
         except SignalException as error:
             ended_by = error.sigval
         else:
-            return 0
+            return None
     if ended_by == signal.SIGINT:
         raise KeyboardInterrupt
-    os.kill(os.getpid(), ended_by)  # By now the others have ended: as this process would have without them.
-    return 1
+    os.kill(os.getpid(), ended_by)  # The others have ended by now. End this process as the signal would have.
+    raise TrainingError(Problem("ECO406", f"The launcher {_how(-ended_by)}.", "The run folder keeps what was written."))
 
 
-def _exit_code(failures: Mapping[int, Any], processes: int) -> int:
-    """The exit code of the process that failed first; the launcher then ends the others with SIGTERM."""
-    own = {rank: failure for rank, failure in failures.items() if failure.exitcode != -signal.SIGTERM} or failures
-    # A process that says why it fails exits with a code.
-    rank, failure = min(own.items(), key=lambda item: (item[1].exitcode in (1, 2), item[0]))
-    if failure.exitcode in (1, 2):
-        return failure.exitcode
+def _first_failure(ended: Mapping[int, Any], reasons: Sequence[RankFailure], processes: int) -> RankFailure:
+    """Finds out which process failed first.
+
+    Args:
+        ended: The processes that the launcher saw fail, by rank; it then ended the others with SIGTERM.
+        reasons: What processes left, also those that the launcher did not see fail: a process leaves its reason before
+            it closes its connections, and may end later than one that lost it.
+        processes: How many there were.
+
+    Raises:
+        TrainingError: ECO406, if a process ended without leaving a reason.
+    """
+    cause = first_cause(reasons)
+    if cause is not None:
+        return cause
+    lost = {failure.rank: failure for failure in reasons}
+    own = {rank: failure for rank, failure in ended.items() if failure.exitcode != -signal.SIGTERM} or ended
+    rank, failure = min(own.items(), key=lambda item: (item[0] in lost, item[0]))
+    if rank in lost:
+        return lost[rank]
     raise TrainingError(
         Problem(
             "ECO406",
@@ -93,7 +110,7 @@ def _how(code: int) -> str:
 
 @contextlib.contextmanager
 def _quiet_logging() -> Iterator[None]:
-    """Torch's launcher logs each step of ending processes; what became of them is told in one sentence."""
+    """Silences torch's launcher, which logs each step of ending processes; ECO reports the cause in one sentence."""
     before = logging.root.manager.disable
     logging.disable(logging.CRITICAL)
     try:
@@ -104,7 +121,7 @@ def _quiet_logging() -> Iterator[None]:
 
 @contextlib.contextmanager
 def _same_signal_handlers() -> Iterator[None]:
-    """Torch's launcher leaves its own handlers behind."""
+    """Restores the signal handlers, since torch's launcher leaves its own behind."""
     names = ("SIGTERM", "SIGINT", "SIGHUP", "SIGQUIT")
     before = {number: signal.getsignal(number) for name in names if (number := getattr(signal, name, None))}
     try:
@@ -116,7 +133,7 @@ def _same_signal_handlers() -> Iterator[None]:
 
 @contextlib.contextmanager
 def _shared_cores(processes: int) -> Iterator[None]:
-    """Each process has its share of the cores as its threads, unless their number is given."""
+    """Gives each process its share of the cores as threads, unless OMP_NUM_THREADS is set."""
     if _THREADS in os.environ:
         yield
         return

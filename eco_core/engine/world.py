@@ -1,4 +1,4 @@
-"""Whether this process works with others on one run, and which of them it is. Light: no torch."""
+"""Which of several processes of one run this is, by the launcher's environment variables. Light: no torch."""
 
 from __future__ import annotations
 
@@ -8,29 +8,24 @@ from dataclasses import dataclass
 
 _TORCHRUN = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
 
-
-# The step's number is there for what srun started, and not in the script of a job, which is one process.
+# SLURM sets the step id for processes that srun started, but not for the script of a job, which is one process.
 _SLURM = ("SLURM_PROCID", "SLURM_NTASKS", "SLURM_LOCALID", "SLURM_NODEID", "SLURM_STEP_ID")
-
-
 _TASKS_OF_A_MACHINE = "SLURM_NTASKS_PER_NODE"
-
-
 _RUN_ID = "TORCHELASTIC_RUN_ID"
 
-
-_OURS = "eco-"  # How the run ids of `launch` begin.
+OUR_RUN_IDS = "eco-"
+"""How the run ids of `eco_core.engine.launch.launch` begin."""
 
 
 @dataclass(frozen=True)
 class World:
-    """The processes that were launched together, and which of them this one is.
+    """The place of this process among those that were launched together.
 
     Attributes:
         rank: Number of this process, from 0.
         size: How many there are, at least 2.
         local_rank: Number of this process among those of its machine.
-        local_size: How many its machine has; 0 where SLURM was not told.
+        local_size: How many its machine has; 0 if SLURM was started without ``--ntasks-per-node``.
         launcher: Who started them: ``eco`` (``--devices``), ``torchrun`` or ``slurm``.
     """
 
@@ -42,7 +37,7 @@ class World:
 
 
 def launched_world(environment: Mapping[str, str] | None = None) -> World | None:
-    """Tells whether this process is one of several that work on the same run.
+    """Finds out whether this process is one of several that work on the same run.
 
     Args:
         environment: Variables; default those of the process.
@@ -53,7 +48,7 @@ def launched_world(environment: Mapping[str, str] | None = None) -> World | None
     found = os.environ if environment is None else environment
     if all(name in found for name in _TORCHRUN):
         rank, size, local_rank, local_size = (int(found[name]) for name in _TORCHRUN[:4])
-        launcher = "eco" if found.get(_RUN_ID, "").startswith(_OURS) else "torchrun"
+        launcher = "eco" if found.get(_RUN_ID, "").startswith(OUR_RUN_IDS) else "torchrun"
     elif all(name in found for name in _SLURM):
         rank, size, local_rank = (int(found[name]) for name in _SLURM[:3])
         local_size, launcher = int(found.get(_TASKS_OF_A_MACHINE, 0)), "slurm"
@@ -63,5 +58,5 @@ def launched_world(environment: Mapping[str, str] | None = None) -> World | None
 
 
 def without_launch(environment: Mapping[str, str]) -> dict[str, str]:
-    """Variables for a process that works by itself, whoever started this one."""
+    """The environment without torchrun's and SLURM's variables, for a child that must not join this run."""
     return {name: value for name, value in environment.items() if name not in (*_TORCHRUN, *_SLURM, _RUN_ID)}

@@ -10,11 +10,13 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
 
-from eco_core.cli import app
+from eco_core.engine.rank_failure import RankFailure, failures_in
+from eco_core.errors import LostProcessError, Problem, TrainingError
 from tests.cli.conftest import Eco, process_environment
 from tests.cli.test_compose import FILES, rows_of
 
@@ -129,39 +131,105 @@ def test_mistakes_are_told_before_processes_are_started(
 
 def test_the_same_words_are_launched_and_the_exit_code_is_theirs(eco: Eco, monkeypatch: pytest.MonkeyPatch) -> None:
     launched = []
-    monkeypatch.setattr("eco_core.cli.compose.launch", lambda *call: launched.append(call) or 1)
+    failure = RankFailure(1, "ECO401  The loss is nan.", 1, False, 0.0)
+    monkeypatch.setattr("eco_core.cli.compose.launch", lambda *call: launched.append(call) or failure)
     words = ["--debug", "compose", "--data", "karate", "--set", "train.batch=auto", "--devices", "3"]
-    assert eco(*words).code == 1
+    result = eco(*words)
     assert launched == [(words, 3)]
+    assert (result.code, result.err) == (1, "rank 1: ECO401  The loss is nan.\n")
+
+    failure = RankFailure(1, "ECO402  Folder run is not empty.", 2, False, 0.0)
+    result = eco(*words)
+    assert (result.code, result.err) == (2, "ECO402  Folder run is not empty.\n")
 
 
 @pytest.fixture
-def launched(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
-    """Makes this process one of two that torchrun started."""
-    monkeypatch.setattr(app, "_PATIENCE", 0.0)
+def launched(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """Makes this process one of four on two machines that a launcher started."""
 
-    def be(rank: int) -> None:
-        world = {"RANK": rank, "WORLD_SIZE": 2, "LOCAL_RANK": rank, "LOCAL_WORLD_SIZE": 2}
-        for name, value in {**world, "MASTER_ADDR": "localhost", "MASTER_PORT": 1}.items():
+    def be(rank: int, run_id: str = "none", error_file: str = "") -> None:
+        world = {"RANK": rank, "WORLD_SIZE": 4, "LOCAL_RANK": rank % 2, "LOCAL_WORLD_SIZE": 2}
+        names = {"TORCHELASTIC_RUN_ID": run_id, "TORCHELASTIC_ERROR_FILE": error_file}
+        for name, value in {**world, **names, "MASTER_ADDR": "localhost", "MASTER_PORT": 1}.items():
             monkeypatch.setenv(name, str(value))
 
     return be
 
 
-def test_only_rank_0_prints_and_others_tell_what_it_did_not(eco: Eco, launched: Callable[[int], None]) -> None:
-    words = ("compose", "--data", "karate", "--head", "kmens")
+def test_only_rank_0_prints_results(eco: Eco, launched: Callable[..., None]) -> None:
     launched(0)
-    first = eco(*words)
     assert eco("list", "heads").out
     launched(1)
-    second = eco(*words)
-    assert (first.code, second.code) == (2, 2)
-    assert second.err == f"rank 1: {first.err}"
     assert eco("list", "heads").out == ""
 
 
-def test_another_number_of_devices_than_were_launched_is_refused(eco: Eco, launched: Callable[[int], None]) -> None:
+def test_a_mistake_is_printed_once_on_each_machine(eco: Eco, launched: Callable[..., None]) -> None:
+    results = []
+    for rank in range(4):
+        launched(rank)
+        results.append(eco("compose", "--data", "karate", "--head", "kmens"))
+    assert [result.code for result in results] == [2] * 4
+    message = results[0].err
+    assert message.startswith("ECO101  There is no head 'kmens'")
+    assert [result.err for result in results] == [message, "", f"rank 2: {message}", ""]
+    launched(3)
+    assert "Traceback" in eco("compose", "--data", "karate", "--head", "kmens", "--debug").err
+
+
+@pytest.mark.parametrize(
+    ("rank", "error", "code", "printed"),
+    [
+        (3, TrainingError(Problem("ECO401", "The loss is nan.")), 1, "rank 3: ECO401  The loss is nan.\n"),
+        (3, ValueError("odd"), 1, "rank 3: ECO406  The run failed: ValueError: odd\n"),
+        (0, LostProcessError(Problem("ECO406", "Another process ended.")), 1, "ECO406  Another process ended.\n"),
+        (3, LostProcessError(Problem("ECO406", "Another process ended.")), 1, ""),
+    ],
+)
+def test_a_failure_of_one_process_is_printed_by_that_process(
+    eco: Eco,
+    launched: Callable[..., None],
+    monkeypatch: pytest.MonkeyPatch,
+    rank: int,
+    error: Exception,
+    code: int,
+    printed: str,
+) -> None:
+    monkeypatch.setattr("eco_core.runs.run.run", raising(error))
+    launched(rank)
+    result = eco("compose", "--data", "karate")
+    assert result.code == code
+    assert result.err.replace("        Add --debug for the traceback.\n", "") == printed
+
+
+def raising(error: Exception) -> Callable[..., None]:
+    def run(*arguments: object, **options: object) -> None:
+        raise error
+
+    return run
+
+
+def test_processes_of_devices_print_nothing_and_leave_their_failure(eco: Eco, launched: Callable[..., None]) -> None:
+    Path("1").mkdir()
+    launched(1, run_id="eco-5", error_file="1/error.json")
+    result = eco("compose", "--data", "karate", "--head", "kmens")
+    assert (result.code, result.err) == (2, "")
+    (failure,) = failures_in(Path.cwd())
+    assert (failure.rank, failure.exit_code, failure.is_lost) == (1, 2, False)
+    assert failure.message.startswith("ECO101  There is no head 'kmens'")
+
+
+def test_a_failure_that_only_processes_meet_is_printed_once(eco: Eco, good: None, popen: Any) -> None:
+    Path("run").mkdir()
+    Path("run/mine.txt").touch()
+    process = popen("compose", *SHARED, "--epochs", "1", "--devices", "2", "--out", "run")
+    out, errors = process.communicate(timeout=120)
+    assert (process.returncode, out) == (2, "")
+    assert errors.count("ECO") == 1
+    assert errors.startswith("ECO402  Folder run is not empty")
+
+
+def test_another_number_of_devices_than_were_launched_is_refused(eco: Eco, launched: Callable[..., None]) -> None:
     launched(0)
     result = eco("compose", "--data", "karate", "--devices", "3")
     assert result.code == 2
-    assert result.err.startswith("ECO405  3 devices were asked for, but this is one of 2 processes that torchrun")
+    assert result.err.startswith("ECO405  3 devices were asked for, but this is one of 4 processes that torchrun")

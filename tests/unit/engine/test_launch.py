@@ -1,15 +1,19 @@
-"""Whether a process was launched with others, by its environment."""
+"""Whether a process was launched with others, by its environment; and which of launched processes failed first."""
 
 from __future__ import annotations
 
-from types import SimpleNamespace
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 import pytest
 from lightning_fabric.plugins.environments import SLURMEnvironment, TorchElasticEnvironment
 
 from eco_core.engine import devices
 from eco_core.engine.collectives import joining
-from eco_core.engine.launch import _exit_code
+from eco_core.engine.launch import launch
+from eco_core.engine.rank_failure import RankFailure, leave_for_launcher
 from eco_core.engine.world import World, launched_world, without_launch
 from eco_core.errors import EcoError, TrainingError
 
@@ -93,26 +97,94 @@ def test_more_processes_than_devices_are_told(monkeypatch: pytest.MonkeyPatch) -
         devices.check_count(4)
 
 
-def failures(**codes: int) -> dict[int, SimpleNamespace]:
-    return {int(rank[1:]): SimpleNamespace(exitcode=code, pid=100) for rank, code in codes.items()}
+# ------------------------------------------------------------------------------------- which process failed first
+
+SPEC = RankFailure(0, "ECO101  There is no head 'kmens'.", 2, False, 10.0)
+LOST = RankFailure(0, "ECO406  Another process of this run ended.", 1, True, 10.0)
+NAN = RankFailure(1, "ECO401  Stage 'train', epoch 3: loss is nan.", 1, False, 9.0)
+
+Launch = Callable[..., "RankFailure | None"]
 
 
-def test_the_exit_code_is_that_of_the_process_that_failed_first() -> None:
-    assert _exit_code(failures(r0=2, r1=-15), 2) == 2
-    assert _exit_code(failures(r0=-15, r1=1), 2) == 1
-    assert _exit_code(failures(r0=2, r1=1), 2) == 2
+@pytest.fixture
+def launch_of(monkeypatch: pytest.MonkeyPatch) -> Launch:
+    """Launches two made-up processes: the failures they leave, and the exit codes that the launcher sees."""
+    api = pytest.importorskip("torch.distributed.launcher.api")
+    errors = pytest.importorskip("torch.distributed.elastic.multiprocessing.errors")
+
+    def run(*left: RankFailure, **codes: int) -> RankFailure | None:
+        def elastic_launch(config: Any, executable: str) -> Callable[..., None]:
+            folder = Path(config.logs_specs.root_log_dir)
+
+            def processes(*words: str) -> None:
+                assert words == ("-m", "eco_core.cli", "compose", "--devices", "2")
+                for failure in left:
+                    place = folder / "attempt_0" / str(failure.rank) / "error.json"
+                    place.parent.mkdir(parents=True)
+                    with monkeypatch.context() as patch:
+                        patch.setenv("TORCHELASTIC_ERROR_FILE", str(place))
+                        leave_for_launcher(failure)
+                ended = {
+                    (rank := int(name[1:])): errors.ProcessFailure(
+                        rank, 100, code, str(folder / "attempt_0" / str(rank) / "error.json")
+                    )
+                    for name, code in codes.items()
+                }
+                if ended:
+                    raise errors.ChildFailedError("eco", ended)
+
+            return processes
+
+        monkeypatch.setattr(api, "elastic_launch", elastic_launch)
+        return launch(("compose", "--devices", "2"), 2)
+
+    return run
+
+
+def test_processes_that_succeed_leave_no_failure(launch_of: Launch) -> None:
+    assert launch_of() is None
 
 
 @pytest.mark.parametrize(
-    ("codes", "said"),
+    ("left", "codes", "first"),
     [
-        ({"r0": -15, "r1": -9}, r"Rank 1 of 2 \(process 100\) was ended by SIGKILL \(as by the system"),
-        ({"r0": 1, "r1": -11}, r"Rank 1 of 2 \(process 100\) was ended by SIGSEGV; the others"),
-        ({"r1": -15}, "Rank 1 of 2 .* was ended by SIGTERM"),
-        ({"r0": 77, "r1": -15}, "Rank 0 of 2 .* ended with exit code 77"),
-        ({"r0": -99}, "was ended by signal 99"),
+        ((SPEC,), {"r0": 2, "r1": -15}, SPEC),
+        ((NAN,), {"r0": -15, "r1": 1}, NAN),
+        # All found the same: the lowest rank stands for them, whoever was faster.
+        ((SPEC, replace(SPEC, rank=1, timestamp=9.0)), {"r0": 2, "r1": 2}, SPEC),
+        # Rank 0 lost rank 1, whose process takes longer to end: the launcher has seen rank 0 alone.
+        ((LOST, NAN), {"r0": 1}, NAN),
+        ((replace(SPEC, message="another"), NAN), {"r0": 2, "r1": 1}, NAN),
+        ((LOST,), {"r0": 1, "r1": -15}, LOST),
     ],
 )
-def test_a_process_that_cannot_say_why_it_ended_is_named(codes: dict[str, int], said: str) -> None:
+def test_the_failure_that_came_first_is_reported(
+    launch_of: Launch, left: tuple[RankFailure, ...], codes: dict[str, int], first: RankFailure
+) -> None:
+    assert launch_of(*left, **codes) == first
+
+
+@pytest.mark.parametrize(
+    ("left", "codes", "said"),
+    [
+        ((), {"r0": -15, "r1": -9}, r"Rank 1 of 2 \(process 100\) was ended by SIGKILL \(as by the system"),
+        ((LOST,), {"r0": 1, "r1": -11}, r"Rank 1 of 2 \(process 100\) was ended by SIGSEGV; the others"),
+        ((), {"r1": -15}, "Rank 1 of 2 .* was ended by SIGTERM"),
+        ((), {"r0": 77, "r1": -15}, "Rank 0 of 2 .* ended with exit code 77"),
+        ((), {"r0": 1, "r1": -15}, "Rank 0 of 2 .* ended with exit code 1"),
+        ((), {"r0": -99}, "was ended by signal 99"),
+    ],
+)
+def test_a_process_that_left_no_reason_is_named(
+    launch_of: Launch, left: tuple[RankFailure, ...], codes: dict[str, int], said: str
+) -> None:
     with pytest.raises(TrainingError, match=f"ECO406  .*{said}"):
-        _exit_code(failures(**codes), 2)
+        launch_of(*left, **codes)
+
+
+def test_a_failure_is_left_only_where_the_launcher_reads_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("TORCHELASTIC_ERROR_FILE", "")  # As torchrun sets it.
+    leave_for_launcher(SPEC)
+    monkeypatch.setenv("TORCHELASTIC_ERROR_FILE", str(tmp_path / "gone" / "error.json"))
+    leave_for_launcher(SPEC)
+    assert list(tmp_path.rglob("*")) == []
