@@ -162,7 +162,8 @@ def main(words: Sequence[str] | None = None) -> int:
             pairs += found
             for pair in found:
                 append_line(options.out, pair.document())
-            print(f"{found[0].number}: {found[0].figure.partition(':')[0]}", file=sys.stderr, flush=True)
+            if found[0].number == 0:
+                print(found[0].figure.partition(":")[0], file=sys.stderr, flush=True)
     except (InstallationError, OSError) as error:
         print(error, file=sys.stderr)
         return 1
