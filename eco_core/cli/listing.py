@@ -78,7 +78,11 @@ def _tags(text: str, kinds: Sequence[str]) -> list[str]:
     known = list(dict.fromkeys(tag for kind in kinds for tag in TAGS.get(kind, ())))
     of = f" of {plural(kinds[0])}" if len(kinds) == 1 else ""
     problems = [
-        Problem("ECO101", f"There is no tag {word!r}{of}.", did_you_mean(word, known) or "They have no tags.")
+        Problem(
+            "ECO101",
+            f"There is no tag {word!r}{of}.",
+            did_you_mean(word, known) or f"{plural(kinds[0]).capitalize()} have no tags.",
+        )
         for word in words
         if word not in known
     ]

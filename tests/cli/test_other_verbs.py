@@ -46,8 +46,35 @@ def test_list_of_one_kind_lists_no_other(eco: Eco, kind: str) -> None:
     assert result.code == 0
     singular = {"strategies": "strategy"}.get(kind, kind.lower().rstrip("s"))
     assert {entry["kind"] for entry in result.document} <= {singular}
-    own = {"parts"} if singular == "recipe" else set()
+    own = {"recipe": {"parts"}, "dataset": set(), "metric": set()}.get(singular, {"tags"})
     assert set().union(*result.document) <= {"kind", "name", "id", "version", "summary", "paper", *own}
+
+
+def test_list_where_finds_components_with_all_tags(eco: Eco) -> None:
+    found = eco("list", "heads", "--where", "inductive, deterministic", "--json").document
+    assert "kmeans" in {entry["name"] for entry in found}
+    assert all({"inductive", "deterministic"} <= set(entry["tags"]) for entry in found)
+    assert {entry["kind"] for entry in eco("list", "--where", "deterministic", "--json").document} <= {
+        "encoder",
+        "head",
+        "objective",
+        "strategy",
+    }
+    assert "inductive deterministic" in eco("list", "heads", "--where", "inductive").out
+
+
+def test_list_where_of_tags_that_no_component_has_together_is_empty(eco: Eco) -> None:
+    assert eco("list", "strategies", "--where", "trains_head,deterministic", "--json").document != []
+    result = eco("list", "heads", "--where", "hierarchy")
+    assert (result.code, result.out) == (0, "No heads with hierarchy are installed.\n")
+
+
+def test_an_unknown_tag_is_refused_with_a_suggestion(eco: Eco) -> None:
+    result = eco("list", "heads", "--where", "find_k")
+    assert result.code == 2
+    assert "ECO101  There is no tag 'find_k' of heads." in result.err
+    assert "finds_k" in result.err
+    assert "no tags" in eco("list", "recipes", "--where", "soft").err
 
 
 def test_list_of_recipes_shows_their_parts_and_papers(eco: Eco) -> None:

@@ -330,6 +330,20 @@ def test_a_name_that_cannot_be_written_in_a_spec_is_broken(install: Install, nam
     assert f"offers the name {name!r}" in reason
 
 
+@pytest.mark.parametrize(
+    ("tags", "found"),
+    [
+        (("finds_K",), "the tag 'finds_K', which no head has"),
+        (("learns",), "the tag 'learns', which no head has"),
+        ("soft", "the tags 'soft'; expected a tuple"),
+        ((1,), "expected a tuple of texts"),
+    ],
+)
+def test_unknown_tags_make_a_plugin_broken(install: Install, tags: object, found: str) -> None:
+    source = f"@hookimpl\ndef eco_heads(): yield Component('h', 'a:B', tags={tags!r})"
+    assert found in broken_by(install, source).reason
+
+
 def test_a_name_twice_in_one_plugin_is_broken(install: Install) -> None:
     source = "@hookimpl\ndef eco_heads(): return [Component('h', 'a:B'), Component('h', 'a:C')]"
     assert "the head 'h' twice" in broken_by(install, source).reason
