@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from eco_core.parts.protocols import ClusterHead, Encoder, Objective, Strategy
     from eco_core.parts.stages import EarlyStopping, OptimizerSpec, Stage, StageOptions, Update
     from eco_core.parts.step import Step
+    from eco_core.parts.traits import Traits, traits_of
 
 _HOMES = {
     "BaseClusterHead": "eco_core.parts.heads",
@@ -30,10 +31,12 @@ _HOMES = {
     "StageOptions": "eco_core.parts.stages",
     "Step": "eco_core.parts.step",
     "Strategy": "eco_core.parts.protocols",
+    "Traits": "eco_core.parts.traits",
     "Update": "eco_core.parts.stages",
     "is_differentiable": "eco_core.parts.heads",
     "mean_loss": "eco_core.parts.loss",
     "take_saved_shapes": "eco_core.parts.heads",
+    "traits_of": "eco_core.parts.traits",
 }
 
 __all__ = [
@@ -49,10 +52,12 @@ __all__ = [
     "StageOptions",
     "Step",
     "Strategy",
+    "Traits",
     "Update",
     "is_differentiable",
     "mean_loss",
     "take_saved_shapes",
+    "traits_of",
 ]
 
 __getattr__, __dir__ = _lazy.attach(__name__, _HOMES)

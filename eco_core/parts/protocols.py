@@ -21,12 +21,9 @@ if TYPE_CHECKING:
 class Encoder(Protocol):
     """Turns a graph into node embeddings: a ``torch.nn.Module``.
 
-    Optional class attributes: ``learns`` (False: it has no parameters to train), ``supports_sparse_x`` (True: ``x`` may
-    be a sparse COO tensor), ``reads_graph`` (False: its embeddings depend on neither features nor edges, so that all
-    views of a graph are the same to it), ``num_layers`` (hops that a batch of neighbourhoods has; default 2),
-    ``prepared_for_batches`` (False: what ``prepare`` gives is of no use to batches, and is not made for them). Optional
-    method: ``prepare(graph)``. A value of its result that has ``of_batch(rows)`` (`eco_core.ops.sample.BatchRows`) is
-    given to a head or an objective as that method returns it, where they are called on a batch.
+    Optional class attributes: see `eco_core.parts.traits.Traits`. Optional method: ``prepare(graph)``. A value of its
+    result that has ``of_batch(rows)`` (`eco_core.ops.sample.BatchRows`) is passed to a head or an objective as that
+    method returns it, where they are called on a batch.
     """
 
     def forward(self, *args: Any, **kwargs: Any) -> Tensor:
@@ -51,9 +48,7 @@ class ClusterHead(Protocol):
 class Objective(Protocol):
     """A self-supervised loss that trains an encoder.
 
-    Optional class attributes: ``needs_views`` (True: it compares embeddings of changed copies of the graph, and says
-    nothing where they are those of the graph itself), ``supports_sparse_x`` (True: the graph's ``x`` may be a sparse
-    COO tensor although it was loaded as a dense one).
+    Optional class attributes: see `eco_core.parts.traits.Traits`.
 
     Optional: ``adversary`` (a module) with ``adversary_loss(...)``, trained in a second, alternating update;
     ``embed(...)`` where the embedding is not what the encoder returns; ``prepare(graph)``; ``batches(...)`` where a
