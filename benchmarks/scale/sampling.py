@@ -21,7 +21,7 @@ from eco_core.data.sampling.batches import NeighborBatches
 from eco_core.data.sampling.neighbors import NeighborSampler
 from eco_core.ops.random_walks import Neighbors, random_walks
 
-_BATCH, _FAN_OUT, _LENGTH = 1024, (15, 10), 20
+_BATCH, _NUM_NEIGHBORS, _LENGTH = 1024, (15, 10), 20
 
 
 def measure(folder: str, batches: int) -> dict[str, float]:
@@ -33,7 +33,7 @@ def measure(folder: str, batches: int) -> dict[str, float]:
     """
     graph = open_graph(folder)
     start = time.perf_counter()
-    sampler = NeighborSampler(graph.incoming, int(graph.num_nodes), _FAN_OUT)
+    sampler = NeighborSampler(graph.incoming, int(graph.num_nodes), _NUM_NEIGHBORS)
     ready = time.perf_counter() - start
     order = torch.randperm(int(graph.num_nodes), generator=torch.Generator().manual_seed(0))
     seeds = order.repeat(math.ceil(4 * batches * _BATCH / len(order))).split(_BATCH)
@@ -54,7 +54,7 @@ def measure(folder: str, batches: int) -> dict[str, float]:
         starts = torch.cat(seeds[first : first + batches])
         return int(random_walks(walkers, starts, _LENGTH)[:, 1:].numel())
 
-    loader = NeighborBatches(graph, list(_FAN_OUT), _BATCH)
+    loader = NeighborBatches(graph, list(_NUM_NEIGHBORS), _BATCH)
 
     def whole_batches(_: int) -> int:
         return sum(batch.batch_size for batch in itertools.islice(loader, batches // 4))
@@ -70,14 +70,9 @@ def measure(folder: str, batches: int) -> dict[str, float]:
 
 def _edges_alone(sampler: NeighborSampler, nodes: torch.Tensor, key: int) -> int:
     """Samples edges hop by hop, with the neighbours of one hop, as often as they come up, in the next."""
-    from eco_core.data.sampling import _kernels as kernels
-
     total = 0
-    for hop, fan_out in enumerate(_FAN_OUT):
-        ends = np.empty(nodes.numel(), dtype=np.int64)
-        kernels.count_edges(sampler.incoming.rowptr.numpy(), nodes.numpy(), fan_out, False, ends)
-        positions = torch.empty(int(ends[-1]), dtype=torch.int64)
-        sampler._fill(nodes, fan_out, ends, positions, key, hop)
+    for hop, count in enumerate(_NUM_NEIGHBORS):
+        positions, _ = sampler.sample_hop(nodes, count, key, hop)
         nodes = sampler.incoming.col.index_select(0, positions).long()
         total += positions.numel()
     return total

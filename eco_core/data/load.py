@@ -69,22 +69,7 @@ def load_graph(
         raise SpecError(
             Problem("ECO104", f"normalize_features is {normalize_features!r}; expected 'none' or 'row'.", suggestion)
         )
-    if isinstance(source, (str, Path)):
-        if is_path(source):
-            data = _from_path(Path(source), parameters)
-        else:
-            data = _from_name(str(source), root, registry, parameters)
-    else:
-        data = _from_memory(source)
-        if parameters:
-            names = ", ".join(repr(name) for name in parameters)
-            raise SpecError(
-                Problem(
-                    "ECO103",
-                    f"A graph in memory has no parameters; {names} was given.",
-                    "Parameters belong to named data sets and to files.",
-                )
-            )
+    data = _read(source, root, registry, parameters)
     if isinstance(data, OnDiskGraph) and data.is_as_stored:
         _check_conversion(data, undirected, normalize_features)
         return copy.copy(data)
@@ -96,6 +81,25 @@ def load_graph(
         graph.x, zero_rows = _normalize_rows(graph.x)
         add_notes(graph, ["features divided by row sums" + (f", {zero_rows:,} rows are zero" if zero_rows else "")])
     return graph
+
+
+def _read(source: Any, root: str | Path | None, registry: Registry | None, parameters: dict[str, Any]) -> Data:
+    """Reads the graph that a source names, or takes it as it is; nothing is checked yet."""
+    if isinstance(source, (str, Path)):
+        if is_path(source):
+            return _from_path(Path(source), parameters)
+        return _from_name(str(source), root, registry, parameters)
+    data = _from_memory(source)
+    if parameters:
+        names = ", ".join(repr(name) for name in parameters)
+        raise SpecError(
+            Problem(
+                "ECO103",
+                f"A graph in memory has no parameters; {names} was given.",
+                "Parameters belong to named data sets and to files.",
+            )
+        )
+    return data
 
 
 def _check_conversion(graph: OnDiskGraph, undirected: bool, normalize_features: str) -> None:

@@ -79,6 +79,18 @@ def _modules_imported_by(module: Path) -> set[str]:
     return found
 
 
+def test_within_data_convert_reads_readers_and_both_read_graphs_on_disk() -> None:
+    lower = {"on_disk": (), "readers": ("on_disk",), "convert": ("readers", "on_disk")}
+    wrong = [
+        f"{room}/{module.name} -> {other}"
+        for room, allowed in lower.items()
+        for module in (ROOT / "data" / room).glob("*.py")
+        for other in set(lower) - {room, *allowed}
+        if any(name.startswith(f"eco_core.data.{other}") for name in _modules_imported_by(module))
+    ]
+    assert wrong == []
+
+
 PUBLIC = ("eco_core", "eco_core.parts", "eco_core.ops", "eco_core.transforms", "eco_core.errors", "eco_core.data")
 """What plugins import: the top level, and these rooms (`eco_core.ops` with its modules)."""
 

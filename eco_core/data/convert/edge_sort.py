@@ -21,8 +21,8 @@ TOGETHER = 2**22
 """Entries that are sorted together."""
 
 
-class Found(NamedTuple):
-    """What the edges have to tell.
+class EdgeStatistics(NamedTuple):
+    """What sorting finds out about the edges.
 
     Attributes:
         rowptr: Where each node's entries begin, and the last one's end.
@@ -83,7 +83,7 @@ class EdgeSorter:
         col: ArrayFile,
         weight: ArrayFile | None,
         progress: Callable[[str], None],
-    ) -> Found:
+    ) -> EdgeStatistics:
         """Writes the entries, sorted; with ``both_ways`` each edge in both directions, and repeated ones merged.
 
         Args:
@@ -120,7 +120,7 @@ class EdgeSorter:
         components = int(np.count_nonzero(parent == np.arange(num_nodes)))
         max_degree = int((counts if both_ways else outgoing).max())
         isolated = num_nodes - int(np.count_nonzero(linked))
-        return Found(rowptr, max_degree, isolated, components, int(loops), int(repeated), bool(differ))
+        return EdgeStatistics(rowptr, max_degree, isolated, components, int(loops), int(repeated), bool(differ))
 
     def _distribute(self, bounds: NDArray[np.int64], both_ways: bool) -> None:
         """Appends the entries of the list to files of consecutive nodes."""
@@ -160,4 +160,4 @@ def _bounds(counts: NDArray[np.int64]) -> NDArray[np.int64]:
     return np.array(bounds, dtype=np.int64)
 
 
-__all__ = ["EdgeSorter", "Found"]
+__all__ = ["EdgeSorter", "EdgeStatistics"]

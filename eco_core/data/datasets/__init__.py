@@ -1,1 +1,1 @@
-"""Data sets that can be named: the catalogue, published graphs and generated ones."""
+"""Data sets with a name: the catalogue of the core, loaders of published graphs, and a generator."""

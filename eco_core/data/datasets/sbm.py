@@ -56,6 +56,24 @@ def sbm(
         num_nodes, n_blocks, num_features, average_degree, mixing, feature_signal, feature_noise, density, seed
     )
     edge_stream, feature_stream = (np.random.default_rng(child) for child in np.random.SeedSequence(seed).spawn(2))
+    order, keys = _drawn_edges(edge_stream, sizes, average_degree, mixing)
+    y = np.empty(num_nodes, dtype=np.int64)
+    y[order] = np.repeat(np.arange(n_blocks), sizes)
+    if sparse:
+        x = _words(feature_stream, y, n_blocks, num_features, feature_signal, feature_noise, density)
+    else:
+        means = feature_stream.standard_normal((n_blocks, num_features), dtype=np.float32) * np.float32(feature_signal)
+        noise = feature_stream.standard_normal((num_nodes, num_features), dtype=np.float32)
+        x = torch.from_numpy(means[y] + np.float32(feature_noise) * noise)
+    edge_index = torch.from_numpy(np.stack([keys // num_nodes, keys % num_nodes]))
+    return Data(x=x, edge_index=edge_index, y=torch.from_numpy(y), n_classes=n_blocks, name="sbm")
+
+
+def _drawn_edges(
+    edge_stream: np.random.Generator, sizes: np.ndarray, average_degree: float, mixing: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """Draws the nodes in the order of their blocks, and the sorted keys source * num_nodes + target of the edges."""
+    num_nodes = int(sizes.sum())
     starts = np.concatenate([[0], np.cumsum(sizes)])
     inside, between = _edge_counts(num_nodes, average_degree, mixing)
     within_block = sizes * (sizes - 1) // 2
@@ -70,16 +88,7 @@ def sbm(
     source = order[np.concatenate([source_in, source_out])]
     target = order[np.concatenate([target_in, target_out])]
     keys = np.sort(np.concatenate([source * num_nodes + target, target * num_nodes + source]))
-    y = np.empty(num_nodes, dtype=np.int64)
-    y[order] = np.repeat(np.arange(n_blocks), sizes)
-    if sparse:
-        x = _words(feature_stream, y, n_blocks, num_features, feature_signal, feature_noise, density)
-    else:
-        means = feature_stream.standard_normal((n_blocks, num_features), dtype=np.float32) * np.float32(feature_signal)
-        noise = feature_stream.standard_normal((num_nodes, num_features), dtype=np.float32)
-        x = torch.from_numpy(means[y] + np.float32(feature_noise) * noise)
-    edge_index = torch.from_numpy(np.stack([keys // num_nodes, keys % num_nodes]))
-    return Data(x=x, edge_index=edge_index, y=torch.from_numpy(y), n_classes=n_blocks, name="sbm")
+    return order, keys
 
 
 def _edge_counts(num_nodes: int, average_degree: float, mixing: float) -> tuple[int, int]:

@@ -1,4 +1,4 @@
-"""Tensors whose size is known and whose entries are made when somebody computes with them."""
+"""Tensors of a known shape that are built at the first operation that needs their entries."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _WITHOUT_ENTRIES = {
     *(Tensor.size, Tensor.dim, Tensor.ndimension, Tensor.numel, Tensor.nelement, Tensor.element_size, Tensor.__len__),
     *(Tensor.is_floating_point, Tensor.is_complex, torch.is_floating_point, torch.is_complex, torch.numel),
     *(Tensor.is_inference, torch.is_inference),
-    # Where nothing is to be moved or cast these return the tensor itself; else `__torch_dispatch__` is asked.
+    # They return self if device and dtype already match; otherwise `__torch_dispatch__` builds the tensor.
     *(Tensor.to, Tensor.cpu),
 }
 _PROPERTIES_OF_ENTRIES = {Tensor.T, Tensor.mT, Tensor.H, Tensor.mH, Tensor.data, Tensor.real, Tensor.imag}

@@ -64,8 +64,8 @@ class OnDiskGraph(Data):
     the process.) ``node_ids`` behaves as a list of texts.
 
     ``edge_index``, of shape (2, num_edges), sorted by target, is made when its entries are first used, as all training
-    on a whole graph does. It then takes 16 bytes for each edge, and as much again while it is made. Of features in
-    float16, ``x`` as a whole is likewise made as float32 when it is first used; selecting rows of it does not.
+    on a whole graph does. It then takes 16 bytes for each edge, and as much again while it is made. Features
+    in float16: using ``x`` as a whole converts all of it to float32 once; selecting rows converts only those.
     """
 
     @property

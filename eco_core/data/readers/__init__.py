@@ -1,1 +1,1 @@
-"""Reading graphs from files: archives, folders of tables, and the formats of other programs."""
+"""Reads graphs and tables from files into memory: NumPy archives, torch files, CSV and Parquet."""

@@ -20,15 +20,15 @@ from torch_geometric.data import Data
 from torch_geometric.sampler import NodeSamplerInput, SamplerOutput
 
 from eco_core.data.sampling.neighbors import NeighborSampler
-from eco_core.data.sampling.node_groups import graph_parts
+from eco_core.data.sampling.node_groups import node_groups
 from eco_core.errors import CompositionError, Problem
 from eco_core.ops.csr import incoming_of, take_rows
 from eco_core.ops.random_walks import Neighbors
 from eco_core.ops.sample import BatchRows, Sample
 from eco_core.ops.sparse_factor import SparseFactor
 
-_PARTS_OF_A_BATCH = 8
-"""Parts of the graph that make up a batch of subgraphs: with one alone, batches would show no edge between parts."""
+_GROUPS_OF_A_BATCH = 8
+"""Groups of nodes that make up a batch of subgraphs: with one alone, batches would show no edge between groups."""
 
 
 class NeighborBatches:
@@ -38,17 +38,17 @@ class NeighborBatches:
 
     Args:
         graph: With ``x``, ``edge_index`` and, optionally, ``edge_weight``.
-        fan_out: How many neighbours of a node are sampled in each hop; -1: all.
+        num_neighbors: How many neighbours of a node are sampled in each hop; -1: all.
         batch_size: Seeds of a batch at most. All batches of an epoch have as many, or one less.
         rank: Number of this process.
         world_size: How many processes share each batch.
     """
 
     def __init__(
-        self, graph: Data, fan_out: Sequence[int], batch_size: int, rank: int = 0, world_size: int = 1
+        self, graph: Data, num_neighbors: Sequence[int], batch_size: int, rank: int = 0, world_size: int = 1
     ) -> None:
         self._graph, self._reader = graph, _Reader(graph)
-        self._sampler = _sampler(graph, fan_out)
+        self._sampler = _sampler(graph, num_neighbors)
         self._induced = InducedEdges(self._sampler.incoming)
         self._in_degree = _in_degrees(self._sampler, graph)
         self.batch_size = batch_size
@@ -84,14 +84,14 @@ class NeighborBatches:
 
 
 class SubgraphBatches:
-    """Unions of random parts of the graph with all edges among their nodes (Chiang et al., KDD 2019, arXiv 1905.07953).
+    """Unions of random groups of nodes with all edges among their nodes (Chiang et al., KDD 2019, arXiv 1905.07953).
 
     Args:
         graph: With ``x``, ``edge_index`` and, optionally, ``edge_weight``.
         batch_size: Nodes of a batch, about.
-        seed: Of the parts, which are the same in all epochs.
+        seed: Of the groups, which are the same in all epochs.
         rank: Number of this process.
-        world_size: How many processes share the parts of each batch.
+        world_size: How many processes share the groups of each batch.
     """
 
     def __init__(self, graph: Data, batch_size: int, seed: int = 0, rank: int = 0, world_size: int = 1) -> None:
@@ -99,25 +99,25 @@ class SubgraphBatches:
         self._sampler = _sampler(graph, [-1])
         incoming = self._sampler.incoming
         self._induced = InducedEdges(incoming)
-        size = max(1, batch_size // _PARTS_OF_A_BATCH)
-        self._parts = graph_parts(incoming, size, seed)
+        size = max(1, batch_size // _GROUPS_OF_A_BATCH)
+        self._groups = node_groups(incoming, size, seed)
         self._number = math.ceil(incoming.num_nodes / batch_size)
         self._rank, self._world_size = rank, world_size
-        _check_shares(len(self._parts) // len(self), "parts of the graph", world_size)
+        _check_shares(len(self._groups) // len(self), "parts of the graph", world_size)
 
     def __len__(self) -> int:
-        return min(self._number, len(self._parts))
+        return min(self._number, len(self._groups))
 
     def __iter__(self) -> Iterator[Data]:
-        """Yields the batches of an epoch; which parts come together is drawn from torch's generator."""
-        total = len(self._parts)
+        """Yields the batches of an epoch; which groups come together is drawn from torch's generator."""
+        total = len(self._groups)
         for joint in torch.randperm(total).tensor_split(len(self)):
             chosen = joint.tensor_split(self._world_size)[self._rank]
-            parts = [self._parts[number] for number in chosen.tolist()]
-            joint_size = sum(len(self._parts[number]) for number in joint.tolist())
-            sizes = torch.tensor([len(part) for part in parts])
-            sample = Sample(total, len(parts), torch.arange(len(parts)).repeat_interleave(sizes))
-            nodes = torch.cat(parts)
+            groups = [self._groups[number] for number in chosen.tolist()]
+            joint_size = sum(len(self._groups[number]) for number in joint.tolist())
+            sizes = torch.tensor([len(group) for group in groups])
+            sample = Sample(total, len(groups), torch.arange(len(groups)).repeat_interleave(sizes))
+            nodes = torch.cat(groups)
             rows = self._induced.rows(nodes, sample, self._sampler.edge_permutation, self._graph)
             e_id = cast(Tensor, rows.e_id)  # Rows induced by nodes know their edges.
             yield self._reader.batch(nodes, rows.edge_index, e_id, len(nodes), rows, len(nodes) / joint_size)
@@ -188,9 +188,9 @@ class InducedEdges:
         return BatchRows(nodes, edge_index, weight, e_id, sample)
 
 
-def _sampler(graph: Data, fan_out: Sequence[int]) -> NeighborSampler:
+def _sampler(graph: Data, num_neighbors: Sequence[int]) -> NeighborSampler:
     incoming = incoming_of(graph.edge_index)
-    return NeighborSampler(graph.edge_index if incoming is None else incoming, int(graph.num_nodes), fan_out)
+    return NeighborSampler(graph.edge_index if incoming is None else incoming, int(graph.num_nodes), num_neighbors)
 
 
 def _in_degrees(sampler: NeighborSampler, graph: Data) -> Tensor:

@@ -30,22 +30,23 @@ _EDGES_A_THREAD = 2**15
 class NeighborSampler(BaseSampler):
     """Samples the neighbourhoods that a graph neural network reads (Hamilton et al., NeurIPS 2017, arXiv 1706.02216).
 
-    From each seed, edges are followed backwards, from targets to sources: up to ``fan_out[k]`` in hop k from each node
-    that came up first in the hop before. Seeds come first in a batch. What is drawn depends on the seed and on the
+    From each seed, edges are followed backwards, from targets to sources: up to ``num_neighbors[k]`` in hop k from each
+    node that came up first in the hop before. Seeds come first in a batch. What is drawn depends on the seed and on the
     number of the call, not on the number of threads.
 
     Args:
         edge_index: Edges of shape (2, num_edges), dtype int64, from sources to targets; or those of a graph on disk
             (`eco_core.data.on_disk.graph.OnDiskGraph.incoming`), which are read where they lie.
         num_nodes: Number of nodes.
-        fan_out: How many neighbours of a node are sampled in each hop; -1: all. A node with fewer has all of them.
+        num_neighbors: How many neighbours of a node are sampled in each hop; -1: all. A node with fewer has all of
+            them.
         replace: Whether a neighbour can be drawn several times.
         edge_weight: Weights of shape (num_edges,): edges are drawn in proportion to them. None: all alike. (Those of a
             `CSR` are used where they are given here, too.)
         seed: Any integer.
 
     Raises:
-        ValueError: If ``fan_out`` is empty or holds anything but positive numbers and -1.
+        ValueError: If ``num_neighbors`` is empty or holds anything but positive numbers and -1.
         DataError: ECO303, for edges or weights that are invalid.
     """
 
@@ -53,15 +54,17 @@ class NeighborSampler(BaseSampler):
         self,
         edge_index: Tensor | CSR,
         num_nodes: int,
-        fan_out: Sequence[int],
+        num_neighbors: Sequence[int],
         *,
         replace: bool = False,
         edge_weight: Tensor | None = None,
         seed: int = 0,
     ) -> None:
-        if not fan_out or any(count < 1 and count != -1 for count in fan_out):
-            raise ValueError(f"fan_out is {list(fan_out)}; expected one positive number, or -1 for all, for each hop.")
-        self.fan_out = list(fan_out)
+        if not num_neighbors or any(count < 1 and count != -1 for count in num_neighbors):
+            raise ValueError(
+                f"num_neighbors is {list(num_neighbors)}; expected one positive number, or -1 for all, for each hop."
+            )
+        self.num_neighbors = list(num_neighbors)
         self.replace = replace
         # By target: a node's entries are the sources of the edges that point to it.
         self._weight: Tensor | None = None
@@ -133,20 +136,14 @@ class NeighborSampler(BaseSampler):
             self._places.append(place)
 
     def _sample_hops(self, batch: _Batch, seeds: Tensor, key: int) -> SamplerOutput:
-        from eco_core.data.sampling import _kernels as kernels
-
         frontier = seeds
         nodes_per_hop, edges_per_hop = [batch.count], []
         rows, columns, edges = [], [], []
         begin = 0
-        for hop, fan_out in enumerate(self.fan_out):
-            ends = np.empty(frontier.numel(), dtype=np.int64)
-            kernels.count_edges(self._incoming.rowptr.numpy(), frontier.numpy(), fan_out, self.replace, ends)
-            positions = torch.empty(int(ends[-1]) if len(ends) else 0, dtype=torch.int64)
-            self._fill(frontier, fan_out, ends, positions, key, hop)
+        for hop, count in enumerate(self.num_neighbors):
+            positions, counts = self.sample_hop(frontier, count, key, hop)
             before = batch.count
             rows.append(batch.add(self._neighbors_at(positions)))
-            counts = torch.from_numpy(ends).diff(prepend=torch.zeros(1, dtype=torch.int64))
             columns.append(torch.arange(begin, begin + frontier.numel()).repeat_interleave(counts))
             edges.append(positions)
             nodes_per_hop.append(batch.count - before)
@@ -175,17 +172,32 @@ class NeighborSampler(BaseSampler):
             )
         return neighbors
 
-    def _fill(self, frontier: Tensor, fan_out: int, ends: np.ndarray, positions: Tensor, key: int, hop: int) -> None:
+    def sample_hop(self, nodes: Tensor, count: int, key: int, hop: int = 0) -> tuple[Tensor, Tensor]:
+        """Samples the edges that point to each of some nodes.
+
+        Args:
+            nodes: Shape (num_rows,), int64.
+            count: How many edges of a node are sampled; -1: all.
+            key: What is drawn depends on it, ...
+            hop: ... on this number, and on the position of the node.
+
+        Returns:
+            The position of each edge in ``incoming.col``, int64, node by node; and how many each node has, (num_rows,).
+        """
         from eco_core.data.sampling import _kernels as kernels
 
-        total = positions.numel()
+        ends = np.empty(nodes.numel(), dtype=np.int64)
+        kernels.count_edges(self._incoming.rowptr.numpy(), nodes.numpy(), count, self.replace, ends)
+        total = int(ends[-1]) if len(ends) else 0
+        positions = torch.empty(total, dtype=torch.int64)
         threads = number_of_threads(total, _EDGES_A_THREAD)
         inner = np.searchsorted(ends, [total * part // threads for part in range(1, threads)])
         cumulative = np.empty(0) if self._incoming.cumulative is None else self._incoming.cumulative.numpy()
         weight = np.empty(0, np.float32) if self._weight is None else self._weight.numpy()
-        rowptr, nodes, out = (part.numpy() for part in (self._incoming.rowptr, frontier, positions))
-        arguments = (rowptr, cumulative, weight, nodes, fan_out, self.replace, ends, out, np.uint64(key), hop)
-        run_in_threads(kernels.sample_edges, arguments, [0, *map(int, inner), frontier.numel()])
+        rowptr, order, out = (part.numpy() for part in (self._incoming.rowptr, nodes, positions))
+        arguments = (rowptr, cumulative, weight, order, count, self.replace, ends, out, np.uint64(key), hop)
+        run_in_threads(kernels.sample_edges, arguments, [0, *map(int, inner), nodes.numel()])
+        return positions, torch.from_numpy(ends).diff(prepend=torch.zeros(1, dtype=torch.int64))
 
 
 class NeighborLoader(NodeLoader):
@@ -244,14 +256,14 @@ class NeighborLoader(NodeLoader):
         super().__init__(data, node_sampler=node_sampler, input_nodes=input_nodes, **kwargs)
 
 
-def _pyg_lib_sampler(data: Data, fan_out: Sequence[int], replace: bool, weight_attr: str | None) -> BaseSampler:
+def _pyg_lib_sampler(data: Data, num_neighbors: Sequence[int], replace: bool, weight_attr: str | None) -> BaseSampler:
     from torch_geometric import sampler, typing
 
     if not typing.WITH_PYG_LIB:
         raise ImportError(
             "sampler is 'pyg-lib', and pyg-lib is not installed. Install it, or leave sampler out: eco's needs nothing."
         )
-    return sampler.NeighborSampler(data, list(fan_out), replace=replace, weight_attr=weight_attr)
+    return sampler.NeighborSampler(data, list(num_neighbors), replace=replace, weight_attr=weight_attr)
 
 
 class _Batch:

@@ -1,4 +1,4 @@
-"""Parts of a graph, of similar sizes, with few edges between them: what batches of subgraphs are made of."""
+"""Divides the nodes of a graph into groups of similar size with few edges between them, for batches of subgraphs."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _SHRINKS = 0.9
 """A level with more than this share of the nodes of the one before is the last one."""
 
 
-def graph_parts(neighbors: Neighbors, size: int, seed: int = 0) -> list[Tensor]:
+def node_groups(neighbors: Neighbors, size: int, seed: int = 0) -> list[Tensor]:
     """Divides a graph by label propagation with limited sizes (Meyerhenke, Sanders & Schulz, SEA 2014).
 
     Every node begins with a label of its own and takes, again and again, the one that most of its neighbours have and
@@ -25,11 +25,11 @@ def graph_parts(neighbors: Neighbors, size: int, seed: int = 0) -> list[Tensor]:
 
     Args:
         neighbors: The neighbours of each node.
-        size: How many nodes a part has at most.
+        size: How many nodes a group has at most.
         seed: Of the order in which nodes are looked at.
 
     Returns:
-        The nodes of each part, int64: each node in one part.
+        The nodes of each group, int64: each node in one group.
     """
     from eco_core.data.sampling import _group_kernels as kernels
 
@@ -61,9 +61,9 @@ def graph_parts(neighbors: Neighbors, size: int, seed: int = 0) -> list[Tensor]:
 
 
 def _packed(weight: np.ndarray, size: int) -> np.ndarray:
-    """Puts pieces together: the part of each, of which none has more than ``size`` nodes. The largest come first."""
-    part = np.empty(len(weight), dtype=np.int64)
-    rooms: list[list[int]] = [[] for _ in range(size + 1)]  # The parts that have room for so many nodes.
+    """Puts pieces together: the group of each, of which none has more than ``size`` nodes. The largest come first."""
+    group = np.empty(len(weight), dtype=np.int64)
+    rooms: list[list[int]] = [[] for _ in range(size + 1)]  # The groups that have room for so many nodes.
     count = 0
     for piece in np.argsort(-weight, kind="stable").tolist():
         needed = int(weight[piece])
@@ -73,10 +73,10 @@ def _packed(weight: np.ndarray, size: int) -> np.ndarray:
             count += 1
         else:
             chosen, left = rooms[fits].pop(), fits
-        part[piece] = chosen
+        group[piece] = chosen
         if left > needed:
             rooms[left - needed].append(chosen)
-    return part
+    return group
 
 
-__all__ = ["graph_parts"]
+__all__ = ["node_groups"]

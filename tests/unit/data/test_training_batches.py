@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from torch_geometric.data import Data
 
 from eco_core.data.sampling.batches import InducedEdges, NeighborBatches, SubgraphBatches
-from eco_core.data.sampling.node_groups import graph_parts
+from eco_core.data.sampling.node_groups import node_groups
 from eco_core.errors import CompositionError
 from eco_core.ops.random_walks import neighbors_of
 from eco_core.ops.sample import SampledEdges
@@ -27,7 +27,7 @@ def weighted() -> Data:
 @given(st.integers(1, 40), st.integers(0, 80), st.integers(1, 50), st.integers(0, 3))
 def test_each_node_is_in_one_part_of_limited_size(num_nodes, num_edges, size, seed):
     edge_index = torch.randint(num_nodes, (2, num_edges), generator=torch.Generator().manual_seed(seed))
-    parts = graph_parts(neighbors_of(edge_index, num_nodes), size, seed)
+    parts = node_groups(neighbors_of(edge_index, num_nodes), size, seed)
     assert torch.cat(parts).sort().values.tolist() == list(range(num_nodes))
     assert all(1 <= len(part) <= size for part in parts)
     # Whatever two parts have room for is one: more than half of the room is used.
@@ -37,7 +37,7 @@ def test_each_node_is_in_one_part_of_limited_size(num_nodes, num_edges, size, se
 def test_parts_cut_few_edges_of_a_ring():
     graph = ring(1000)
     part = torch.empty(1000, dtype=torch.int64)
-    parts = graph_parts(neighbors_of(graph.edge_index, 1000), 50)
+    parts = node_groups(neighbors_of(graph.edge_index, 1000), 50)
     for number, nodes in enumerate(parts):
         part[nodes] = number
     cut = (part[graph.edge_index[0]] != part[graph.edge_index[1]]).float().mean()
@@ -46,7 +46,7 @@ def test_parts_cut_few_edges_of_a_ring():
 
 def test_clear_communities_are_parts():
     graph = blocks(90, 3)
-    parts = graph_parts(neighbors_of(graph.edge_index, 90), 30)
+    parts = node_groups(neighbors_of(graph.edge_index, 90), 30)
     agree = sum(int(graph.y[part].bincount().max()) for part in parts)
     assert agree >= 80
 
