@@ -3,33 +3,31 @@
 A mistake of the user is an `EcoError`: a list of `Problem`s, each with a stable code, what was found and expected, and
 what to do about it. The command line prints the problems and exits with `exit_code`; it shows no traceback.
 
-Codes:
-    ECO1xx  names, specs and values: what was written down
-        ECO101 unknown name            ECO102 ambiguous name          ECO103 unknown parameter
-        ECO104 invalid value           ECO105 missing parameter       ECO106 unreadable spec
-        ECO107 malformed override      ECO108 unresolvable parameter  ECO109 part not usable from its class
-        ECO110 component failed to load
-    ECO2xx  composition: parts that do not fit each other
-        ECO201 discrete head trained   ECO202 constructor name missing  ECO203 call name missing
-        ECO204 nothing trains the encoder  ECO205 nothing to train      ECO206 not a valid part
-        ECO207 number of clusters      ECO208 not built yet             ECO209 bad output of a part
-        ECO210 views not seen
-    ECO3xx  data
-        ECO301 not found               ECO302 unreadable file           ECO303 invalid graph
-        ECO304 download impossible     ECO305 labels or ids do not match
-        ECO306 output not written
-    ECO4xx  runs
-        ECO401 loss is not finite      ECO402 run folder exists         ECO403 run folder unusable
-        ECO404 checkpoint unusable     ECO405 device unavailable        ECO406 the run failed
-    ECO5xx  plugins
-        ECO501 broken plugin           ECO502 incompatible plugin       ECO503 blocked plugin
+Every code is explained in `CODES`: ``ECO1xx`` names, specs and values; ``ECO2xx`` parts that do not fit each other;
+``ECO3xx`` data; ``ECO4xx`` runs; ``ECO5xx`` plugins.
 """
 
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
+
+
+@dataclass(frozen=True)
+class ErrorCode:
+    """What a code means.
+
+    Attributes:
+        title: What is wrong, in a few words.
+        cause: What it comes from; several causes are separated by semicolons.
+        fix: What to do.
+    """
+
+    title: str
+    cause: str
+    fix: str
 
 
 @dataclass(frozen=True)
@@ -120,3 +118,196 @@ def did_you_mean(name: str, candidates: Iterable[str], *, list_all: bool = True)
     if list_all and known:
         return "Known here: " + ", ".join(known) + "."
     return ""
+
+
+# docs/errors.md shows the same table; a test compares them.
+_CODES = {
+    "ECO101": ErrorCode(
+        "unknown name",
+        "a slip; a part of another kind; a plugin that is not installed or not loaded; in a spec.yaml, a part "
+        "in angle brackets that was given from Python",
+        "take the suggestion, eco list, eco plugins; eco.load(folder, head=...)",
+    ),
+    "ECO102": ErrorCode(
+        "ambiguous name",
+        "two plugins offer the same short name",
+        "write the full one, such as eco-gnn:gat, or block a plugin",
+    ),
+    "ECO103": ErrorCode(
+        "unknown parameter",
+        "a key that the part, the data set or the spec does not have; a name that the core provides, such as "
+        "head.n_clusters",
+        "take the suggestion; eco show NAME lists the parameters",
+    ),
+    "ECO104": ErrorCode(
+        "invalid value",
+        "a wrong type, or out of range; more processes than batches can be shared among",
+        "give a value that the message describes",
+    ),
+    "ECO105": ErrorCode(
+        "missing parameter",
+        "a parameter without a default was not given",
+        "--set encoder.out_channels=8, or the key in the spec",
+    ),
+    "ECO106": ErrorCode(
+        "unreadable spec",
+        "no such file, not YAML, a key twice, not a mapping",
+        "mend the place that it names; eco schema describes a spec",
+    ),
+    "ECO107": ErrorCode(
+        "malformed override",
+        "--set without KEY=VALUE",
+        "--set head.alpha=2.0",
+    ),
+    "ECO108": ErrorCode(
+        "unresolvable parameter",
+        "a part's constructor has an annotation that cannot be resolved, a parameter called name, or a "
+        "signature that cannot be read",
+        "for its author: annotate with a type that YAML can hold; until then give the part as an instance",
+    ),
+    "ECO109": ErrorCode(
+        "part not usable from its class",
+        "the constructor raised on its parameters",
+        "change what it complains about",
+    ),
+    "ECO110": ErrorCode(
+        "component failed to load",
+        "the module that a plugin names cannot be imported, or has no such class",
+        "install what it needs, reinstall the plugin",
+    ),
+    "ECO201": ErrorCode(
+        "discrete head trained",
+        "a strategy that trains the head, and a head without a loss",
+        "--strategy decoupled, or a differentiable head",
+    ),
+    "ECO202": ErrorCode(
+        "constructor name missing",
+        "an encoder asks for its own width, n_features",
+        "ask for in_channels, or rename the parameter",
+    ),
+    "ECO203": ErrorCode(
+        "call name missing",
+        "a method asks for a name that nobody provides",
+        "rename it, give it a default, return it from prepare(graph)",
+    ),
+    "ECO204": ErrorCode(
+        "nothing trains the encoder",
+        "an encoder that learns, without an objective, in a strategy that does not train the head",
+        "--objective gae, --encoder identity or --strategy joint",
+    ),
+    "ECO205": ErrorCode(
+        "nothing to train",
+        "an objective for an encoder without parameters; a head whose clusters nothing would determine; a "
+        "stage whose modules have no parameters",
+        "--objective none, another encoder, or --strategy joint",
+    ),
+    "ECO206": ErrorCode(
+        "not a valid part",
+        "not a module, without the method that its kind must have, or an instance that was given parameters",
+        "see Writing a part",
+    ),
+    "ECO207": ErrorCode(
+        "number of clusters",
+        "it is not known, or larger than the number of nodes",
+        "--clusters K",
+    ),
+    "ECO208": ErrorCode(
+        "not built yet",
+        "parameters or results were asked for before the graph is known",
+        "fit(data), or compose(..., data=...)",
+    ),
+    "ECO209": ErrorCode(
+        "bad output of a part",
+        "an encoder that fails on the graph; an embedding that is not a float tensor with one row per node; "
+        "an assignment that does not have one entry per node; a loss that is not a scalar; an objective whose "
+        "batches(...) yields nothing; a head instance made for another width",
+        "return the shape and type that the message expects; make the head with the embedding's width, or "
+        "give its class",
+    ),
+    "ECO210": ErrorCode(
+        "views not seen",
+        "an objective that compares changed copies of the graph (dgi, ccassg), and an encoder that does not "
+        "look at the graph (embedding)",
+        "another encoder, or an objective without views",
+    ),
+    "ECO301": ErrorCode(
+        "not found",
+        "no such file or folder, or a folder without the tables",
+        "mend the path",
+    ),
+    "ECO302": ErrorCode(
+        "unreadable file",
+        "an unknown format, a torn file, a malformed line",
+        "mend the line; the formats",
+    ),
+    "ECO303": ErrorCode(
+        "invalid graph",
+        "edges out of range, NaN, lengths that do not match, ...",
+        "mend the place that it names",
+    ),
+    "ECO304": ErrorCode(
+        "download impossible",
+        "raw files are missing, and the network or the folder cannot be used",
+        "get the files, --data-root DIR",
+    ),
+    "ECO305": ErrorCode(
+        "labels or ids do not match",
+        "an id in one table that another does not have; another number of labels than clusters",
+        "give tables of the same graph",
+    ),
+    "ECO306": ErrorCode(
+        "output not written",
+        "the folder of eco data convert exists, or its disk is full",
+        "another --out, --force, or make room",
+    ),
+    "ECO401": ErrorCode(
+        "loss is not finite",
+        "a learning rate that is too high, features of very different scale; the message names stage, epoch "
+        "and component",
+        "a lower optimizer.lr, clip_norm, data.normalize_features=row",
+    ),
+    "ECO402": ErrorCode(
+        "run folder exists",
+        "--out names a folder with files in it",
+        "another --out, or --force",
+    ),
+    "ECO403": ErrorCode(
+        "run folder unusable",
+        "it cannot be written, is not finished, or does not fit its spec; an assignments file that cannot be read",
+        "another folder; the versions in environment.json",
+    ),
+    "ECO404": ErrorCode(
+        "checkpoint unusable",
+        "it is missing, torn or of another format",
+        "start the run anew",
+    ),
+    "ECO405": ErrorCode(
+        "device unavailable",
+        "no such device, fewer of them than --devices, or another number than the launcher started; SLURM "
+        "without --ntasks-per-node",
+        "--device cpu, --devices 1; under torchrun and SLURM leave --devices out",
+    ),
+    "ECO406": ErrorCode(
+        "the run failed",
+        "an exception that nobody foresaw, in a part or in ECO; of several processes, one was killed",
+        "--debug shows where; the message names the process",
+    ),
+    "ECO501": ErrorCode(
+        "broken plugin",
+        "its module or one of its hooks raised, or gave no records",
+        "upgrade or reinstall it, tell its author",
+    ),
+    "ECO502": ErrorCode(
+        "incompatible plugin",
+        "it was written for another plugin interface",
+        "install a version for this one",
+    ),
+    "ECO503": ErrorCode(
+        "blocked plugin",
+        "--block or ECO_BLOCK_PLUGINS",
+        "do not block it",
+    ),
+}
+
+CODES: Mapping[str, ErrorCode] = MappingProxyType(_CODES)
+"""Every code that a `Problem` may have, in order."""

@@ -1,4 +1,4 @@
-"""Running a suite: what is there is kept, the rest goes through joblib, and the tables follow every finished cell."""
+"""Running a suite: finished cells are kept, the others are run, and the tables are written after each of them."""
 
 from __future__ import annotations
 
@@ -7,19 +7,19 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any
 
+from eco_core._files import write_text
 from eco_core.benchmark import table
 from eco_core.benchmark.suite import Suite, SuitePlan, plan_suite
 from eco_core.errors import EcoError, Problem, RunFolderError, did_you_mean
 from eco_core.jobs.cell import Cell, file_name
 from eco_core.jobs.cells import CellOptions, CellResult, read_cell, run_cell, was_asked_differently
-from eco_core.jobs.pool import BACKENDS, Runner, _import_dask, _run_all
+from eco_core.jobs.pool import BACKENDS, Runner, require_backend, run_cells
 from eco_core.registry.records import BLOCK_VARIABLE
 from eco_core.registry.registry import Registry
 from eco_core.spec.yaml_io import dump_yaml
 
 SUITE_FILE, RESULTS = "suite.yaml", "results.csv"
 TABLES = ("table.csv", "table.md", "table.tex")
-
 
 _THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
 
@@ -74,8 +74,7 @@ def run_suite(
     """
     _check(jobs, threads, timeout, backend)
     plan = plan_suite(suite, seeds=seeds, data_root=data_root, registry=registry)
-    if backend == "dask":
-        _import_dask()
+    require_backend(backend)
     folder = _claim(Path(out) if out is not None else Path("runs", f"benchmark-{file_name(plan.suite.name)}"), plan)
     options = CellOptions(
         threads=threads or _threads_per_cell(jobs),
@@ -84,11 +83,11 @@ def run_suite(
         environment=_environment(threads or _threads_per_cell(jobs)),
     )
     board = _Board(plan, folder, stream)
-    board.say_all(plan.notes)
+    board.report(plan.notes)
     waiting = board.take_finished(force)
     board.write()
     try:
-        for result in _run_all(runner, waiting, folder, options, jobs, backend):
+        for result in run_cells(waiting, folder, options, jobs=jobs, backend=backend, runner=runner):
             board.add(result)
     finally:
         board.write()
@@ -119,7 +118,7 @@ def _threads_per_cell(jobs: int) -> int:
 
 
 def _environment(threads: int) -> dict[str, str]:
-    """What each cell finds in its environment, wherever it runs."""
+    """The environment variables of each cell, on whatever machine it runs."""
     block = os.environ.get(BLOCK_VARIABLE)
     return {
         **dict.fromkeys(_THREAD_VARIABLES, str(threads)),
@@ -145,7 +144,7 @@ def _claim(folder: Path, plan: SuitePlan) -> Path:
             )
         folder.mkdir(parents=True, exist_ok=True)
         content = plan.suite.model_dump(mode="json", by_alias=True, exclude_unset=True)
-        _write(folder / SUITE_FILE, dump_yaml({"schema": 1, **content}))
+        write_text(folder / SUITE_FILE, dump_yaml({"schema": 1, **content}))
     except OSError as error:
         raise RunFolderError(
             Problem("ECO403", f"Folder {folder} cannot be written: {error.strerror}.", "Give another --out.")
@@ -153,17 +152,8 @@ def _claim(folder: Path, plan: SuitePlan) -> Path:
     return folder
 
 
-def _write(path: Path, text: str) -> None:
-    from eco_core._files import write_atomically
-
-    def write(temporary: Path) -> None:
-        temporary.write_text(text, encoding="utf-8")
-
-    write_atomically(path, write)
-
-
 class _Board:
-    """What is known of every cell, and the tables of it.
+    """The results so far, and the tables made from them.
 
     Args:
         plan: The suite.
@@ -177,30 +167,30 @@ class _Board:
         self._stream = stream
         self._results = {cell.place: CellResult(cell, "pending") for cell in plan.cells}
 
-    def say_all(self, lines: Sequence[str]) -> None:
+    def report(self, lines: Sequence[str]) -> None:
         for line in lines:
             if self._stream is not None:
                 self._stream.write(f"{line}\n")
                 self._stream.flush()
 
     def take_finished(self, force: bool) -> list[Cell]:
-        """Takes over what an earlier start finished; returns the cells that are to be run."""
+        """Takes over the results of an earlier start; returns the cells that are still to be run."""
         waiting = []
         for cell in self._plan.cells:
             folder = self._folder / cell.place
             result = None if force else read_cell(cell, folder)
             if result is None:
                 if not force and was_asked_differently(cell, folder):
-                    self.say_all([f"{cell}: was run with another spec, and is run again."])
+                    self.report([f"{cell}: was run with another spec, and is run again."])
                 waiting.append(cell)
             else:
                 self._results[cell.place] = result
         kept = len(self._plan.cells) - len(waiting)
-        self.say_all([f"{len(self._plan.cells)} cells" + (f", {kept} of them finished before" if kept else "")])
+        self.report([f"{len(self._plan.cells)} cells" + (f", {kept} of them finished before" if kept else "")])
         return waiting
 
     def add(self, result: CellResult) -> None:
-        """Notes a result, says it, and writes the tables."""
+        """Records a result, reports it, and writes the tables."""
         self._results[result.cell.place] = result
         done = sum(one.status != "pending" for one in self._results.values())
         if result.status == "done":
@@ -209,17 +199,17 @@ class _Board:
             what += f"{result.seconds or 0:.1f} s"
         else:
             what = f"{result.status}: {next(iter(result.message.splitlines()), '')}"
-        self.say_all([f"[{done}/{len(self._results)}] {result.cell}: {what}"])
+        self.report([f"[{done}/{len(self._results)}] {result.cell}: {what}"])
         self.write()
 
     def write(self) -> None:
         """Writes all tables, each whole or not at all."""
         metrics, results = self._plan.metrics, list(self._results.values())
         rows = self._rows()
-        _write(self._folder / RESULTS, table.results_csv(results, metrics))
+        write_text(self._folder / RESULTS, table.results_csv(results, metrics))
         makers = table.table_csv, table.table_markdown, table.table_latex
         for name, make in zip(TABLES, makers, strict=True):
-            _write(self._folder / name, make(rows, metrics))
+            write_text(self._folder / name, make(rows, metrics))
 
     def document(self) -> dict[str, Any]:
         """What `run_suite` returns."""

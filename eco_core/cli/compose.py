@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from eco_core.cli.output import discover, print_json, print_table
+from eco_core.cli.output import discover, print_json, print_metrics
 from eco_core.engine.launch import launch
 from eco_core.engine.world import World, launched_world
 from eco_core.errors import EcoError, Problem
@@ -98,7 +98,7 @@ def compose(
     if json:
         print_json(result.document())
         return
-    print_table(((name, _figure(value)) for name, value in result.metrics.items()), ("metric", "value"))
+    print_metrics(result.metrics)
     seconds = ", ".join(f"{name} {value:.1f}" for name, value in result.seconds.items())
     print(f"seconds: {seconds}; peak memory {result.peak_memory_mb:.0f} MB")
     print(f"run folder: {result.folder}")
@@ -141,10 +141,6 @@ def _number_or_text(value: str | None) -> int | str | None:
         return None if value is None else int(value)
     except ValueError:
         return value
-
-
-def _figure(value: float) -> str:
-    return str(value) if isinstance(value, int) else f"{value:.4f}"
 
 
 def _print_spec(spec: Path | None, choices: dict[str, Any], json: bool) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from eco_core.engine.world import launched_world
@@ -17,11 +17,20 @@ def print_json(document: Any) -> None:
 
 
 def print_table(rows: Iterable[Sequence[str]], header: Sequence[str]) -> None:
-    """Prints columns as wide as their contents; the last one is not padded."""
+    """Prints columns as wide as their contents; the last one is not padded.
+
+    Not with rich: it fits tables to the width of a terminal, which would cut or wrap columns of piped output.
+    """
     table = [list(header), *(list(row) for row in rows)]
     widths = [max(len(row[column]) for row in table) for column in range(len(header))]
     for row in table:
         print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+
+
+def print_metrics(metrics: Mapping[str, float]) -> None:
+    """Prints metrics as a table: counts as they are, fractions with four digits."""
+    rows = ((name, str(value) if isinstance(value, int) else f"{value:.4f}") for name, value in metrics.items())
+    print_table(rows, ("metric", "value"))
 
 
 def discover() -> Registry:

@@ -9,7 +9,7 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Cell:
-    """One run of a suite.
+    """One run among many.
 
     Attributes:
         run: Label of the method.
@@ -25,7 +25,7 @@ class Cell:
 
     @property
     def place(self) -> Path:
-        """Its run folder, relative to the benchmark's."""
+        """Its run folder, relative to the folder of all runs."""
         return Path("cells", file_name(self.run), file_name(self.data), f"seed-{self.seed}")
 
     def __str__(self) -> str:

@@ -1,4 +1,4 @@
-"""One cell of a benchmark: a run in a process of its own, and reading back what it left. Light: no torch."""
+"""Running one cell in a process of its own, and reading back what it left. Light: no torch."""
 
 from __future__ import annotations
 
@@ -16,14 +16,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
 
+from eco_core._files import write_text
 from eco_core.engine.world import without_launch
 from eco_core.jobs.cell import Cell
 from eco_core.spec.yaml_io import dump_yaml, load_yaml
 
 ASKED, FAILURE = "cell.yaml", "failure.json"
-"""Beside the files of the run: the spec as it was asked for, and why there is no result."""
+"""Files beside those of the run: the spec that was asked for, and why the cell failed."""
 
-# Files of the run folder; environment.json is the last that a run writes.
+# A run writes environment.json last, so a folder that has it is complete.
 _METRICS, _ENVIRONMENT = "metrics.json", "environment.json"
 _POLL_SECONDS = 0.2
 _TAIL = 4000
@@ -38,7 +39,7 @@ class CellOptions:
         device: ``auto``, ``cpu`` or ``cuda``.
         timeout: Seconds after which a cell is stopped; None: never.
         environment: Variables that are set for each cell.
-        owner: Process id of the benchmark.
+        owner: Id of the process that the cells are run for; when it is gone, running cells are ended.
     """
 
     threads: int = 1
@@ -92,7 +93,7 @@ def read_cell(cell: Cell, folder: Path) -> CellResult | None:
             return None
         seconds = facts["seconds"]["train"] + facts["seconds"]["cluster"]
         return CellResult(cell, "done", metrics, seconds, facts["peak_memory_mb"])
-    except Exception:  # Whatever is torn or missing: the cell is run again.
+    except Exception:  # A file is torn or missing: the cell is run again.
         return None
 
 
@@ -124,14 +125,14 @@ def run_cell(cell: Cell, folder: Path, options: CellOptions) -> CellResult:
     """
     start = time.perf_counter()
     if _is_worker(options.owner):
-        # Ctrl-C reaches every process of a terminal; the benchmark alone decides what becomes of the others.
+        # Ctrl-C reaches every process of a terminal; the owner alone decides whether cells are ended.
         signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        # In this order: at no moment does the folder hold the result of another spec than cell.yaml says.
+        # Remove old results before cell.yaml changes: the folder never holds results of another spec than cell.yaml's.
         for stale in (_ENVIRONMENT, _METRICS, FAILURE):
             (folder / stale).unlink(missing_ok=True)
-        (folder / ASKED).write_text(dump_yaml(cell.spec), encoding="utf-8")
+        write_text(folder / ASKED, dump_yaml(cell.spec))
         code, errors = _run_process(folder, options)
     except OSError as error:
         return _failed(cell, folder, start, f"{type(error).__name__}: {error}", None)
@@ -146,8 +147,8 @@ def _is_worker(owner: int) -> bool:
 
 def _run_process(folder: Path, options: CellOptions) -> tuple[int | None, str]:
     """Runs the cell; its exit code (None: it took too long) and the end of what it wrote on stderr."""
-    # Each cell is a process of its own, below the worker that waits for it: its peak memory is its own, and when it is
-    # killed for lack of memory or crashes in native code, no worker dies with it, which would end the whole benchmark.
+    # The worker starts a process for each cell. So the peak memory is that of the cell alone, and a cell that is killed
+    # or crashes in native code does not take its worker with it, which would end all the other cells.
     command = [sys.executable, "-m", "eco_core.cli.child", "compose", str(folder / ASKED), "--out", str(folder)]
     command += ["--force", "--quiet", "--json", "--device", options.device, "--threads", str(options.threads)]
     environment = {**without_launch(os.environ), **options.environment}
@@ -169,7 +170,7 @@ def _run_process(folder: Path, options: CellOptions) -> tuple[int | None, str]:
 
 def _wait(process: subprocess.Popen[bytes], options: CellOptions) -> int | None:
     start = time.monotonic()
-    # A worker whose benchmark was killed must not go on. (Workers of a cluster are nobody's children here.)
+    # Stop when the owner's process is gone. Dask workers have another parent; the check does not apply to them.
     child_of_owner = hasattr(os, "getppid") and os.getppid() == options.owner
     while True:
         with contextlib.suppress(subprocess.TimeoutExpired):
@@ -221,5 +222,5 @@ def _failed(cell: Cell, folder: Path, start: float, message: str, code: int | No
     seconds = time.perf_counter() - start
     document = {"message": message, "exit_code": code, "seconds": round(seconds, 2), "stderr": errors}
     with contextlib.suppress(OSError):  # The disk may be what failed.
-        (folder / FAILURE).write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
+        write_text(folder / FAILURE, json.dumps(document, indent=2) + "\n")
     return CellResult(cell, "failed", seconds=seconds, message=message)

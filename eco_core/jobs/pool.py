@@ -10,18 +10,40 @@ from typing import Any
 
 from eco_core.errors import EcoError, Problem, TrainingError
 from eco_core.jobs.cell import Cell
-from eco_core.jobs.cells import CellOptions, CellResult
+from eco_core.jobs.cells import CellOptions, CellResult, run_cell
 
 BACKENDS = ("loky", "dask")
 
-
 Runner = Callable[[Cell, Path, CellOptions], CellResult]
+"""Runs one cell in its folder. It must not raise for what happens in the cell."""
 
 
-def _run_all(
-    runner: Runner, cells: Sequence[Cell], folder: Path, options: CellOptions, jobs: int, backend: str
+def run_cells(
+    cells: Sequence[Cell],
+    folder: Path,
+    options: CellOptions,
+    *,
+    jobs: int = 1,
+    backend: str = "loky",
+    runner: Runner = run_cell,
 ) -> Iterator[CellResult]:
-    """Yields results as cells finish. Closing the generator, or an exception in it, ends the running cells."""
+    """Runs cells, several at a time, and yields each result as soon as its cell ends, in no fixed order.
+
+    Closing the iterator, or an exception between two results, ends the running cells.
+
+    Args:
+        cells: Which ones; each is run once.
+        folder: Each cell's run folder is ``folder / cell.place``.
+        options: How each cell is run.
+        jobs: Cells that run at the same time.
+        backend: One of `BACKENDS`: ``loky`` starts processes on this machine; ``dask`` uses the cluster of Dask's
+            configuration, whose workers must share the folder, or starts a local one.
+        runner: Runs one cell.
+
+    Raises:
+        EcoError: ECO104, if the backend is not installed.
+        TrainingError: ECO406, if a worker was ended from outside.
+    """
     if not cells:
         return
     import joblib
@@ -42,6 +64,16 @@ def _run_all(
             ) from error
         finally:
             results.close()
+
+
+def require_backend(backend: str) -> None:
+    """Checks that the packages of a backend can be imported.
+
+    Raises:
+        EcoError: ECO104, if they cannot.
+    """
+    if backend == "dask":
+        _import_dask()
 
 
 def _import_dask() -> Any:
