@@ -16,7 +16,9 @@ import pytest
 import torch
 import yaml
 
+from eco_core.cli import main
 from tests.cli.conftest import Eco, Result
+from tests.terminal import screen_of
 
 FILES = {
     "spec.yaml",
@@ -400,3 +402,15 @@ def test_the_command_line_leaves_the_process_as_it_was(eco: Eco) -> None:
     succeeded(eco("--block", "nothing-of-that-name", "compose", "--data", "karate"))
     assert (dict(os.environ), warnings.showwarning, torch.are_deterministic_algorithms_enabled()) == before
     assert torch.equal(torch.get_rng_state(), state)
+
+
+def test_on_a_terminal_the_bar_ends_at_the_last_epoch_and_messages_have_lines_of_their_own(
+    good: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("pty")
+    words = ["compose", *TRAINED, "--epochs", "13", "--out", "run"]
+    lines = screen_of(lambda stream: print("The next command.", main(words), file=stream), monkeypatch)
+    assert lines[0].startswith("3 clusters: the declared")
+    assert re.match(r"joint ━+ 13/13 loss \d", lines[1])
+    assert lines[2].startswith("joint: 13 epochs in ")
+    assert lines[3:] == ["The next command. 0"]
