@@ -230,6 +230,12 @@ _CODES = {
         "look at the graph (embedding)",
         "another encoder, or an objective without views",
     ),
+    "ECO211": ErrorCode(
+        "new nodes not predictable",
+        "predict was called on a graph, but a part knows the nodes that it was fitted on and no others (embedding, "
+        "leiden)",
+        "fit_predict the other graph, or an inductive part: 'eco list encoders --where inductive'",
+    ),
     "ECO301": ErrorCode(
         "not found",
         "no such file or folder, or a folder without the tables",
