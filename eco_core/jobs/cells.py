@@ -19,6 +19,7 @@ from typing import IO, Any
 from eco_core._files import write_text
 from eco_core.engine.world import without_launch
 from eco_core.jobs.cell import Cell
+from eco_core.spec.digest import spec_digest
 from eco_core.spec.yaml_io import dump_yaml, load_yaml
 
 ASKED, FAILURE = "cell.yaml", "failure.json"
@@ -89,7 +90,7 @@ def read_cell(cell: Cell, folder: Path) -> CellResult | None:
         asked = load_yaml((folder / ASKED).read_text(encoding="utf-8"), str(folder))
         metrics = json.loads((folder / _METRICS).read_text(encoding="utf-8"))
         facts = json.loads((folder / _ENVIRONMENT).read_text(encoding="utf-8"))
-        if _identity(asked) != _identity(cell.spec):
+        if spec_digest(asked) != spec_digest(cell.spec):
             return None
         seconds = facts["seconds"]["train"] + facts["seconds"]["cluster"]
         return CellResult(cell, "done", metrics, seconds, facts["peak_memory_mb"])
@@ -103,13 +104,7 @@ def was_asked_differently(cell: Cell, folder: Path) -> bool:
         asked = load_yaml((folder / ASKED).read_text(encoding="utf-8"), str(folder))
     except Exception:
         return False
-    return (folder / _ENVIRONMENT).is_file() and _identity(asked) != _identity(cell.spec)
-
-
-def _identity(spec: Mapping[str, Any]) -> dict[str, Any]:
-    """A spec without the folder of the data sets, which is where this machine has them."""
-    data = {key: value for key, value in spec["data"].items() if key != "root"}
-    return {**spec, "data": data}
+    return (folder / _ENVIRONMENT).is_file() and spec_digest(asked) != spec_digest(cell.spec)
 
 
 def run_cell(cell: Cell, folder: Path, options: CellOptions) -> CellResult:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 from typing import Any
 
 import pydantic
@@ -15,21 +16,22 @@ from eco_core.plan.checks import check_parts, learns, unusable
 from eco_core.plan.part import _WRITTEN, Part, _class_of, _texts, plain
 from eco_core.registry.registry import Registry
 from eco_core.spec.assemble import assemble
+from eco_core.spec.digest import spec_digest
 from eco_core.spec.merge import default_objective
 from eco_core.spec.models import PART_SECTIONS, ComponentSpec, DataSpec, RunSpec
 
 
 @dataclass(frozen=True)
 class Plan:
-    """A checked run: its spec, and what its names stand for.
+    """A checked run: its spec, and the parts that the names in it stand for. It never changes: methods return another.
 
     Attributes:
         spec: The validated spec.
-        parts: By section; the objective may be None.
+        parts: By section, read-only; the objective may be None.
         registry: Where the names were found.
-        notes: What a user should be told.
-        objective_by_default: Whether the objective was chosen by ``auto``: it is dropped if the encoder turns out to
-            have no parameters.
+        notes: Sentences for the user.
+        objective_by_default: Whether the objective was chosen by ``auto``: the build drops it if the encoder turns out
+            to have no parameters.
     """
 
     spec: RunSpec
@@ -38,36 +40,19 @@ class Plan:
     notes: tuple[str, ...] = ()
     objective_by_default: bool = False
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "parts", MappingProxyType(dict(self.parts)))
+        object.__setattr__(self, "notes", tuple(self.notes))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # A read-only view of a dictionary can neither be pickled nor copied deeply; the dictionary can.
+        return Plan, (self.spec, dict(self.parts), self.registry, self.notes, self.objective_by_default)
+
     def part(self, kind: str) -> Part:
-        """Returns a part that the plan has; KeyError if it has none of the kind."""
+        """Returns a part that every plan has."""
         part = self.parts[kind]
-        if part is None:
-            raise KeyError(kind)
+        assert part is not None
         return part
-
-    def with_part(self, kind: str, part: Part | None) -> Plan:
-        """The plan with another part, checked again.
-
-        Raises:
-            CompositionError: The parts do not fit.
-        """
-        parts = {**self.parts, kind: part}
-        problems = check_parts(parts, self.registry)
-        if problems:
-            raise CompositionError(*problems)
-        return replace(self, parts=parts, objective_by_default=self.objective_by_default and kind != "objective")
-
-    def without_objective(self) -> Plan:
-        """The plan without an objective, unchecked: for a default one whose encoder has no weights."""
-        return replace(self, parts={**self.parts, "objective": None})
-
-    def with_spec(self, **changes: Any) -> Plan:
-        """The plan with other values in its spec, unchecked."""
-        return replace(self, spec=self.spec.model_copy(update=changes))
-
-    def with_data(self, section: DataSpec) -> Plan:
-        """The plan for another graph."""
-        return self.with_spec(data=section)
 
     @property
     def rerunnable(self) -> bool:
@@ -81,6 +66,42 @@ class Plan:
         sections = {field.alias or name: getattr(self.spec, name) for name, field in fields}
         parts = {kind: "none" if part is None else part.spec() for kind, part in self.parts.items()}
         return {key: parts[key] if key in parts else plain(section) for key, section in sections.items()}
+
+    def digest(self) -> str:
+        """The SHA-256 of the resolved spec without ``data.root``: equal for two plans of the same run."""
+        return spec_digest(self.resolved())
+
+    def with_part(self, kind: str, part: Part | None) -> Plan:
+        """Returns a plan with another part, checked like the first.
+
+        Args:
+            kind: ``encoder``, ``objective``, ``head`` or ``strategy``.
+            part: The part; None for no objective.
+
+        Raises:
+            CompositionError: With every problem that the checks find.
+        """
+        parts = {**self.parts, kind: part}
+        problems = check_parts(parts, self.registry)
+        if problems:
+            raise CompositionError(*problems)
+        return replace(self, parts=parts, objective_by_default=self.objective_by_default and kind != "objective")
+
+    def without_objective(self) -> Plan:
+        """Returns a plan without an objective, unchecked: for an encoder that turns out to have no weights."""
+        return replace(self, parts={**self.parts, "objective": None})
+
+    def with_data(self, section: DataSpec) -> Plan:
+        """Returns a plan for the graph of another ``data`` section."""
+        return self.with_spec(data=section)
+
+    def with_spec(self, **changes: Any) -> Plan:
+        """Returns a plan with some fields of its spec replaced by valid values; parts are not looked up again."""
+        return replace(self, spec=self.spec.model_copy(update=changes))
+
+    def with_notes(self, notes: Iterable[str]) -> Plan:
+        """Returns a plan with more sentences for the user."""
+        return replace(self, notes=(*self.notes, *notes))
 
 
 def plan_run(registry: Registry, **layers: Any) -> Plan:
@@ -123,14 +144,14 @@ def make_plan(layers: Mapping[str, Any], registry: Registry, notes: list[str] | 
         parts[kind] = _make_part(kind, section, given.get(kind), registry, problems) if wanted else None
         if wanted and parts[kind] is None:
             unknown.add(kind)
-    by_default = False
-    if spec.objective == "auto" and "objective" not in unknown:
-        by_default = _choose_objective(parts, registry, problems)
+    default = _default_objective(parts["encoder"], registry) if spec.objective == "auto" else None
+    if default is not None and "objective" not in unknown:
+        parts["objective"] = _make_part("objective", default, None, registry, problems)
     problems += check_parts(parts, registry, unknown)
     problems += _check_data(spec, registry)
     if problems:
         raise CompositionError(*dict.fromkeys(problems))
-    return Plan(spec, parts, registry, tuple(notes or ()), by_default)
+    return Plan(spec, parts, registry, tuple(notes or ()), objective_by_default=default is not None)
 
 
 def _valid_rest(plain: dict[str, Any], error: pydantic.ValidationError) -> RunSpec:
@@ -193,13 +214,12 @@ def _with_show(problem: Problem, kind: str, label: str, registered: bool) -> Pro
     return Problem(problem.code, message, problem.fix + show)
 
 
-def _choose_objective(parts: dict[str, Part | None], registry: Registry, problems: list[Problem]) -> bool:
-    """Resolves ``objective: auto``; says whether it chose one."""
-    encoder, name = parts["encoder"], default_objective(registry)
+def _default_objective(encoder: Part | None, registry: Registry) -> ComponentSpec | None:
+    """What ``objective: auto`` stands for; None: no objective."""
+    name = default_objective(registry)
     if name is None or encoder is None or learns(encoder) is False:
-        return False
-    parts["objective"] = _make_part("objective", ComponentSpec(name=name), None, registry, problems)
-    return True
+        return None
+    return ComponentSpec(name=name)
 
 
 def _check_data(spec: RunSpec, registry: Registry) -> list[Problem]:

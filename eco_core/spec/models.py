@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 class ComponentSpec(BaseModel):
     """A component's name and its parameters; which parameters it has is known when it is looked up."""
 
-    model_config = ConfigDict(extra="allow")
+    model_config = ConfigDict(extra="allow", frozen=True)
 
     name: str
 
@@ -26,7 +26,7 @@ class DataSpec(BaseModel):
         normalize_features: ``row`` divides each node's features by their sum.
     """
 
-    model_config = ConfigDict(extra="allow")
+    model_config = ConfigDict(extra="allow", frozen=True)
 
     name: str = "digits"
     root: str | None = None
@@ -47,7 +47,7 @@ class TrainSpec(BaseModel):
         precision: ``32``, or ``bf16-mixed`` for mixed precision.
     """
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", frozen=True)
 
     batch: Literal["full", "neighbor", "subgraph", "auto"] = "full"
     batch_size: int = Field(default=1024, ge=1)
@@ -56,7 +56,7 @@ class TrainSpec(BaseModel):
 
     @pydantic.field_validator("fan_out")
     @classmethod
-    def _none_of_none(cls, value: list[int] | None) -> list[int] | None:
+    def _no_empty_hop(cls, value: list[int] | None) -> list[int] | None:
         if value is not None and 0 in value:
             raise ValueError("a hop of 0 neighbours reaches nothing; give a positive number, or -1 for all")
         return value
@@ -77,7 +77,7 @@ class RunSpec(BaseModel):
         seed: Of everything random in training.
     """
 
-    model_config = ConfigDict(extra="forbid", populate_by_name=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
 
     version: Literal[1] = Field(default=1, alias="schema")
     data: DataSpec = DataSpec()

@@ -2,26 +2,30 @@
 
 from __future__ import annotations
 
+import copy
 import enum
+import pickle
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import FrozenInstanceError, dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
 import pytest
 import torch
-from pydantic import Field
+from pydantic import Field, ValidationError
 from torch import Tensor, nn
 from torch_geometric.nn import GCN, GCNConv
 
 from eco_core import BaseClusterHead, StageOptions
 from eco_core.errors import CompositionError, Problem
 from eco_core.plan.checks import check_parts
-from eco_core.plan.part import plain
+from eco_core.plan.part import Part, plain
 from eco_core.plan.plan import Plan, make_plan, needs_clusters
 from eco_core.registry.registry import Registry
 from eco_core.spec.assemble import assemble
+from eco_core.spec.digest import spec_digest
+from eco_core.spec.models import DataSpec, RunSpec
 from eco_core.spec.yaml_io import dump_yaml, load_yaml
 from tests.registries import component, core_and
 
@@ -578,10 +582,73 @@ def test_a_key_that_is_no_text_is_a_coded_problem() -> None:
 
 
 def test_checking_parts_says_nothing_of_those_that_are_unknown() -> None:
+    parts = {**plan_of(encoder="learner", objective="rebuild").parts, "objective": None}
+    assert [problem.code for problem in check_parts(parts, REGISTRY)] == ["ECO204"]
+    assert check_parts(parts, REGISTRY, {"objective"}) == []
+
+
+# ------------------------------------------------------------------------------------------------- a plan is a value
+
+
+def test_a_plan_and_its_parts_do_not_change() -> None:
     plan = plan_of(encoder="learner", objective="rebuild")
-    plan.parts["objective"] = None
-    assert [problem.code for problem in check_parts(plan.parts, plan.registry)] == ["ECO204"]
-    assert check_parts(plan.parts, plan.registry, {"objective"}) == []
+    with pytest.raises(FrozenInstanceError):
+        plan.objective_by_default = True  # type: ignore[misc]
+    with pytest.raises(TypeError, match="item assignment"):
+        plan.parts["objective"] = None  # type: ignore[index]
+    with pytest.raises(FrozenInstanceError):
+        plan.part("encoder").label = "another"  # type: ignore[misc]
+    with pytest.raises(ValidationError, match="frozen"):
+        plan.spec.seed = 1
+    with pytest.raises(ValidationError, match="frozen"):
+        plan.spec.data.name = "another"
+
+
+def test_the_parts_of_a_plan_are_its_own() -> None:
+    parts = dict(plan_of(encoder="learner", objective="rebuild").parts)
+    plan = Plan(RunSpec(), parts, REGISTRY)
+    parts["objective"] = None
+    assert plan.parts["objective"] is not None
+
+
+def test_another_part_makes_another_plan() -> None:
+    plan = plan_of(core_and(LEARNER, REBUILD, GAE), encoder="learner")
+    head = Part("head", "mine", "given from Python", Soft(2, 3), registered=False)
+    swapped = plan.with_part("head", head)
+    assert (swapped.part("head"), plan.part("head").label) == (head, "kmeans")
+    assert swapped.objective_by_default
+    assert not plan.with_part("objective", plan.parts["objective"]).objective_by_default
+    with pytest.raises(CompositionError, match="ECO204"):
+        plan.with_part("objective", None)
+
+
+def test_a_plan_without_objective_keeps_the_rest_unchecked() -> None:
+    plan = plan_of(encoder="learner", objective="rebuild")
+    without = plan.without_objective()
+    assert (without.parts["objective"], without.part("encoder")) == (None, plan.part("encoder"))
+    assert plan.parts["objective"] is not None
+
+
+def test_copied_and_pickled_plans_are_equal() -> None:
+    plan = plan_of(encoder="learner", objective="rebuild", clusters=3)
+    for other in (copy.copy(plan), copy.deepcopy(plan)):
+        assert other.resolved() == plan.resolved()
+        assert (other.spec, other.notes) == (plan.spec, plan.notes)
+    given = Plan(RunSpec(seed=4), {"head": Part("head", "mine", "", Soft(2, 3))}, Registry(()), ("a note",))
+    read = pickle.loads(pickle.dumps(given))
+    assert (read.spec, read.notes, read.part("head").label) == (given.spec, ("a note",), "mine")
+    with pytest.raises(TypeError, match="item assignment"):
+        read.parts["head"] = None
+
+
+def test_the_digest_of_a_plan_is_that_of_its_spec_but_for_the_folder_of_data_sets() -> None:
+    digest = plan_of(clusters=3).digest()
+    assert len(digest) == 64
+    assert plan_of(clusters=3, data={"name": "digits", "root": "elsewhere"}).digest() == digest
+    assert spec_digest(load_yaml(dump_yaml(plan_of(clusters=3).resolved()), "spec.yaml")) == digest
+    others = [plan_of(clusters=4), plan_of(clusters=3, seed=1), plan_of(clusters=3, head={"n_init": 11})]
+    assert len({digest, *(plan.digest() for plan in others)}) == 4
+    assert plan_of(clusters=3).with_data(DataSpec(name="sbm")).digest() != digest
 
 
 # --------------------------------------------------------------------------------------------------- objective: auto

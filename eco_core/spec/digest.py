@@ -1,0 +1,21 @@
+"""Whether two specs say the same: one number for a resolved spec."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from typing import Any
+
+
+def spec_digest(spec: Mapping[str, Any]) -> str:
+    """Returns the SHA-256 of a resolved spec, in hexadecimal; the order of keys does not matter.
+
+    ``data.root`` is left out: it is the folder where this machine keeps the data sets.
+
+    Args:
+        spec: A resolved spec as plain data, as `eco_core.plan.plan.Plan.resolved` and ``spec.yaml`` hold it.
+    """
+    data = {key: value for key, value in spec["data"].items() if key != "root"}
+    text = json.dumps({**spec, "data": data}, sort_keys=True, ensure_ascii=False, default=str)
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
