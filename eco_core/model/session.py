@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import copy
-import hashlib
-import json
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
@@ -23,6 +21,7 @@ from eco_core.parts.heads import is_differentiable
 from eco_core.parts.stages import Stage
 from eco_core.parts.step import Step
 from eco_core.parts.traits import traits_of
+from eco_core.spec.digest import spec_digest
 
 
 class FitSession:
@@ -50,12 +49,10 @@ class FitSession:
     def identity(self) -> Mapping[str, str]:
         """Digests of the spec and of the graph, made when a checkpoint first asks for them."""
         if self._identity is None:
-            plan = self._plan
-            spec = {key: value for key, value in plan.resolved().items() if key not in ("data", "seed", "clusters")}
-            spec["clusters"] = self._facts.n_clusters
-            text = json.dumps(spec, sort_keys=True, default=str)
+            # Of the data, the graph itself says more than its name; the seed is compared by itself.
+            spec = {**self._plan.resolved(), "data": {}, "seed": None, "clusters": self._facts.n_clusters}
             self._identity = {
-                "spec": hashlib.sha256(text.encode()).hexdigest(),
+                "spec": spec_digest(spec),
                 "graph": graph_fingerprint(self.graph),
             }
         return self._identity

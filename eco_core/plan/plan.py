@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from types import MappingProxyType
-from typing import Any
+from typing import Any, cast
 
 import pydantic
 
@@ -50,9 +50,7 @@ class Plan:
 
     def part(self, kind: str) -> Part:
         """Returns a part that every plan has."""
-        part = self.parts[kind]
-        assert part is not None
-        return part
+        return cast(Part, self.parts[kind])
 
     @property
     def rerunnable(self) -> bool:
