@@ -513,6 +513,16 @@ def a_function(z: Tensor) -> Tensor:
     return z
 
 
+def test_eco206_a_trait_of_another_type_is_the_only_problem() -> None:
+    class Doubtful(Table):
+        learns = "perhaps"  # type: ignore[assignment]
+
+    for encoder in (Doubtful, Doubtful(3)):
+        problem = only_problem(encoder=encoder)
+        assert problem.code == "ECO206"
+        assert "Doubtful.learns is 'perhaps'; expected True or False." in problem.message
+
+
 def test_eco206_a_target_that_is_no_class() -> None:
     for kind in ("encoder", "objective", "head", "strategy"):
         registry = core_and(LEARNER, GAE, component(kind, f"{__name__}:a_function", "odd"))
@@ -787,6 +797,13 @@ def test_what_only_python_can_give_makes_a_spec_that_cannot_be_run_again(flags: 
     plan = plan_of(core_and(LEARNER, REBUILD, RICH), **flags)
     assert not plan.rerunnable
     assert "<" in dump_yaml(plan.resolved())
+
+
+def test_a_plan_can_be_pickled_and_copied() -> None:
+    plan = plan_of(Registry.discover(), encoder="identity", head="kmeans")
+    for again in (pickle.loads(pickle.dumps(plan)), copy.deepcopy(plan)):
+        assert again.resolved() == plan.resolved()
+        assert again.part("head").build({"n_clusters": 3}).n_clusters == 3
 
 
 def test_plain_data_are_what_yaml_and_json_can_hold() -> None:
