@@ -222,7 +222,7 @@ def test_a_failure_that_only_processes_meet_is_printed_once(eco: Eco, good: None
     Path("run").mkdir()
     Path("run/mine.txt").touch()
     process = popen("compose", *SHARED, "--epochs", "1", "--devices", "2", "--out", "run")
-    out, errors = process.communicate(timeout=120)
+    out, errors = process.communicate(timeout=200)
     assert (process.returncode, out) == (2, "")
     assert errors.count("ECO") == 1
     assert errors.startswith("ECO402  Folder run is not empty")
