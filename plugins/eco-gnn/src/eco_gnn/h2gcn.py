@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import weakref
-from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated
 
 import torch
 from pydantic import Field
@@ -13,12 +11,13 @@ from torch_geometric.nn import Linear
 from torch_geometric.utils import remove_self_loops
 
 from eco_core.ops.csr import csr_matrix, rows_of
+from eco_core.ops.pointwise import Dropout
 from eco_core.ops.sample import SampledEdges
 from eco_gnn.encoder import GraphEncoder
 from eco_gnn.gcn import gcn_matrix
 from eco_gnn.prepared import Adjacency, Prepared
 from eco_gnn.sparse import SparseInputLinear, edge_weights, sparse_product
-from eco_gnn.stack import Activation, Count, Dropout, Probability, make_act
+from eco_gnn.stack import Activation, Count, Probability, make_act
 
 
 class H2GCN(GraphEncoder):
@@ -31,7 +30,8 @@ class H2GCN(GraphEncoder):
     takes the place of the paper's linear classifier.
 
     Both matrices are sparse, the second a sparse product without its known pairs, so memory grows with the number of
-    pairs at distance two, which hubs make many. The second is kept until another graph is seen, or this one is changed.
+    pairs at distance two, which hubs make many. `prepare` makes both once for each graph; without its result, each call
+    makes them anew.
 
     Args:
         in_channels: Width of the features.
@@ -60,18 +60,16 @@ class H2GCN(GraphEncoder):
         self.act = make_act(act)
         self.dropout = Dropout(dropout)
         self.lin = Linear(width, self.out_channels, bias=bias)
-        self._seen: _Seen | None = None
-
-    def __getstate__(self) -> dict[str, Any]:
-        # Weak references cannot be pickled, and a copy has to see its own graphs.
-        return {**self.__dict__, "_seen": None}
 
     def make_adjacency(
         self, edge_index: Tensor, weight: Tensor, num_nodes: int, sampled: SampledEdges | None = None
-    ) -> Adjacency:
-        """Makes the normalised adjacency of the pairs at distance one."""
-        links, weight = remove_self_loops(edge_index, weight)
-        return gcn_matrix(links, weight, num_nodes, add_self_loops=False)
+    ) -> tuple[Adjacency, ...]:
+        """Makes the normalised adjacencies of the pairs at distance one and two; none where no round reads them."""
+        if self.num_layers == 0:
+            return ()
+        links, linked_weight = remove_self_loops(edge_index, weight)
+        linked = gcn_matrix(links, linked_weight, num_nodes, add_self_loops=False)
+        return linked, distance_two_matrix(edge_index, num_nodes, weight.dtype)
 
     def forward(
         self, x: Tensor, edge_index: Tensor, edge_weight: Tensor | None = None, prepared: Prepared | None = None
@@ -89,32 +87,11 @@ class H2GCN(GraphEncoder):
             Embeddings of shape (num_nodes, out_channels).
         """
         rounds = [self.act(self.lin_in(self.read_features(x, prepared)))]
-        if self.num_layers > 0:
-            linked = self.read_adjacency(x, edge_index, edge_weight, prepared)
-            matrices = linked, self._distant(edge_index, x.size(0), self.lin_in.weight.dtype)
-            for _ in range(self.num_layers):
-                rounds.append(torch.cat([sparse_product(matrix, rounds[-1]) for matrix in matrices], dim=1))
+        matrices = self.read_adjacency(x, edge_index, edge_weight, prepared)
+        for _ in range(self.num_layers):
+            rounds.append(torch.cat([sparse_product(matrix, rounds[-1]) for matrix in matrices], dim=1))
         z = torch.cat(rounds, dim=1)
         return self.lin(self.dropout(z))
-
-    def _distant(self, edge_index: Tensor, num_nodes: int, dtype: torch.dtype) -> Adjacency:
-        """The normalised adjacency of the pairs at distance two, kept while it is about this very tensor, unchanged."""
-        if edge_index.is_inference():  # Such tensors do not count their changes.
-            return distance_two_matrix(edge_index, num_nodes, dtype)
-        key = edge_index._version, num_nodes, dtype
-        if self._seen is None or self._seen.edge_index() is not edge_index or self._seen.key != key:
-            matrix = distance_two_matrix(edge_index, num_nodes, dtype)
-            self._seen = _Seen(weakref.ref(edge_index), key, matrix)
-        return self._seen.matrix
-
-
-@dataclass(frozen=True)
-class _Seen:
-    """The graph seen last. A weak reference, unlike an id, is never taken for that of a later tensor."""
-
-    edge_index: weakref.ref[Tensor]
-    key: tuple[int, int, torch.dtype]
-    matrix: Adjacency
 
 
 def distance_two_matrix(edge_index: Tensor, num_nodes: int, dtype: torch.dtype = torch.float32) -> Adjacency:

@@ -9,12 +9,13 @@ from pydantic import Field
 from torch import Tensor, nn
 from torch_geometric.nn import GATConv, Linear
 
+from eco_core.ops.pointwise import Dropout
 from eco_core.ops.sample import SampledEdges
 from eco_gnn.encoder import GraphEncoder
 from eco_gnn.gcn import SparseGCNConv, gcn_matrix
 from eco_gnn.prepared import Adjacency, Prepared
 from eco_gnn.sparse import SparseInputLinear
-from eco_gnn.stack import Count, Dropout, Probability, make_norm
+from eco_gnn.stack import Count, Probability, make_norm
 
 Share = Annotated[float, Field(ge=0, le=1)]
 

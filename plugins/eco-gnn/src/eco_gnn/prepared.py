@@ -7,7 +7,7 @@ from typing import Any
 
 from torch import Tensor
 
-from eco_core.ops.origin import Origin
+from eco_core.ops.origin import Origin, SharedMemory
 from eco_core.ops.sparse_factor import SparseFactor
 
 Adjacency = Tensor | SparseFactor
@@ -36,11 +36,10 @@ class Prepared:
     ) -> None:
         self._edges = Origin(edge_index, edge_weight)
         self._adjacency = adjacency(edge_index, edge_weight, x.size(0))
-        self._indices: Tensor | None = None
+        self._pattern: SharedMemory | None = None
         if x.is_sparse:
             x = x.coalesce()
-            # Kept, so that no other tensor can ever lie where this one does.
-            self._indices, self._version, self._shape = x.indices(), x.indices()._version, x.shape
+            self._pattern, self._shape = SharedMemory(x.indices()), x.shape
             self._features = SparseFactor.of(x)
 
     def adjacency_of(self, edge_index: Tensor, edge_weight: Tensor | None) -> Any:
@@ -49,10 +48,8 @@ class Prepared:
 
     def features_of(self, x: Tensor) -> SparseFactor | None:
         """Sparse features, if their entries are at the same places."""
-        if self._indices is None or not x.is_coalesced() or x.shape != self._shape:
+        if self._pattern is None or not x.is_coalesced() or x.shape != self._shape:
             return None
-        indices = x.indices()
-        same = indices.data_ptr() == self._indices.data_ptr() and indices.shape == self._indices.shape
-        if not same or indices._version != self._version:
+        if not self._pattern.is_of(x.indices()):
             return None
         return self._features.with_values(x.values())

@@ -10,13 +10,14 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch_geometric.nn import Linear
 
+from eco_core.ops.pointwise import Dropout
 from eco_core.ops.sample import SampledEdges
 from eco_core.ops.sparse_factor import SparseFactor
 from eco_gnn.encoder import GraphEncoder
 from eco_gnn.gcn import SparseGCNConv, gcn_matrix
 from eco_gnn.prepared import Adjacency, Prepared
 from eco_gnn.sparse import SparseInputLinear
-from eco_gnn.stack import Count, Dropout, Probability, make_norm
+from eco_gnn.stack import Count, Probability, make_norm
 
 
 class SimpleAttention(nn.Module):

@@ -7,14 +7,11 @@ from functools import partial
 from itertools import pairwise
 from typing import Annotated, Any, Literal
 
-import torch
-import torch.nn.functional as F
 from pydantic import Field
 from torch import Tensor, nn
-from torch.autograd.function import once_differentiable
 from torch_geometric.nn import BatchNorm, GraphNorm, JumpingKnowledge, LayerNorm, Linear, PairNorm
 
-from eco_core.ops.row_blocks import rows_in_cache
+from eco_core.ops.pointwise import Dropout, PReLU
 from eco_core.ops.sample import SampledEdges
 from eco_core.ops.sparse_factor import SparseFactor
 from eco_gnn.encoder import GraphEncoder
@@ -35,7 +32,7 @@ _ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
     # In place where their gradient is known from the result: nobody else has what they are given.
     "relu": partial(nn.ReLU, inplace=True),
     "elu": partial(nn.ELU, inplace=True),
-    "prelu": lambda: _PReLU(),
+    "prelu": PReLU,
     "leaky_relu": partial(nn.LeakyReLU, inplace=True),
     "tanh": nn.Tanh,
     "gelu": nn.GELU,
@@ -232,45 +229,6 @@ def make_act(act: Activation) -> nn.Module:
 def make_norm(norm: Norm, width: int) -> nn.Module:
     """Returns a normalisation by its name. Raises ValueError, with the known names, for any other."""
     return _known("norm", norm, _NORMS)(width)
-
-
-class Dropout(nn.Dropout):
-    """The same module: on a CPU torch's takes four times as long, since it draws one bit with several numbers."""
-
-    def forward(self, input: Tensor) -> Tensor:
-        """Sets random entries to zero in training, and scales the others."""
-        if not self.training or self.p == 0 or input.device.type != "cpu":
-            return super().forward(input)
-        return input * (torch.rand(input.shape) >= self.p).to(input.dtype).div_(1 - self.p)
-
-
-class _PReLU(nn.PReLU):
-    """The same function: torch's own gradient of its slope takes several times as long on a CPU."""
-
-    def forward(self, x: Tensor) -> Tensor:
-        if x.device.type == "cpu" and x.dtype == self.weight.dtype:
-            return _OneSlope.apply(x, self.weight)
-        return F.prelu(x, self.weight.to(x.dtype))
-
-
-class _OneSlope(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx: Any, x: Tensor, slope: Tensor) -> Tensor:
-        ctx.slope = slope.item()  # On the CPU nothing waits for it.
-        ctx.save_for_backward(x)
-        return F.leaky_relu(x, ctx.slope)
-
-    @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor]:
-        (x,) = ctx.saved_tensors
-        grad = grad.contiguous()
-        of_x, of_slope = torch.empty_like(grad), grad.new_zeros(1)
-        of_leaky_relu = torch.ops.aten.leaky_relu_backward.grad_input
-        for rows in rows_in_cache(x):
-            of_slope += torch.dot(grad[rows].flatten(), x[rows].clamp(max=0).flatten())
-            of_leaky_relu(grad[rows], x[rows], ctx.slope, False, grad_input=of_x[rows])
-        return of_x, of_slope
 
 
 class _Last(nn.Module):
