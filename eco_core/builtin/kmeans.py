@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from eco_core.ops.kmeans import Criterion, TorchKMeans
 from eco_core.ops.nearest_centers import as_points, nearest_centers
-from eco_core.parts.heads import BaseClusterHead, take_saved_shapes
+from eco_core.parts.heads import BaseClusterHead, buffers_of_any_size
 
 
 class KMeansClusterHead(BaseClusterHead):
@@ -74,7 +74,7 @@ class KMeansClusterHead(BaseClusterHead):
         self.labels_: Tensor | None = None
         self.inertia_: float | None = None
         self.register_buffer("cluster_centers_", torch.empty(n_clusters, 0))
-        take_saved_shapes(self, "cluster_centers_")
+        buffers_of_any_size(self, "cluster_centers_")
 
     @torch.no_grad()
     def fit(self, z: Any) -> KMeansClusterHead:

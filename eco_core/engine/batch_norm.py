@@ -1,4 +1,4 @@
-"""Batch normalisation after training: the statistics of the final weights, in the place of averages over the past."""
+"""Batch normalisation after training: running statistics that belong to the final weights."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 
 @contextmanager
-def statistics_taken_anew(model: nn.Module) -> Iterator[None]:
-    """In its context, batch normalisation keeps the statistics of what passes through it, and nothing of the past.
+def recalibrated_batch_norm(model: nn.Module) -> Iterator[None]:
+    """Context manager: replaces the running statistics by those of the forward passes inside it.
 
     Training on a whole graph normalises by the statistics of the epoch, inference by averages over the last ten or so,
     whose weights were others. Where these moved in one direction, clusters differ from those that were trained. One

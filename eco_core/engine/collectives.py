@@ -76,7 +76,7 @@ def join(fabric: Fabric) -> None:
     level = logger.level
     logger.setLevel(logging.WARNING)
     try:
-        with peers():
+        with peer_errors():
             fabric.launch()
     finally:
         logger.setLevel(level)
@@ -89,7 +89,7 @@ def _leave() -> None:
 
 
 @contextmanager
-def peers() -> Iterator[None]:
+def peer_errors() -> Iterator[None]:
     """Around what needs all processes.
 
     Raises:
@@ -123,7 +123,7 @@ def average(parameters: Sequence[nn.Parameter], loss: LossOutput, share: float) 
     given = torch.tensor([float(p.grad is not None) for p in parameters])
     sent = [given, *figures, *(torch.zeros_like(p) if p.grad is None else p.grad for p in parameters)]
     joined = torch.cat([part.reshape(-1).to(parameters[0].device) for part in sent]).mul_(share)
-    with peers():
+    with peer_errors():
         dist.all_reduce(joined)
     parts = joined.split([part.numel() for part in sent])
     total, *components = (part.reshape(()) for part in parts[1 : 1 + len(figures)])
@@ -142,7 +142,7 @@ def take_from_rank_0(tensors: Iterable[Tensor], device: torch.device) -> None:
     """
     for tensor in tensors:
         sent = tensor.detach().to(device).contiguous()
-        with peers():
+        with peer_errors():
             dist.broadcast(sent, 0)
         if sent.data_ptr() != tensor.data_ptr():
             tensor.detach().copy_(sent)
@@ -153,17 +153,17 @@ def tensors_of(module: nn.Module) -> list[Tensor]:
     return [value for value in module.state_dict().values() if isinstance(value, Tensor)]
 
 
-def gathered(value: _T) -> list[_T]:
+def all_gathered(value: _T) -> list[_T]:
     """What each process has, by rank."""
     values: list[Any] = [value] * rank_and_size()[1]
     if len(values) > 1:
-        with peers():
+        with peer_errors():
             dist.all_gather_object(values, value)
     return values
 
 
 @contextmanager
-def first_of_machine(local_rank: int) -> Iterator[None]:
+def local_rank_0_first(local_rank: int) -> Iterator[None]:
     """The first process of each machine goes ahead: what it downloads, the others find.
 
     Args:
@@ -171,21 +171,21 @@ def first_of_machine(local_rank: int) -> Iterator[None]:
     """
     several = rank_and_size()[1] > 1
     if several and local_rank:
-        with peers():
+        with peer_errors():
             dist.barrier()
     yield
     if several and not local_rank:
-        with peers():
+        with peer_errors():
             dist.barrier()
 
 
 __all__ = [
+    "all_gathered",
     "average",
-    "first_of_machine",
-    "gathered",
     "join",
     "joining",
-    "peers",
+    "local_rank_0_first",
+    "peer_errors",
     "rank_and_size",
     "take_from_rank_0",
     "tensors_of",

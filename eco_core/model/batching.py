@@ -1,4 +1,4 @@
-"""Which batches a composition trains on: what its spec says, or what the memory of the device allows."""
+"""Which mini-batches a composition trains on: those of its spec, or those that fit into the device's memory."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ _SHARE = 0.6
 """Share of the free memory that training on the whole graph may take, by its estimate."""
 
 _COPIES = 4
-"""Tensors of a layer's output that training holds at a time: before and after the activation, and both gradients."""
+"""Copies of a layer's output that training holds at a time: before and after the activation, and both gradients."""
 
 _BYTES_AN_EDGE = 40
-"""Of a sparse matrix and its transpose, in single precision, and of the edges that it was made of."""
+"""Bytes an edge: a sparse matrix and its transpose in single precision, and the edges that they are made of."""
 
 _FIRST_FAN_OUT, _FAN_OUT = 15, 10
 
@@ -75,7 +75,7 @@ def full_batch_bytes(graph: Any, encoder: nn.Module, objective: Any) -> int:
 
 
 def free_bytes(device: torch.device) -> int:
-    """The memory of a device that nobody uses."""
+    """Free memory of the device, in bytes."""
     if device.type == "cuda":
         return torch.cuda.mem_get_info(device)[0]
     meminfo = Path("/proc/meminfo")

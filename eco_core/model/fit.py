@@ -11,7 +11,7 @@ from typing import Any
 import torch
 
 from eco_core.engine.callbacks import Callback, FitInfo, Log, Notified, fit_events, notify
-from eco_core.engine.collectives import first_of_machine, take_from_rank_0, tensors_of
+from eco_core.engine.collectives import local_rank_0_first, take_from_rank_0, tensors_of
 from eco_core.engine.devices import make_fabric
 from eco_core.engine.progress import current_stderr, progress_for
 from eco_core.engine.seeding import seeded
@@ -49,7 +49,7 @@ def fit_composition(
     train_spec = model.plan_for(None).spec.train
     fabric = make_fabric(device, train_spec.precision)
     check_shared(train_spec, fabric.world_size)
-    with first_of_machine(fabric.local_rank):
+    with local_rank_0_first(fabric.local_rank):
         graph = model.load_graph(data)
     plan = model.plan_for(graph)
     bar: Callback | None = progress_for() if verbose is not False and fabric.is_global_zero else None

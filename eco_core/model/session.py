@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from eco_core.engine.batch_norm import has_batch_norm, statistics_taken_anew
+from eco_core.engine.batch_norm import has_batch_norm, recalibrated_batch_norm
 from eco_core.inject.calls import call
 from eco_core.model.batching import Batches, make_batches
 from eco_core.model.build import Built
@@ -129,7 +129,7 @@ class FitSession:
         In mini-batch training the running averages stay: the statistics of one batch would say less.
         """
         if self.batches is None and has_batch_norm(self.module):
-            with torch.no_grad(), statistics_taken_anew(self.module):
+            with torch.no_grad(), recalibrated_batch_norm(self.module):
                 _ = self.step().z
 
     def replace_graph(self, graph: Any) -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from eco_core import _lazy
 
 if TYPE_CHECKING:
-    from eco_core.parts.heads import BaseClusterHead, is_differentiable, take_saved_shapes
+    from eco_core.parts.heads import BaseClusterHead, buffers_of_any_size, is_differentiable
     from eco_core.parts.linear_head import LinearClusterHead
     from eco_core.parts.loss import LossOutput, mean_loss
     from eco_core.parts.protocols import ClusterHead, Encoder, Objective, Strategy
@@ -35,7 +35,7 @@ _HOMES = {
     "Update": "eco_core.parts.stages",
     "is_differentiable": "eco_core.parts.heads",
     "mean_loss": "eco_core.parts.loss",
-    "take_saved_shapes": "eco_core.parts.heads",
+    "buffers_of_any_size": "eco_core.parts.heads",
     "traits_of": "eco_core.parts.traits",
 }
 
@@ -54,9 +54,9 @@ __all__ = [
     "Strategy",
     "Traits",
     "Update",
+    "buffers_of_any_size",
     "is_differentiable",
     "mean_loss",
-    "take_saved_shapes",
     "traits_of",
 ]
 

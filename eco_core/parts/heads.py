@@ -36,7 +36,7 @@ class BaseClusterHead(nn.Module):
         raise TypeError(f"{type(self).__name__} does not define cluster(z, soft=False); every cluster head must.")
 
 
-def take_saved_shapes(module: nn.Module, *names: str) -> None:
+def buffers_of_any_size(module: nn.Module, *names: str) -> None:
     """Lets a fresh module load buffers whose size is known only when it is fitted.
 
     Call it in the constructor. Sizes that are 0 then are unknown: ``load_state_dict`` takes them from what is loaded,
@@ -47,10 +47,10 @@ def take_saved_shapes(module: nn.Module, *names: str) -> None:
         *names: Their names.
     """
     unknown = {name: [size == 0 for size in getattr(module, name).shape] for name in names}
-    module.register_load_state_dict_pre_hook(functools.partial(_take_saved_shapes, unknown))
+    module.register_load_state_dict_pre_hook(functools.partial(_take_saved_sizes, unknown))
 
 
-def _take_saved_shapes(
+def _take_saved_sizes(
     unknown: Mapping[str, list[bool]], module: nn.Module, state_dict: Mapping[str, Any], prefix: str, *_unused: Any
 ) -> None:
     for name, is_unknown in unknown.items():

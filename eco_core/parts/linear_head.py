@@ -9,15 +9,15 @@ from torch import Tensor, nn
 from eco_core.parts.heads import BaseClusterHead
 
 _LOGIT_MARGIN = 4.0
-"""By how much, on average, the logit of a centre's own cluster exceeds another's where k-means placed the centres."""
+"""Mean logit margin between a centre's own cluster and any other, after k-means initialisation."""
 
 _INITIAL_LENGTH = 2.0
 """Length of a cluster's weights at first.
 
-They are orthogonal where the embedding is wide enough: no two clusters begin alike. Where all assignments are nearly
-equal the losses of partitions are flat. With length 1 DMoN's does not begin to fall on CiteSeer; 2 is the smallest of
-1, 2 and 4 with which it does, and it ends lower than from Xavier's weights (-0.72 instead of -0.68; on Cora -0.69
-instead of -0.63).
+Initial weight rows are orthogonal if n_features >= n_clusters, so that no two clusters start equal. Where all
+assignments are nearly equal, the losses of partitions are flat. With length 1 DMoN's does not begin to fall on CiteSeer;
+2 is the smallest of 1, 2 and 4 with which it does, and it ends lower than from Xavier's weights (-0.72 instead of -0.68;
+on Cora -0.69 instead of -0.63).
 """
 
 

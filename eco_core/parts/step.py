@@ -22,8 +22,8 @@ class Step(Mapping[str, Any]):
 
     ``encode(graph)`` of the step's own graph runs the encoder once: the objective, the head and ``on_epoch`` share it.
 
-    In a batch, which has ``n_id``, ``encode`` and ``z`` give the rows of the seeds alone, and so do the other names of
-    heads and objectives (those of a step with an ``encode``): ``x``, ``n_id``, and the edges among the seeds.
+    On a mini-batch, heads and objectives see the seed nodes only: ``z``, ``x`` and ``n_id`` have one row per seed,
+    ``edge_index`` has the edges among seeds. Encoders see the whole sampled neighbourhood.
 
     Args:
         graph: The whole graph, or a sampled batch of it.

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from eco_core._files import write_atomically
+from eco_core._files import write_atomically, write_text
 from eco_core.engine.callbacks import FitInfo
 from eco_core.engine.history import History
 from eco_core.errors import Problem, RunFolderError
@@ -103,7 +103,7 @@ def write_spec(folder: Path, info: FitInfo) -> None:
         if info.rerunnable
         else ("# Not re-runnable: names in <> are parts or values that were given from Python. eco.load takes them.\n")
     )
-    _write_text(folder / SPEC, head + dump_yaml(info.spec))
+    write_text(folder / SPEC, head + dump_yaml(info.spec))
 
 
 def write_run(folder: Path, info: FitInfo, clustering: Clustering, **facts: Any) -> None:
@@ -119,13 +119,13 @@ def write_run(folder: Path, info: FitInfo, clustering: Clustering, **facts: Any)
     rows = assignment_rows(clustering.labels, clustering.confidence, clustering.node_ids)
     write_atomically(folder / ASSIGNMENTS, lambda path: write_assignments(path, rows))
     write_atomically(folder / EMBEDDINGS, lambda path: _save_array(path, clustering.embedding.numpy()))
-    _write_text(folder / METRICS, json.dumps(dict(clustering.metrics), indent=2) + "\n")
+    write_text(folder / METRICS, json.dumps(dict(clustering.metrics), indent=2) + "\n")
     write_atomically(folder / HISTORY, clustering.history.to_csv)
     state = {name: tensor.detach().cpu() for name, tensor in info.module.state_dict().items()}
     saved = {"format": FORMAT, "facts": dict(info.facts), "state": state}
     write_atomically(folder / MODEL, lambda path: torch.save(saved, path))
     environment = {**describe_environment(info), **facts}
-    _write_text(folder / ENVIRONMENT, json.dumps(environment, indent=2) + "\n")
+    write_text(folder / ENVIRONMENT, json.dumps(environment, indent=2) + "\n")
 
 
 @dataclass(frozen=True)
@@ -193,14 +193,6 @@ def read_run(folder: Path) -> StoredRun:
         history=History.from_csv(folder / HISTORY),
     )
     return StoredRun(saved["facts"], saved["state"], clustering)
-
-
-def _write_text(path: Path, text: str) -> None:
-    write_atomically(path, lambda temporary: _write(temporary, text))
-
-
-def _write(path: Path, text: str) -> None:
-    path.write_text(text, encoding="utf-8")
 
 
 def _save_array(path: Path, array: np.ndarray) -> None:

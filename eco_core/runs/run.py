@@ -83,7 +83,7 @@ def run(
         EcoError: A mistake in the spec, the data or the folder; nothing is written then.
         TrainingError: The run failed.
     """
-    from eco_core.engine.collectives import first_of_machine, gathered
+    from eco_core.engine.collectives import all_gathered, local_rank_0_first
     from eco_core.engine.devices import make_fabric
     from eco_core.model.batching import check_shared
     from eco_core.model.composition import Composition
@@ -98,12 +98,12 @@ def run(
     model = Composition(plan)
     fabric = make_fabric(device)
     check_shared(plan.spec.train, fabric.world_size)
-    devices = gathered(str(fabric.device))
+    devices = all_gathered(str(fabric.device))
     out = None if out is None else Path(out)
     if out is not None:
         check_free(out, force)
     with _threads(threads):
-        with first_of_machine(fabric.local_rank):
+        with local_rank_0_first(fabric.local_rank):
             graph = model.load_graph()
         model.check_graph(graph)
         recorder = RunFolder(out, recipe, force, devices, started=start, loaded=time.perf_counter())
@@ -111,7 +111,7 @@ def run(
         model.fit(graph, device=device, callbacks=[recorder, log, *callbacks], verbose=False)
         if recorder.path is None:  # Another process than rank 0.
             recorder.measure(model.clustering_)
-        folder = gathered(recorder.path or Path())[0]
+        folder = all_gathered(recorder.path or Path())[0]
     return Run(folder, model.metrics_, dict(recorder.seconds), recorder.peak_memory_mb, model.spec, model)
 
 

@@ -25,7 +25,7 @@ DEFAULTS: dict[str, Any] = {
     "strategy": {"name": "eco-core:decoupled"},
 }
 
-# Preparation that belongs to the method rather than to one data set: kept when another data set is named.
+# Keys of `data:` that survive when another data set is chosen; all others are parameters of the data set.
 _DATA_KEYS = tuple(DataSpec.model_fields)
 
 
@@ -130,6 +130,6 @@ def _merge_data(below: Any, above: Any, notes: list[str]) -> dict[str, Any]:
 
 def _deep(below: Any, above: Any) -> Any:
     if isinstance(below, Mapping) and isinstance(above, Mapping):
-        # Another optimiser is another component: its predecessor's learning rate is kept, being in every one.
+        # `optimizer: sgd` over `{name: adam, lr: 0.01}` keeps lr: all optimisers have one.
         return {**below, **{key: _deep(below.get(key), value) for key, value in above.items()}}
     return above

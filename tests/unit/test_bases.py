@@ -11,7 +11,7 @@ from torch import nn
 
 import eco_core as eco
 from eco_core import BaseClusterHead, BaseModel, ClusteringModel, CompositionError, LossOutput, TrainableModel
-from eco_core.parts.heads import take_saved_shapes
+from eco_core.parts.heads import buffers_of_any_size
 from tests.graphs import blocks, ring
 from tests.parts import GraphAwareClusterHead, SmallEncoder
 
@@ -255,7 +255,7 @@ class Fitted(nn.Module):
     def __init__(self, n_clusters: int) -> None:
         super().__init__()
         self.register_buffer("centers", torch.empty(n_clusters, 0))
-        take_saved_shapes(self, "centers")
+        buffers_of_any_size(self, "centers")
 
 
 def test_a_fresh_module_takes_the_unknown_sizes_of_saved_buffers_and_only_those() -> None:

@@ -13,7 +13,7 @@ from torch_geometric.data import Data
 
 import eco_core as eco
 from eco_core.errors import SpecError
-from eco_core.model.prepared import Prepared
+from eco_core.model.prepared import PreparedValues
 from eco_core.ops.origin import Origin
 from eco_core.ops.partition import Links
 from eco_core.ops.sparse_factor import SparseFactor
@@ -87,7 +87,7 @@ def test_copied_preparation_holds_no_values_of_the_graph() -> None:
         def prepare(self, graph: Any) -> dict[str, Any]:
             return {"nodes": graph.num_nodes}
 
-    graph, prepared = Data(num_nodes=3), Prepared()
+    graph, prepared = Data(num_nodes=3), PreparedValues()
     prepared.make(graph, graph, [("encoder", Part())])
     for make in COPIES.values():
         assert make(prepared)._values == {}

@@ -8,7 +8,7 @@ from torch import nn
 from torch_geometric.nn import GCNConv
 
 import eco_core as eco
-from eco_core.engine.batch_norm import statistics_taken_anew
+from eco_core.engine.batch_norm import recalibrated_batch_norm
 from tests.graphs import blocks
 from tests.parts import SimpleClusterHead, Smoothness
 
@@ -80,7 +80,7 @@ def test_the_pass_leaves_modes_momenta_and_layers_that_nothing_passes_through_as
     model = nn.Sequential(used, frozen, dropout, unused)
     unused.eval()
     x = torch.randn(50, 3) * 4 + 2
-    with statistics_taken_anew(model):
+    with recalibrated_batch_norm(model):
         torch.testing.assert_close(dropout(used(x)), used(x))
     torch.testing.assert_close(used.running_mean, x.mean(dim=0))
     assert torch.equal(unused.running_mean, torch.zeros(3))

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import torch
 
-from eco_core.engine.collectives import gathered, rank_and_size
+from eco_core.engine.collectives import all_gathered, rank_and_size
 from tests.unit.engine import distributed_worker as worker
 
 ROOT = Path(__file__).parents[3]
@@ -107,4 +107,4 @@ def test_gradients_that_a_process_lacks_count_as_zeros_and_those_that_all_lack_s
 
 def test_a_process_by_itself_gathers_what_it_has() -> None:
     assert rank_and_size() == (0, 1)
-    assert gathered("cpu") == ["cpu"]
+    assert all_gathered("cpu") == ["cpu"]

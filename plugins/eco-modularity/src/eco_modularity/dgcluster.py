@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from eco_core import BaseClusterHead, LossOutput
 from eco_core.ops.nearest_centers import as_points, nearest_centers
 from eco_core.ops.partition import Links
-from eco_core.parts import take_saved_shapes
+from eco_core.parts import buffers_of_any_size
 from eco_modularity.modularity import modularity
 
 
@@ -100,7 +100,7 @@ class DGClusterHead(BaseClusterHead):
         self.threshold = threshold
         self.branching_factor = branching_factor
         self.register_buffer("subcluster_centers_", torch.empty(0, n_features))
-        take_saved_shapes(self, "subcluster_centers_")
+        buffers_of_any_size(self, "subcluster_centers_")
 
     @property
     def n_clusters(self) -> int:

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from eco_core import BaseClusterHead
 from eco_core.errors import CompositionError, DataError, Problem
-from eco_core.parts import take_saved_shapes
+from eco_core.parts import buffers_of_any_size
 
 
 class UndirectedEdges(NamedTuple):
@@ -121,7 +121,7 @@ class CommunityClusterHead(BaseClusterHead):
         super().__init__()
         self.register_buffer("labels_", torch.empty(0, dtype=torch.long))
         self.register_buffer("confidence_", torch.empty(0))
-        take_saved_shapes(self, "labels_", "confidence_")
+        buffers_of_any_size(self, "labels_", "confidence_")
 
     def communities(self, edges: UndirectedEdges, num_nodes: int) -> Sequence[int] | NDArray[Any]:
         """Finds the community of each node; called only where there are edges.

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from eco_core import BaseClusterHead
 from eco_core.errors import EcoWarning
-from eco_core.parts import take_saved_shapes
+from eco_core.parts import buffers_of_any_size
 from eco_nonparametric.checks import checked_embeddings
 
 _RANK_TOLERANCE = 1e-6
@@ -68,7 +68,7 @@ class SNEMClusterHead(BaseClusterHead):
         self.labels_: Tensor | None = None
         self.n_iter_: int | None = None
         self.register_buffer("projection_", torch.empty(0, n_clusters, dtype=torch.float64))
-        take_saved_shapes(self, "projection_")
+        buffers_of_any_size(self, "projection_")
 
     @torch.no_grad()
     def fit(self, z: Any) -> SNEMClusterHead:

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from eco_core import BaseClusterHead
 from eco_core.ops import TorchKMeans
-from eco_core.parts import take_saved_shapes
+from eco_core.parts import buffers_of_any_size
 from eco_nonparametric.checks import checked_embeddings
 
 _SMALL = 200
@@ -68,7 +68,7 @@ class SpectralClusterHead(BaseClusterHead):
         self.register_buffer("points_", torch.empty(0, 0))
         self.register_buffer("labels_", torch.empty(0, dtype=torch.long))
         self.register_buffer("confidence_", torch.empty(0))
-        take_saved_shapes(self, "points_", "labels_", "confidence_")
+        buffers_of_any_size(self, "points_", "labels_", "confidence_")
 
     @torch.no_grad()
     def fit(self, z: Any) -> SpectralClusterHead:

@@ -10,7 +10,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from eco_core import BaseClusterHead
-from eco_core.parts import take_saved_shapes
+from eco_core.parts import buffers_of_any_size
 from eco_prototype.centers import check_centers, squared_distances
 
 
@@ -59,7 +59,7 @@ class DECClusterHead(BaseClusterHead):
         self.update_interval = update_interval
         self.cluster_centers = nn.Parameter(torch.empty(n_clusters, n_features))
         self.register_buffer("target", torch.empty(0, n_clusters))
-        take_saved_shapes(self, "target")
+        buffers_of_any_size(self, "target")
         self.reset_cluster_centers()
 
     @torch.no_grad()
