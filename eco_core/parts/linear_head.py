@@ -15,9 +15,9 @@ _INITIAL_LENGTH = 2.0
 """Length of a cluster's weights at first.
 
 Initial weight rows are orthogonal if n_features >= n_clusters, so that no two clusters start equal. Where all
-assignments are nearly equal, the losses of partitions are flat. With length 1 DMoN's does not begin to fall on CiteSeer;
-2 is the smallest of 1, 2 and 4 with which it does, and it ends lower than from Xavier's weights (-0.72 instead of -0.68;
-on Cora -0.69 instead of -0.63).
+assignments are nearly equal, the losses of partitions are flat. With length 1 DMoN's does not begin to fall on
+CiteSeer; 2 is the smallest of 1, 2 and 4 with which it does, and it ends lower than from Xavier's weights (-0.72
+instead of -0.68; on Cora -0.69 instead of -0.63).
 """
 
 
