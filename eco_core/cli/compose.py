@@ -27,7 +27,9 @@ def compose(
     data_root: Annotated[
         Path | None, typer.Option(help="Folder of downloaded data sets; default $ECO_DATA_ROOT, then a user cache.")
     ] = None,
-    clusters: Annotated[str | None, typer.Option(metavar="K|auto", help="How many clusters.")] = None,
+    clusters: Annotated[
+        str | None, typer.Option(metavar="K", help="How many clusters; default: the declared classes.")
+    ] = None,
     overrides: Annotated[
         list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Any key of the spec. May be repeated.")
     ] = None,

@@ -11,7 +11,6 @@ from typing import Annotated, Any
 import typer
 
 from eco_core.cli.output import discover, print_json, print_table
-from eco_core.errors import SpecError
 from eco_core.registry.registry import Registry
 
 app = typer.Typer(help="Data sets and graph files.", no_args_is_help=True)
@@ -102,6 +101,7 @@ def convert(
     from eco_core.data.convert.convert import save_on_disk
     from eco_core.data.info import graph_info
     from eco_core.data.on_disk.graph import open_graph
+    from eco_core.spec.overrides import data_parameters
 
     begin = time.perf_counter()
     folder = save_on_disk(
@@ -117,7 +117,7 @@ def convert(
         progress=_Progress(),
         root=data_root,
         registry=discover(),
-        **_parameters(overrides or ()),
+        **data_parameters(overrides or ()),
     )
     facts = {
         "folder": str(out),
@@ -157,17 +157,6 @@ def _is_on_disk(data: str) -> bool:
     return is_on_disk(Path(data).expanduser())
 
 
-def _parameters(overrides: Iterable[str]) -> dict[str, Any]:
-    """The parameters of a data set or a file, of overrides with or without ``data.``."""
-    from eco_core.spec.overrides import parse_override
-
-    found: dict[str, Any] = {}
-    for override in overrides:
-        key = override if override.startswith("data.") else f"data.{override}"
-        found.update(parse_override(key)["data"])
-    return found
-
-
 def load_data(data: str, data_root: Path | None, overrides: Iterable[str], registry: Registry) -> Any:
     """Loads the graph that ``--data``, ``--data-root`` and ``--set`` name, as ``eco compose`` would.
 
@@ -181,26 +170,11 @@ def load_data(data: str, data_root: Path | None, overrides: Iterable[str], regis
         SpecError: For overrides that cannot be read, and values of the wrong type.
         DataError: If there is no such graph, or it is invalid.
     """
-    import pydantic
+    from eco_core.plan.graph import load_planned
+    from eco_core.spec.overrides import data_section
 
-    from eco_core.data.load import load_graph
-    from eco_core.inject.problems import problems_of
-    from eco_core.spec.models import DataSpec
-
-    section: dict[str, Any] = {"name": data, "root": None if data_root is None else str(data_root)}
-    section.update(_parameters(overrides))
-    try:
-        spec = DataSpec.model_validate(section)
-    except pydantic.ValidationError as error:
-        raise SpecError(*problems_of(error, DataSpec, "data")) from error
-    return load_graph(
-        spec.name,
-        spec.root,
-        undirected=spec.undirected,
-        normalize_features=spec.normalize_features,
-        registry=registry,
-        **(spec.model_extra or {}),
-    )
+    section = data_section(data, None if data_root is None else str(data_root), overrides)
+    return load_planned(section, registry)[0]
 
 
 def _text(value: Any) -> str:

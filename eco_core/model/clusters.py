@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 from eco_core.errors import CompositionError, Problem
-from eco_core.plan.plan import Plan, needs_clusters
+from eco_core.plan.plan import Plan, check_clusters, needs_clusters
 
 
 def number_of_clusters(plan: Plan, graph: Any) -> tuple[int | None, list[str]]:
     """Finds the number of clusters.
 
     Args:
-        plan: Says how many, or ``auto``: as many as the graph declares.
+        plan: Its spec holds the number; None: as many as the graph declares.
         graph: The graph; None where there is none yet.
 
     Returns:
@@ -21,23 +21,25 @@ def number_of_clusters(plan: Plan, graph: Any) -> tuple[int | None, list[str]]:
     Raises:
         CompositionError: ECO207, if it is unknown but needed, or larger than the number of nodes.
     """
-    wanted = needs_clusters(plan)
-    clusters: int | str | None = plan.spec.clusters
+    wanted = needs_clusters(plan.parts)
+    clusters = plan.spec.clusters
     notes = []
-    if clusters == "auto":
+    if problems := check_clusters(plan.spec, plan.parts):
+        raise CompositionError(*problems)
+    if clusters is None:
         clusters = getattr(graph, "n_classes", None) if wanted else None
         if clusters is not None:
             name = getattr(graph, "name", "")
             notes.append(f"{clusters} clusters: the declared number of classes of data set '{name}'.")
     elif not wanted and not plan.part("head").is_instance:
         notes.append(f"clusters: {clusters} is not used: {plan.part('head')} finds the number of clusters.")
-    if clusters is None:
+    if clusters is None or clusters == "auto":
         if wanted:
             raise CompositionError(
                 Problem(
                     "ECO207",
                     f"{wanted[0]} needs the number of clusters, and the data declares none.",
-                    "Give --clusters K (clusters=K in Python). To choose K, compare the modularity of a few "
+                    "Give --clusters K (n_clusters=K in Python). To choose K, compare the modularity of a few "
                     "values, or ask how many groups you could act on.",
                 )
             )

@@ -4,14 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from eco_core.model.composition import Composition
 from eco_core.plan.plan import plan_run
 from eco_core.registry.registry import Registry
-
-if TYPE_CHECKING:
-    pass
 
 
 def compose(
@@ -22,6 +19,7 @@ def compose(
     head: Any = None,
     strategy: Any = None,
     objective: Any = "auto",
+    n_clusters: int | str | None = None,
     clusters: int | str | None = None,
     epochs: int | None = None,
     seed: int | None = None,
@@ -43,7 +41,8 @@ def compose(
         head: Turns embeddings into clusters; default ``kmeans``.
         strategy: ``decoupled`` (default) or ``joint``.
         objective: What trains the encoder; ``auto`` chooses, None is none.
-        clusters: How many; default the data set's declared number of classes.
+        n_clusters: How many clusters; default the number of classes that the data set declares.
+        clusters: The same as ``n_clusters``, by the name that it has in a spec; give one of the two.
         epochs: Of every stage.
         seed: Of everything random in training.
         normalize_embeddings: Whether embeddings are L2-normalised for discrete heads and for k-means initialisation.
@@ -58,15 +57,19 @@ def compose(
 
     Raises:
         CompositionError: With all problems at once.
+        TypeError: If both ``n_clusters`` and ``clusters`` are given.
     """
     from eco_core.spec.files import read_spec
+
+    if n_clusters is not None and clusters is not None:
+        raise TypeError(f"n_clusters={n_clusters!r} and clusters={clusters!r} mean the same; give one of them.")
 
     registry = registry or Registry.discover()
     flags: dict[str, Any] = {
         "encoder": encoder,
         "head": head,
         "strategy": strategy,
-        "clusters": clusters,
+        "clusters": clusters if n_clusters is None else n_clusters,
         "seed": seed,
         "normalize_embeddings": normalize_embeddings,
         "train": train,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import datetime
+import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -11,8 +11,7 @@ import pydantic_core
 
 from eco_core.errors import CompositionError, EcoError, Problem
 from eco_core.inject.parameters import ParameterModel
-
-_WRITTEN = (str, int, float, list, dict, datetime.date, type(None))
+from eco_core.spec.python_only import PythonOnly, has_python_only
 
 
 @dataclass(frozen=True)
@@ -36,14 +35,16 @@ class Part:
     registered: bool = True
 
     @classmethod
-    def of_instance(cls, kind: str, value: Any) -> Part:
-        """The part that an instance is."""
-        return cls(kind, _class_of(value), "given from Python", value, registered=False)
+    def of_instance(cls, kind: str, instance: Any) -> Part:
+        """The part that an instance is, which was given from Python."""
+        return cls(kind, PythonOnly.of(instance), "given from Python", instance, registered=False)
 
     @property
     def short_name(self) -> str:
-        """Its name without a distribution or a module."""
-        return self.label.strip("<>").rpartition(".")[2].rpartition(":")[2]
+        """Its name without distribution or module, as columns of the history show it."""
+        if self.registered:
+            return self.label.rpartition(":")[2]
+        return (self.target if isinstance(self.target, type) else type(self.target)).__name__
 
     @property
     def is_instance(self) -> bool:
@@ -94,28 +95,38 @@ def _provided_names(value: Any) -> set[str]:
 
 
 def plain(value: Any) -> Any:
-    """Parameters as plain data for a spec; what only Python can hold becomes its class's name in angle brackets."""
+    """Parameters as plain data for a spec; a value that only Python can hold becomes a `PythonOnly`."""
     if isinstance(value, ParameterModel):
         items = {key: plain(item) for key, item in value.values().items()}
         # A default that only Python can write is written by leaving it out.
-        return {key: item for key, item in items.items() if key in value.given() or not _texts(item)}
+        return {key: item for key, item in items.items() if key in value.given() or not has_python_only(item)}
     if isinstance(value, (list, tuple)):
         return [plain(item) for item in value]
     if isinstance(value, dict):
         return {str(key): plain(item) for key, item in value.items()}
     if value is None or isinstance(value, (bool, int, float, str)):
         return value
-    return pydantic_core.to_jsonable_python(value, by_alias=True, fallback=_class_of)
+    return _to_jsonable(value)
 
 
-def _texts(value: Any) -> list[str]:
+def _to_jsonable(value: Any) -> Any:
+    """Enumerations, dates, data classes and the like as plain data."""
+    marked: dict[str, PythonOnly] = {}
+
+    def mark(item: Any) -> str:
+        # pydantic makes ordinary texts of marked ones: a text that nobody else has stands for the mark meanwhile.
+        key = uuid.uuid4().hex
+        marked[key] = PythonOnly.of(item)
+        return key
+
+    return _put_back(pydantic_core.to_jsonable_python(value, by_alias=True, fallback=mark), marked)
+
+
+def _put_back(value: Any, marked: Mapping[str, PythonOnly]) -> Any:
+    if not marked:
+        return value
     if isinstance(value, dict):
-        return [text for item in value.values() for text in _texts(item)]
+        return {_put_back(key, marked): _put_back(item, marked) for key, item in value.items()}
     if isinstance(value, list):
-        return [text for item in value for text in _texts(item)]
-    return [value] if isinstance(value, str) and value.startswith("<") else []
-
-
-def _class_of(value: Any) -> str:
-    cls = value if isinstance(value, type) else type(value)
-    return f"<{cls.__module__}.{cls.__qualname__}>"
+        return [_put_back(item, marked) for item in value]
+    return marked.get(value, value) if isinstance(value, str) else value

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import datetime
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Any, cast
@@ -13,12 +14,16 @@ from eco_core.errors import CompositionError, EcoError, Problem
 from eco_core.inject.parameters import parameter_model
 from eco_core.inject.problems import parameter_names, problems_of
 from eco_core.plan.checks import check_parts, learns, unusable
-from eco_core.plan.part import _WRITTEN, Part, _class_of, _texts, plain
+from eco_core.plan.part import Part, plain
 from eco_core.registry.registry import Registry
 from eco_core.spec.assemble import assemble
+from eco_core.spec.components import default_objective
 from eco_core.spec.digest import spec_digest
-from eco_core.spec.merge import default_objective
-from eco_core.spec.models import PART_SECTIONS, ComponentSpec, DataSpec, RunSpec
+from eco_core.spec.models import IN_MEMORY, PART_SECTIONS, ComponentSpec, DataSpec, RunSpec
+from eco_core.spec.python_only import PythonOnly, has_python_only, was_python_only
+
+# The types of what YAML can hold. A part's name of one of these is a name, or a mistake that validation reports.
+_WRITTEN = (str, int, float, list, dict, datetime.date, type(None))
 
 
 @dataclass(frozen=True)
@@ -56,7 +61,7 @@ class Plan:
     def rerunnable(self) -> bool:
         """Whether the spec names everything: no part, and no parameter, that only Python can give."""
         parts = [part for part in self.parts.values() if part is not None]
-        return all(part.registered and "<" not in str(_texts(part.spec())) for part in parts)
+        return all(part.registered and not has_python_only(part.spec()) for part in parts)
 
     def resolved(self) -> dict[str, Any]:
         """The spec with every default written out, as plain data in the order of ``spec.yaml``."""
@@ -80,7 +85,7 @@ class Plan:
             CompositionError: With every problem that the checks find.
         """
         parts = {**self.parts, kind: part}
-        problems = check_parts(parts, self.registry)
+        problems = check_parts(parts, self.registry) + check_clusters(self.spec, parts)
         if problems:
             raise CompositionError(*problems)
         return replace(self, parts=parts, objective_by_default=self.objective_by_default and kind != "objective")
@@ -96,10 +101,6 @@ class Plan:
     def with_spec(self, **changes: Any) -> Plan:
         """Returns a plan with some fields of its spec replaced by valid values; parts are not looked up again."""
         return replace(self, spec=self.spec.model_copy(update=changes))
-
-    def with_notes(self, notes: Iterable[str]) -> Plan:
-        """Returns a plan with more sentences for the user."""
-        return replace(self, notes=(*self.notes, *notes))
 
 
 def plan_run(registry: Registry, **layers: Any) -> Plan:
@@ -120,21 +121,20 @@ def make_plan(layers: Mapping[str, Any], registry: Registry, notes: list[str] | 
         CompositionError: With every problem that was found.
     """
     problems: list[Problem] = []
-    plain = dict(layers)
+    by_name = dict(layers)
     given: dict[str, Any] = {}
     for kind in PART_SECTIONS:
-        section = plain.get(kind)
-        # Anything that YAML can hold is a name, or a mistake that validation reports; anything else is a part.
+        section = by_name.get(kind)
         if isinstance(section, Mapping) and not isinstance(section.get("name", ""), _WRITTEN):
             given[kind] = section["name"]
-            plain[kind] = {**section, "name": _class_of(section["name"])}
+            by_name[kind] = {**section, "name": PythonOnly.of(section["name"])}
     unknown: set[str] = set()
     try:
-        spec = RunSpec.model_validate(plain)
+        spec = RunSpec.model_validate(by_name)
     except pydantic.ValidationError as error:
         problems += problems_of(error, RunSpec)
         unknown = {str(detail["loc"][0]) for detail in error.errors()}
-        spec = _valid_rest(plain, error)
+        spec = _valid_rest(by_name, error)
     parts: dict[str, Part | None] = {}
     for kind in PART_SECTIONS:
         section = getattr(spec, kind)
@@ -145,16 +145,16 @@ def make_plan(layers: Mapping[str, Any], registry: Registry, notes: list[str] | 
     default = _default_objective(parts["encoder"], registry) if spec.objective == "auto" else None
     if default is not None and "objective" not in unknown:
         parts["objective"] = _make_part("objective", default, None, registry, problems)
-    problems += check_parts(parts, registry, unknown)
+    problems += check_parts(parts, registry, unknown) + check_clusters(spec, parts)
     problems += _check_data(spec, registry)
     if problems:
         raise CompositionError(*dict.fromkeys(problems))
     return Plan(spec, parts, registry, tuple(notes or ()), objective_by_default=default is not None)
 
 
-def _valid_rest(plain: dict[str, Any], error: pydantic.ValidationError) -> RunSpec:
+def _valid_rest(by_name: dict[str, Any], error: pydantic.ValidationError) -> RunSpec:
     """The spec without what is invalid in it, so that the rest is checked, too."""
-    rest = {str(key): value for key, value in plain.items()}
+    rest = {str(key): value for key, value in by_name.items()}
     for section, *keys in (map(str, detail["loc"]) for detail in error.errors()):
         value = rest.get(section)
         if section == "data" and keys and isinstance(value, Mapping):
@@ -169,7 +169,7 @@ def _make_part(
 ) -> Part | None:
     """Looks a part up and validates its parameters; on a mistake notes the problems and returns None."""
     parameters = dict(section.model_extra or {})
-    if given is None and section.name.startswith("<"):
+    if given is None and was_python_only(section.name):
         problems.append(
             Problem(
                 "ECO101",
@@ -185,7 +185,7 @@ def _make_part(
             label = registry.short_name(entry)
         else:
             target, origin = given, "given from Python"
-            label = section.name
+            label = PythonOnly(section.name)
         if not isinstance(target, type):
             if given is None or isinstance(given, str):
                 raise CompositionError(unusable(kind, section.name, f"is {type(target).__name__}, not a class"))
@@ -223,7 +223,7 @@ def _default_objective(encoder: Part | None, registry: Registry) -> ComponentSpe
 def _check_data(spec: RunSpec, registry: Registry) -> list[Problem]:
     from eco_core.data.source import is_path
 
-    if spec.data.name.startswith("<") or is_path(spec.data.name):
+    if spec.data.name == IN_MEMORY or is_path(spec.data.name):
         return []
     try:
         loader = registry.find("dataset", spec.data.name).load()
@@ -236,6 +236,21 @@ def _check_data(spec: RunSpec, registry: Registry) -> list[Problem]:
     return []
 
 
-def needs_clusters(plan: Plan) -> list[Part]:
-    """The parts whose constructors ask for the number of clusters."""
-    return [part for part in plan.parts.values() if part is not None and part.wants("n_clusters")]
+def needs_clusters(parts: Mapping[str, Part | None]) -> list[Part]:
+    """The parts of a plan whose constructors ask for the number of clusters."""
+    return [part for part in parts.values() if part is not None and part.wants("n_clusters")]
+
+
+def check_clusters(spec: RunSpec, parts: Mapping[str, Part | None]) -> list[Problem]:
+    """Refuses ``clusters: auto`` where a part needs a number: nothing searches for the number of clusters yet."""
+    wanted = needs_clusters(parts)
+    if spec.clusters != "auto" or not wanted:
+        return []
+    return [
+        Problem(
+            "ECO207",
+            f"clusters is 'auto', but {wanted[0]} needs a number, and ECO cannot search for one yet.",
+            "Give a number (--clusters K, n_clusters=K in Python), or leave clusters out to take the number of classes "
+            "that the data set declares.",
+        )
+    ]

@@ -8,9 +8,10 @@ from typing import Any
 
 from eco_core.errors import Problem, SpecError
 from eco_core.registry.registry import Registry
-from eco_core.spec.merge import DEFAULTS, _merge_data, merge
+from eco_core.spec.components import components_of
+from eco_core.spec.merge import DEFAULTS, merge, merge_data
 from eco_core.spec.overrides import epochs_layer, parse_override
-from eco_core.spec.recipes import _overrides_for, read_recipe
+from eco_core.spec.recipes import overrides_for, read_recipe
 
 
 def assemble(
@@ -38,31 +39,42 @@ def assemble(
         SpecError: For all overrides that cannot be read, together.
     """
     spec, flags = dict(spec or {}), dict(flags or {})
-    sets: list[dict[str, Any]] = []
-    problems: list[Problem] = []
-    for text in overrides:
-        try:
-            sets.append(parse_override(text))
-        except SpecError as error:
-            problems += error.problems
-    if problems:
-        raise SpecError(*problems)
+    sets = _parse_overrides(overrides)
+    components = components_of(registry)
+
+    def put_on(base: Mapping[str, Any], *layers: Mapping[str, Any]) -> dict[str, Any]:
+        joined = dict(base)
+        for layer in layers:
+            joined, dropped = merge(joined, layer, components)
+            notes.extend(dropped)
+        return joined
+
     joined = copy.deepcopy(DEFAULTS)
     if recipe is not None:
         base, by_dataset = read_recipe(recipe, registry)
-        joined = merge(joined, base, registry, notes)
+        joined = put_on(joined, base)
         chosen = joined["data"]
         for layer in (spec, flags, *sets):
-            chosen = _merge_data(chosen, layer.get("data") or {}, [])
-        joined = merge(joined, _overrides_for(chosen, by_dataset, registry), registry, notes)
-    for layer in (spec, flags):
-        joined = merge(joined, layer, registry, notes)
+            chosen, _ = merge_data(chosen, layer.get("data") or {})
+        joined = put_on(joined, overrides_for(chosen, by_dataset, registry))
+    joined = put_on(joined, spec, flags)
     if epochs is not None:
         # The stages are those of the strategy that --set may yet choose.
         final = joined
         for layer in sets:
-            final = merge(final, layer, registry, [])
-        joined = merge(joined, epochs_layer(epochs, final, registry), registry, notes)
-    for layer in sets:
-        joined = merge(joined, layer, registry, notes)
-    return joined
+            final, _ = merge(final, layer, components)
+        joined = put_on(joined, epochs_layer(epochs, final, registry))
+    return put_on(joined, *sets)
+
+
+def _parse_overrides(overrides: Iterable[str]) -> list[dict[str, Any]]:
+    layers: list[dict[str, Any]] = []
+    problems: list[Problem] = []
+    for text in overrides:
+        try:
+            layers.append(parse_override(text))
+        except SpecError as error:
+            problems += error.problems
+    if problems:
+        raise SpecError(*problems)
+    return layers

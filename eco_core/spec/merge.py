@@ -1,19 +1,15 @@
-"""Putting a spec together from its layers: defaults < recipe < its overrides < spec < flags < ``--set``.
+"""Putting one layer of a spec on top of others: plain dictionaries in, a plain dictionary out; nothing is looked up.
 
-Layers are plain nested dictionaries with the keys of ``spec.yaml``. A layer that names another component than the one
-below keeps the parameters that both declare, drops the others and says which.
+Layers are nested dictionaries with the keys of ``spec.yaml``. A layer that names another component than the one below
+keeps the parameters that both declare, drops the others and says which.
 """
 
 from __future__ import annotations
 
-import copy
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
-from eco_core.errors import SpecError
-from eco_core.inject.parameters import ParameterModel, parameter_model
-from eco_core.inject.problems import parameter_names
-from eco_core.registry.registry import Registry
 from eco_core.spec.models import PART_SECTIONS, DataSpec
 
 # The defaults are named in full: a stranger's plugin that offers another 'kmeans' must not make them ambiguous.
@@ -25,111 +21,96 @@ DEFAULTS: dict[str, Any] = {
     "strategy": {"name": "eco-core:decoupled"},
 }
 
-# Keys of `data:` that survive when another data set is chosen; all others are parameters of the data set.
+# Keys of 'data:' that stay when a layer names another data set; all others are parameters of the data set.
 _DATA_KEYS = tuple(DataSpec.model_fields)
 
 
-def merge(base: Mapping[str, Any], layer: Mapping[str, Any], registry: Registry, notes: list[str]) -> dict[str, Any]:
-    """Returns ``base`` with ``layer`` on top.
+@dataclass(frozen=True)
+class Components:
+    """What `merge` must know of components.
+
+    Attributes:
+        declared: Returns the names of the parameters of a part of a kind; the part is a name, a class or an instance.
+        same: Returns whether two parts of a kind are the same component.
+        default_objective: The objective that ``auto`` stands for.
+    """
+
+    declared: Callable[[str, Any], tuple[str, ...]]
+    same: Callable[[str, Any, Any], bool]
+    default_objective: str = "gae"
+
+
+def merge(
+    base: Mapping[str, Any], layer: Mapping[str, Any], components: Components
+) -> tuple[dict[str, Any], tuple[str, ...]]:
+    """Puts a layer on top of others; neither of them is modified.
 
     Args:
         base: The layers below.
         layer: The layer above; ``None`` values count as absent, except for ``objective: null``.
-        registry: Where components are looked up, to know what they declare.
-        notes: Gets a sentence for each group of parameters that was dropped.
+        components: What must be known of the components that the two name.
+
+    Returns:
+        The joined layers, and a sentence for each group of parameters that was dropped.
     """
-    merged = dict(copy.copy(base))
+    merged, notes = dict(base), []
     for key, value in layer.items():
+        note = None
         if key in PART_SECTIONS and (value is not None or key == "objective"):
-            merged[key] = _merge_part(key, merged.get(key), value, registry, notes)
+            merged[key], note = _merge_part(key, merged.get(key), value, components)
         elif key == "data" and value is not None:
-            merged[key] = _merge_data(merged.get(key), value, notes)
+            merged[key], note = merge_data(merged.get(key), value)
         elif value is not None:
             merged[key] = _deep(merged.get(key), value)
-    return merged
+        if note is not None:
+            notes.append(note)
+    return merged, tuple(notes)
 
 
-def _merge_part(section: str, below: Any, above: Any, registry: Registry, notes: list[str]) -> Any:
+def _merge_part(kind: str, below: Any, above: Any, components: Components) -> tuple[Any, str | None]:
     above = {"name": above} if not isinstance(above, Mapping) else dict(above)
-    if section == "objective" and "name" in above:
+    if kind == "objective" and "name" in above:
         if above["name"] is None:
-            return "none"
+            return "none", None
         if isinstance(above["name"], str) and above["name"] in ("auto", "none"):
-            return above["name"]
+            return above["name"], None
     if isinstance(below, str) and below == "auto":
-        below = {"name": default_objective(registry) or "gae"} if "name" not in above else None
+        below = {"name": components.default_objective} if "name" not in above else None
     if not isinstance(below, Mapping) or not below:
-        return above
-    if "name" not in above or _is_same(section, above["name"], below.get("name"), registry):
-        return _deep(below, above)
-    kept, dropped = {}, []
-    declared = _declared(section, above["name"], registry)
-    for key, value in below.items():
-        if key == "name":
-            continue
-        if key in declared:
-            kept[key] = value
-        else:
-            dropped.append(key)
-    if dropped:
-        names = ", ".join(f"{section}.{key}" for key in dropped)
-        notes.append(f"{_label(above['name'])} has no {names}: left out.")
-    return {**_deep(kept, above)}
+        return above, None
+    if "name" not in above or components.same(kind, above["name"], below.get("name")):
+        return _deep(below, above), None
+    declared = components.declared(kind, above["name"])
+    parameters = {key: value for key, value in below.items() if key != "name"}
+    kept = {key: value for key, value in parameters.items() if key in declared}
+    dropped = ", ".join(f"{kind}.{key}" for key in parameters if key not in declared)
+    note = f"{part_label(above['name'])} has no {dropped}: left out." if dropped else None
+    return _deep(kept, above), note
 
 
-def default_objective(registry: Registry) -> str | None:
-    """The qualified name of the objective that ``auto`` chooses; None where there is none.
+def merge_data(below: Any, above: Any) -> tuple[dict[str, Any], str | None]:
+    """Puts a ``data`` section, or the name of a data set, on top of another.
 
-    That is eco-autoencoder's gae, else the only one of that name: a stranger's plugin must not make ambiguous what the
-    user left to us.
+    Returns:
+        The joined section; and, where parameters of the data set below were dropped, a sentence that says so.
     """
-    found = [entry for entry in registry.entries("objective") if entry.name == "gae"]
-    ours = [entry for entry in found if entry.distribution == "eco-autoencoder"]
-    chosen = ours or (found if len(found) == 1 else [])
-    return chosen[0].id if chosen else None
-
-
-def _is_same(section: str, name: Any, other: Any, registry: Registry) -> bool:
-    if not isinstance(name, str) or not isinstance(other, str):
-        return name is other
-    try:
-        return name == other or registry.find(section, name) == registry.find(section, other)
-    except SpecError:
-        return False
-
-
-def _declared(section: str, name: Any, registry: Registry) -> list[str]:
-    try:
-        model = _parameters(section, name, registry)
-        return [] if model is None else parameter_names(model)
-    except SpecError:
-        return []  # The check reports it, together with everything else.
-
-
-def _parameters(section: str, part: Any, registry: Registry) -> type[ParameterModel] | None:
-    """The parameters of a part given by name or class; None for an instance."""
-    if isinstance(part, str):
-        return registry.find(section, part).parameters
-    return parameter_model(part) if isinstance(part, type) else None
-
-
-def _label(name: Any) -> str:
-    return name if isinstance(name, str) else getattr(name, "__name__", type(name).__name__)
-
-
-def _merge_data(below: Any, above: Any, notes: list[str]) -> dict[str, Any]:
     above = {"name": above} if not isinstance(above, Mapping) else dict(above)
     below = {"name": below} if isinstance(below, str) else dict(below or {})
+    note = None
     if "name" in above and above["name"] != below.get("name"):
-        dropped = [f"data.{key}" for key in below if key not in _DATA_KEYS and key not in above]
-        if dropped:
-            notes.append(f"{', '.join(dropped)}: left out, being of data set {below.get('name')}.")
+        dropped = ", ".join(f"data.{key}" for key in below if key not in _DATA_KEYS and key not in above)
+        note = f"{dropped}: left out, being of data set {below.get('name')}." if dropped else None
         below = {key: value for key, value in below.items() if key in _DATA_KEYS}
-    return {**below, **above}
+    return {**below, **above}, note
+
+
+def part_label(part: Any) -> str:
+    """The name of a part that was given by name, by class or as an instance."""
+    return part if isinstance(part, str) else getattr(part, "__name__", type(part).__name__)
 
 
 def _deep(below: Any, above: Any) -> Any:
     if isinstance(below, Mapping) and isinstance(above, Mapping):
-        # `optimizer: sgd` over `{name: adam, lr: 0.01}` keeps lr: all optimisers have one.
+        # 'optimizer: sgd' over {name: adam, lr: 0.01} keeps lr: all optimisers have one.
         return {**below, **{key: _deep(below.get(key), value) for key, value in above.items()}}
     return above

@@ -73,7 +73,9 @@ class RunSpec(BaseModel):
     Attributes:
         objective: ``auto`` chooses gae where it is installed and the encoder learns; ``none`` trains without one.
         normalize_embeddings: Whether embeddings are L2-normalised for discrete heads and for k-means initialisation.
-        clusters: How many; ``auto`` takes the data set's declared number of classes.
+        clusters: How many; None takes the number of classes that the data set declares. ``auto`` means a search for
+            the number: it is refused where a part needs a number, since there is no search yet, and without effect
+            where the head finds the number itself.
         seed: Of everything random in training.
     """
 
@@ -86,7 +88,7 @@ class RunSpec(BaseModel):
     head: ComponentSpec = ComponentSpec(name="kmeans")
     strategy: ComponentSpec = ComponentSpec(name="decoupled")
     normalize_embeddings: bool = True
-    clusters: Annotated[int, Field(json_schema_extra={"minimum": 1})] | Literal["auto"] = "auto"
+    clusters: Annotated[int, Field(json_schema_extra={"minimum": 1})] | Literal["auto"] | None = None
     train: TrainSpec = TrainSpec()
     seed: int = Field(default=0, ge=0, lt=2**32)
 
@@ -100,10 +102,13 @@ class RunSpec(BaseModel):
 
     @pydantic.field_validator("clusters")
     @classmethod
-    def _at_least_one_cluster(cls, value: int | str) -> int | str:
+    def _at_least_one_cluster(cls, value: int | str | None) -> int | str | None:
         if isinstance(value, int) and value < 1:
             raise ValueError("it must be 1 or more, or 'auto'")
         return value
 
 
 PART_SECTIONS = ("encoder", "objective", "head", "strategy")
+
+IN_MEMORY = "<in memory>"
+"""The name, in a data section, of a graph that was given from Python."""

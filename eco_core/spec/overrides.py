@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
+import pydantic
+
 from eco_core.errors import Problem, SpecError, did_you_mean
-from eco_core.inject.problems import nested_model, parameter_names
+from eco_core.inject.problems import nested_model, parameter_names, problems_of
 from eco_core.parts.stages import StageOptions
 from eco_core.registry.registry import Registry
-from eco_core.spec.merge import _label, _parameters
-from eco_core.spec.models import RunSpec
+from eco_core.spec.components import parameters_of
+from eco_core.spec.merge import part_label
+from eco_core.spec.models import DataSpec, RunSpec
 from eco_core.spec.yaml_io import load_yaml
 
 
@@ -37,17 +40,43 @@ def parse_override(text: str) -> dict[str, Any]:
     return layer
 
 
+def data_parameters(overrides: Iterable[str]) -> dict[str, Any]:
+    """Parses overrides of the ``data`` section alone, such as ``"data.k=5"``; the ``data.`` may be left out.
+
+    Raises:
+        SpecError: ECO107, if one of them cannot be read.
+    """
+    found: dict[str, Any] = {}
+    for override in overrides:
+        key = override if override.startswith("data.") else f"data.{override}"
+        found.update(parse_override(key)["data"])
+    return found
+
+
+def data_section(name: str, root: str | None, overrides: Iterable[str]) -> DataSpec:
+    """Makes the ``data`` section that a name, a folder of data sets and overrides of the section describe.
+
+    Raises:
+        SpecError: For overrides that cannot be read, and values of the wrong type.
+    """
+    section = {"name": name, "root": root, **data_parameters(overrides)}
+    try:
+        return DataSpec.model_validate(section)
+    except pydantic.ValidationError as error:
+        raise SpecError(*problems_of(error, DataSpec, "data")) from error
+
+
 def epochs_layer(epochs: int, spec: Mapping[str, Any], registry: Registry) -> dict[str, Any]:
     """Makes a layer that names the spec's strategy and sets the epochs of each of its stages.
 
-    It is empty where the strategy cannot be had; the check reports that, together with everything else.
+    The layer is empty if there is no such strategy; the check of the plan reports that, together with everything else.
 
     Raises:
         SpecError: ECO103, if the strategy has no stage options.
     """
     name = spec["strategy"]["name"]
     try:
-        model = _parameters("strategy", name, registry)
+        model = parameters_of("strategy", name, registry)
     except SpecError:
         return {}
     if model is not None:
@@ -60,7 +89,7 @@ def epochs_layer(epochs: int, spec: Mapping[str, Any], registry: Registry) -> di
     raise SpecError(
         Problem(
             "ECO103",
-            f"Strategy {_label(name)!r} has no stage whose epochs could be set.",
+            f"Strategy {part_label(name)!r} has no stage whose epochs could be set.",
             "Leave --epochs out, or annotate a constructor parameter of the strategy with eco_core.StageOptions.",
         )
     )

@@ -45,7 +45,7 @@ def part_names(recipe: Mapping[str, Any]) -> dict[str, str]:
     return names
 
 
-def _overrides_for(
+def overrides_for(
     data: Mapping[str, Any], by_dataset: Mapping[str, dict[str, Any]], registry: Registry
 ) -> dict[str, Any]:
     """A recipe's overrides for a data set, whether it is named in full or in short."""

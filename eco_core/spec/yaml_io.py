@@ -9,6 +9,7 @@ from typing import Any
 import yaml
 
 from eco_core.errors import Problem, SpecError
+from eco_core.spec.python_only import PythonOnly
 
 
 class _Loader(yaml.SafeLoader):
@@ -100,4 +101,5 @@ def _represent_text(dumper: yaml.SafeDumper, value: str) -> yaml.Node:
 
 _Dumper.add_representer(float, _represent_float)
 _Dumper.add_representer(str, _represent_text)
+_Dumper.add_representer(PythonOnly, _represent_text)
 _Dumper.add_representer(tuple, lambda dumper, value: dumper.represent_list(list(value)))

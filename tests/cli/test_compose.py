@@ -240,9 +240,10 @@ def test_nothing_is_announced_where_the_number_of_clusters_is_given(eco: Eco) ->
     assert yaml.safe_load(Path("run/spec.yaml").read_text())["clusters"] == 2
 
 
-def test_clusters_auto_is_the_declared_number(eco: Eco) -> None:
-    Path("spec.yaml").write_text("clusters: 2\ndata: karate\n")
-    document = succeeded(eco("compose", "spec.yaml", "--clusters", "auto", "--json")).document
+@pytest.mark.parametrize("clusters", ["", "clusters: null\n"])
+def test_clusters_that_are_not_given_are_the_declared_number(eco: Eco, clusters: str) -> None:
+    Path("spec.yaml").write_text(f"{clusters}data: karate\n")
+    document = succeeded(eco("compose", "spec.yaml", "--json")).document
     assert document["spec"]["clusters"] == 4
 
 

@@ -253,9 +253,16 @@ def test_a_dry_run_finds_a_missing_file(eco: Eco, graphs: None) -> None:
 
 
 def test_without_a_number_of_clusters_the_message_says_how_to_choose(eco: Eco, graphs: None) -> None:
-    for more in ((), ("--clusters", "auto")):
+    refused(eco, "compose", "--data", "fine.npz", code="ECO207", named=("'kmeans'", "--clusters K", "modularity"))
+
+
+def test_a_search_for_the_number_of_clusters_is_refused_saying_what_to_give(eco: Eco) -> None:
+    for more in ((), ("--dry-run",)):
         refused(
-            eco, "compose", "--data", "fine.npz", *more, code="ECO207", named=("'kmeans'", "--clusters K", "modularity")
+            eco,
+            *("compose", "--data", "karate", "--clusters", "auto", *more),
+            code="ECO207",
+            named=("'kmeans'", "--clusters K", "leave clusters out"),
         )
 
 

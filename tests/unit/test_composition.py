@@ -636,3 +636,9 @@ def test_a_number_of_clusters_that_no_part_asks_for_is_said_to_be_unused() -> No
     model = eco.compose(head=Sides, clusters=5).fit(blocks())
     assert any("clusters: 5 is not used" in note for note in model.notes_)
     assert not any("is not used" in note for note in eco.compose(head=Sides).fit(blocks()).notes_)
+
+
+def test_n_clusters_and_clusters_are_two_names_of_one_argument():
+    assert eco.compose(n_clusters=3).spec["clusters"] == eco.compose(clusters=3).spec["clusters"] == 3
+    with pytest.raises(TypeError, match="mean the same"):
+        eco.compose(n_clusters=3, clusters=3)

@@ -16,8 +16,9 @@ from eco_core.plan.plan import make_plan
 from eco_core.registry.hookspecs import Recipe
 from eco_core.registry.registry import Entry, Registry
 from eco_core.spec.assemble import assemble
+from eco_core.spec.components import default_objective
 from eco_core.spec.files import parse_spec
-from eco_core.spec.merge import DEFAULTS, default_objective
+from eco_core.spec.merge import DEFAULTS
 from eco_core.spec.overrides import parse_override
 from eco_core.spec.recipes import part_names, read_recipe
 from tests.registries import component, core_and

@@ -19,6 +19,7 @@ from torch_geometric.nn import GCN, GCNConv
 
 from eco_core import BaseClusterHead, StageOptions
 from eco_core.errors import CompositionError, Problem
+from eco_core.model.clusters import number_of_clusters
 from eco_core.plan.checks import check_parts
 from eco_core.plan.part import Part, plain
 from eco_core.plan.plan import Plan, make_plan, needs_clusters
@@ -26,6 +27,7 @@ from eco_core.registry.registry import Registry
 from eco_core.spec.assemble import assemble
 from eco_core.spec.digest import spec_digest
 from eco_core.spec.models import DataSpec, RunSpec
+from eco_core.spec.python_only import has_python_only
 from eco_core.spec.yaml_io import dump_yaml, load_yaml
 from tests.registries import component, core_and
 
@@ -69,6 +71,15 @@ class SelfMade(BaseClusterHead):
 
     def forward(self, z: Tensor) -> Tensor:
         return z.mean()
+
+    def cluster(self, z: Tensor, soft: bool = False) -> Tensor:
+        return z.argmax(1)
+
+
+class Finding(nn.Module):
+    """A head that finds the number of clusters."""
+
+    def fit(self, z: Tensor) -> None: ...
 
     def cluster(self, z: Tensor, soft: bool = False) -> Tensor:
         return z.argmax(1)
@@ -185,7 +196,7 @@ def test_parts_say_which_provided_names_they_want() -> None:
     assert plan.part("encoder").wants("in_channels")
     assert plan.part("encoder").wants("seed")
     assert not plan.part("encoder").wants("n_clusters")
-    assert [part.kind for part in needs_clusters(plan)] == ["head"]
+    assert [part.kind for part in needs_clusters(plan.parts)] == ["head"]
     assert not plan_of(encoder=Learner(3), objective="rebuild").part("encoder").wants("in_channels")
 
 
@@ -659,6 +670,85 @@ def test_the_digest_of_a_plan_is_that_of_its_spec_but_for_the_folder_of_data_set
     others = [plan_of(clusters=4), plan_of(clusters=3, seed=1), plan_of(clusters=3, head={"n_init": 11})]
     assert len({digest, *(plan.digest() for plan in others)}) == 4
     assert plan_of(clusters=3).with_data(DataSpec(name="sbm")).digest() != digest
+
+
+# ---------------------------------------------------------------------------------------- what only Python can give
+
+
+class Tagged(Finding):
+    def __init__(self, tag: str = "<a>", act: Any = nn.ReLU(), pairs: tuple[Any, ...] = ()) -> None:  # noqa: B008
+        super().__init__()
+        self.tag = tag
+
+
+TAGGED = core_and(component("head", Tagged))
+
+
+def test_a_text_that_begins_with_a_bracket_is_a_text() -> None:
+    plan = plan_of(TAGGED, head={"name": "tagged", "tag": "<b>"})
+    assert plan.rerunnable
+    assert plan.resolved()["head"]["tag"] == "<b>"
+    assert again(plan.resolved(), TAGGED) == plan.resolved()
+    by_default = plan_of(TAGGED, head="tagged")
+    assert by_default.rerunnable
+    assert by_default.part("head").spec() == {"name": "tagged", "tag": "<a>", "pairs": []}
+
+
+@pytest.mark.parametrize("given", [{"act": nn.Tanh()}, {"pairs": (1, nn.Tanh())}, {"pairs": ({"a": nn.Tanh()},)}])
+def test_a_value_that_only_python_can_give_makes_a_run_not_rerunnable(given: dict[str, Any]) -> None:
+    plan = plan_of(TAGGED, head={"name": "tagged", **given})
+    assert not plan.rerunnable
+    assert "<torch.nn.modules.activation.Tanh>" in dump_yaml(plan.resolved())
+    assert not has_python_only(load_yaml(dump_yaml(plan.resolved()), "spec.yaml"))
+
+
+@dataclass
+class Holder:
+    act: Any
+    width: int = 2
+
+
+def test_a_value_within_a_data_class_is_marked_alone() -> None:
+    written = plain([Holder(nn.Tanh()), Colour.RED])
+    assert written == [{"act": "<torch.nn.modules.activation.Tanh>", "width": 2}, "red"]
+    assert has_python_only(written)
+    assert not has_python_only(plain([Holder("<b>")]))
+
+
+def test_the_short_name_of_a_part_has_neither_distribution_nor_module() -> None:
+    other = core_and(component("head", Finding), component("head", Finding, distribution="eco-other"))
+    assert plan_of(other, head="eco-other:finding").part("head").short_name == "finding"
+    assert plan_of(head=Finding).part("head").short_name == "Finding"
+    assert plan_of(head=Finding()).part("head").short_name == "Finding"
+    part = Part.of_instance("head", Finding())
+    assert (str(part), part.short_name) == (f"head '<{__name__}.Finding>' (given from Python)", "Finding")
+
+
+# ------------------------------------------------------------------------------------------------ number of clusters
+
+
+def test_a_search_for_the_number_of_clusters_is_refused_where_a_part_needs_a_number() -> None:
+    problem = only_problem(clusters="auto")
+    assert (problem.code, "--clusters K" in problem.fix, "leave clusters out" in problem.fix) == ("ECO207", True, True)
+    finds_it = core_and(component("head", Finding))
+    plan = plan_of(finds_it, head="finding", clusters="auto")
+    with pytest.raises(CompositionError, match="ECO207"):
+        plan.with_part("head", plan_of().part("head"))
+
+
+@pytest.mark.parametrize("clusters", [None, "auto", 3])
+def test_heads_that_find_the_number_of_clusters_ignore_it_with_a_note(clusters: Any) -> None:
+    plan = plan_of(core_and(component("head", Finding)), head="finding", clusters=clusters)
+    number, notes = number_of_clusters(plan, None)
+    assert number == (3 if clusters == 3 else None)
+    assert [note.partition(":")[2].split(" is not used")[0] for note in notes] == ([f" {clusters}"] if clusters else [])
+
+
+def test_a_number_of_clusters_that_was_not_given_stays_so_in_a_spec() -> None:
+    resolved = plan_of().resolved()
+    assert resolved["clusters"] is None
+    assert "clusters: null\n" in dump_yaml(resolved)
+    assert again(resolved, REGISTRY) == resolved
 
 
 # --------------------------------------------------------------------------------------------------- objective: auto
