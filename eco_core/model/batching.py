@@ -12,6 +12,7 @@ from torch import nn
 from eco_core.data.sampling.batches import NeighborBatches, SubgraphBatches
 from eco_core.engine.collectives import rank_and_size
 from eco_core.errors import CompositionError, Problem
+from eco_core.parts.traits import traits_of
 from eco_core.spec.models import TrainSpec
 
 Batches = NeighborBatches | SubgraphBatches
@@ -70,7 +71,7 @@ def full_batch_bytes(graph: Any, encoder: nn.Module, objective: Any) -> int:
     matrices = (p for p in encoder.parameters() if p.dim() > 1)
     # A table with a vector for each node is an output itself.
     widths = sum(p.size(0) if p.size(0) < graph.num_nodes else p.size(1) for p in matrices)
-    passes = 2 if objective is not None and getattr(objective, "needs_views", True) else 1
+    passes = 2 if objective is not None and traits_of(objective).needs_views is not False else 1
     return 4 * graph.num_nodes * widths * _COPIES * passes + _BYTES_AN_EDGE * int(graph.num_edges)
 
 
@@ -106,7 +107,7 @@ def make_batches(graph: Any, train: TrainSpec, encoder: nn.Module, seed: int) ->
         return SubgraphBatches(graph, train.batch_size, seed, *world)
     if train.batch != "neighbor":
         return None
-    layers = getattr(encoder, "num_layers", None)
+    layers = traits_of(encoder).num_layers
     if train.fan_out is not None and layers is not None and len(train.fan_out) != layers:
         raise CompositionError(
             Problem(

@@ -22,6 +22,7 @@ from eco_core.model.build import build_parts
 from eco_core.model.composed_parts import ComposedParts
 from eco_core.model.preparation import on_device
 from eco_core.model.session import FitSession
+from eco_core.plan.plan import Plan
 from eco_core.results.clustering import Clustering
 
 
@@ -52,19 +53,12 @@ def fit_composition(
     with local_rank_0_first(fabric.local_rank):
         graph = model.load_graph(data)
     plan = model.plan_for(graph)
-    bar: Callback | None = progress_for() if verbose is not False and fabric.is_global_zero else None
-    if verbose and bar is None and fabric.is_global_zero:
-        bar = Log(current_stderr())
-    listening: Sequence[Notified] = (*callbacks, *([] if bar is None else [bar])) if fabric.is_global_zero else ()
+    listening = (*callbacks, *_progress(verbose)) if fabric.is_global_zero else ()
     # Callbacks are closed at the very end; the metrics are computed outside the seeded time.
     with ExitStack() as events:
         with seeded(plan.spec.seed):
             start = time.perf_counter()
-            built = build_parts(plan, on_device(graph, fabric.device))
-            session = FitSession(model, built)
-            model.install(built)
-            del built  # Its embeddings are not needed while others are trained.
-            model.take_as_prepared(session.graph, plan)
+            session = _begin(model, plan, on_device(graph, fabric.device))
             stages = model.stages()
             if stages:
                 check_trained_on_batches(fabric.world_size, session.batches is not None, plan.part("encoder"))
@@ -87,18 +81,30 @@ def fit_composition(
                 results = (found.labels, found.confidence, found.embedding)
                 take_from_rank_0([*tensors_of(model), *results], fabric.device)
             seconds = {"train": trained - start, "cluster": time.perf_counter() - trained}
-        clustering = Clustering(
-            labels=found.labels,
-            confidence=found.confidence,
-            embedding=found.embedding,
-            node_ids=getattr(graph, "node_ids", None),
-            metrics=evaluate_clustering(registered_metrics(plan.registry), graph, found.labels, found.embedding),
-            history=history,
-            seconds=seconds,
-            notes=notes,
-        )
+        ids = getattr(graph, "node_ids", None)
+        metrics = evaluate_clustering(registered_metrics(plan.registry), graph, found.labels, found.embedding)
+        clustering = Clustering(found.labels, found.confidence, found.embedding, ids, metrics, history, seconds, notes)
         notify(listening, "on_fit_end", clustering)
     return clustering
+
+
+def _begin(model: ComposedParts, plan: Plan, graph: Any) -> FitSession:
+    """Makes the parts for a graph, and the session that trains them."""
+    built = build_parts(plan, graph)
+    session = FitSession(model, built)
+    model.install(built)
+    model.take_as_prepared(session.graph, plan)
+    return session
+
+
+def _progress(verbose: bool | None) -> list[Callback]:
+    """What shows progress: a bar where one can be drawn, else, if it was asked for, a line for each stage."""
+    if verbose is False:
+        return []
+    bar = progress_for()
+    if bar is not None:
+        return [bar]
+    return [Log(current_stderr())] if verbose else []
 
 
 def fit_info(model: ComposedParts, device: torch.device, world_size: int = 1, notes: tuple[str, ...] = ()) -> FitInfo:
