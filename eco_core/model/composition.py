@@ -218,6 +218,7 @@ class Composition(ComposedEpochs, FittedResults):
             EcoError: The data or the checkpoint cannot be used, or the parts do not fit the graph.
             TrainingError: Training failed, for example with a loss that is not finite.
         """
+        self._clustering = None  # A fit that fails leaves no results of the one before.
         self._clustering = fit_composition(
             self, data, device=device, callbacks=callbacks, checkpoint=checkpoint, resume=resume, verbose=verbose
         )

@@ -98,9 +98,9 @@ def check_inductive(plan: Plan, wiring: Wiring) -> None:
             raise CompositionError(
                 Problem(
                     "ECO211",
-                    f"{plan.part(kind)} knows the nodes that it was fitted on and no others: it cannot predict the "
-                    "clusters of another graph.",
-                    f"Fit the other graph (fit_predict), or use another {kind}: 'eco list {kind}s --where inductive'.",
+                    f"{plan.part(kind)} knows the nodes that it was fitted on and no others: it cannot predict.",
+                    f"labels_ has the clusters of the fitted graph. Fit another graph (fit_predict), or use another "
+                    f"{kind}: 'eco list {kind}s --where inductive'.",
                 )
             )
 

@@ -377,3 +377,11 @@ def test_assigning_a_part_swaps_it_and_the_next_fit_uses_it() -> None:
     model.cluster_head = Discrete(2)
     assert set(model.infer_full(graph).tolist()) <= {0, 1}
     assert isinstance(model.fit(graph).cluster_head, Discrete)
+
+
+def test_a_fit_that_fails_leaves_no_results_of_the_one_before() -> None:
+    model = composed().fit(blocks())
+    with pytest.raises(EcoError):
+        model.fit(Data(x=torch.full((3, 12), float("nan")), edge_index=torch.zeros(2, 0, dtype=torch.long)))
+    with pytest.raises(eco.CompositionError, match="not fitted"):
+        _ = model.labels_
