@@ -14,7 +14,7 @@ from eco_core.errors import CompositionError
 from eco_core.inject.calls import call
 from eco_core.model.compose import compose
 from eco_core.parts.heads import BaseClusterHead
-from eco_core.parts.step import ExtendedNames, Step
+from eco_core.parts.step import PartNames, Step
 from eco_core.parts.traits import Traits, traits_of
 from eco_core.registry.hookspecs import TAGS
 from eco_core.registry.registry import Entry, Registry
@@ -166,8 +166,8 @@ def _result(entry: Entry, graph: Any, module: nn.Module | None = None) -> Tensor
     torch.manual_seed(0)
     prepared = call(module.prepare, step) if callable(getattr(module, "prepare", None)) else {}  # type: ignore[operator]
     batches = getattr(module, "batches", None)
-    own = {**prepared, **(next(iter(call(batches, ExtendedNames(step, prepared)))) if batches else {})}
-    names = ExtendedNames(step, own)
+    own = {**prepared, **(next(iter(call(batches, PartNames(step, prepared)))) if batches else {})}
+    names = PartNames(step, own)
     found = []
     with torch.no_grad():
         if entry.kind != "head" or traits_of(module).minibatch:

@@ -119,7 +119,7 @@ def main(folder: Path) -> None:
     checkpoint = folder / "checkpoint.pt"
     for batch in ("neighbor", "subgraph", "auto"):
         found[batch] = outcome(restless(batch))
-    restless("neighbor", 55, checkpoint=checkpoint)
+    restless("neighbor", checkpoint=checkpoint)
     found["resumed"] = outcome(restless("neighbor", resume=checkpoint))
     found["refused"] = [refused("full"), refused("neighbor"), refused("auto", encoder=Table)]
     rank, found["size"] = rank_and_size()
