@@ -208,7 +208,7 @@ _CODES = {
     ),
     "ECO207": ErrorCode(
         "number of clusters",
-        "it is not known, or larger than the number of nodes",
+        "it is not known, auto, or larger than the number of nodes",
         "--clusters K",
     ),
     "ECO208": ErrorCode(
