@@ -269,12 +269,10 @@ def test_a_search_for_the_number_of_clusters_is_refused_saying_what_to_give(eco:
 def test_data_sets_that_cannot_be_downloaded_say_where_their_files_belong(
     eco: Eco, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from torch_geometric.datasets import Planetoid
-
-    def no_network(self: object) -> None:
+    def no_network(url: str, folder: str) -> None:
         raise OSError("no network")
 
-    monkeypatch.setattr(Planetoid, "download", no_network)
+    monkeypatch.setattr("torch_geometric.data.download_url", no_network)
     result = eco("compose", "--data", "cora", "--data-root", "root")
     assert result.code == 2
     assert "Traceback" not in result.err

@@ -110,7 +110,8 @@ def distance_two_matrix(edge_index: Tensor, num_nodes: int, dtype: torch.dtype =
     nodes = torch.arange(num_nodes, device=edge_index.device)
     size = (num_nodes, num_nodes)
     adjacency = csr_matrix(edge_index[1], edge_index[0], torch.ones(edge_index.size(1), device=nodes.device), size)
-    squared = torch.sparse.mm(adjacency, adjacency)
+    with torch.autocast(device_type=nodes.device.type, enabled=False):  # Torch has no such product in half precision.
+        squared = torch.sparse.mm(adjacency, adjacency)
     paths = torch.stack([rows_of(squared), squared.col_indices()])
     known = torch.cat([edge_index.flip(0), nodes.expand(2, -1)], dim=1)
     # Pairs on a path count 1, pairs already known at least -2: what is left above 0 is at distance two.
