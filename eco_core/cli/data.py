@@ -60,10 +60,7 @@ def info(
     settings = [*(["data.undirected=false"] if _is_on_disk(data) else []), *(overrides or ())]
     settings += ["data.verify=true"] if verify else []
     facts = graph_info(load_data(data, data_root, settings, discover()))
-    if json:
-        print_json(facts)
-        return
-    _print_facts(facts)
+    _print_facts(facts, json)
 
 
 @app.command("convert")
@@ -125,10 +122,7 @@ def convert(
         "seconds": time.perf_counter() - begin,
         **graph_info(open_graph(folder)),
     }
-    if json:
-        print_json(facts)
-        return
-    _print_facts(facts)
+    _print_facts(facts, json)
 
 
 class _Progress:
@@ -144,7 +138,10 @@ class _Progress:
             print(message, file=sys.stderr)
 
 
-def _print_facts(facts: dict[str, Any]) -> None:
+def _print_facts(facts: dict[str, Any], json: bool) -> None:
+    if json:
+        print_json(facts)
+        return
     notes = facts.pop("notes", [])
     print_table(((key.replace("_", " "), _text(value)) for key, value in facts.items()), ("property", "value"))
     for note in notes:

@@ -1,4 +1,4 @@
-"""What ``eco show`` says of a component, a recipe, a data set or a metric."""
+"""Describes a component, a recipe, a data set or a metric as plain data, for ``eco show``."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from eco_core.registry.registry import Entry, Registry
 
 
 def describe(entry: Entry, registry: Registry) -> dict[str, Any]:
-    """Returns what there is to know about an entry, as plain data."""
+    """Returns the description of an entry as plain data: parameters, papers, and a command that works."""
     document: dict[str, Any] = {
         "name": registry.short_name(entry),
         "kind": entry.kind,
@@ -70,7 +70,7 @@ def _parameters(entry: Entry, provided: tuple[str, ...] | None = None) -> list[d
 def _rows(
     name: str, schema: dict[str, Any], definitions: dict[str, Any], required: bool, default: Any
 ) -> list[dict[str, Any]]:
-    """The row of a parameter; of a section with defaults the rows of its keys, as ``--set`` names them."""
+    """Returns the row of a parameter; a section with defaults has one row for each key, as ``--set`` names them."""
     section = definitions.get(schema.get("$ref", "").rpartition("/")[2], {}).get("properties")
     if section and isinstance(default, dict):
         rows = [_rows(f"{name}.{key}", of, definitions, False, default.get(key)) for key, of in section.items()]

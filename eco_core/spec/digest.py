@@ -1,4 +1,4 @@
-"""Whether two specs say the same: one number for a resolved spec."""
+"""A digest of resolved specs: two runs of the same spec have the same digest."""
 
 from __future__ import annotations
 

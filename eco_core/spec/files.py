@@ -4,13 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from eco_core.errors import Problem, SpecError
 from eco_core.spec.yaml_io import load_yaml
-
-if TYPE_CHECKING:
-    pass
 
 
 def parse_spec(text: str, source: str) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""The declarative spec of a run: pydantic models, and their mistakes as sentences. Imports no torch."""
+"""The spec of a run as frozen pydantic models. Imports no torch."""
 
 from __future__ import annotations
 
@@ -41,8 +41,8 @@ class TrainSpec(BaseModel):
         batch: What a step sees: ``full``, the whole graph; ``neighbor``, random nodes with their sampled
             neighbourhoods; ``subgraph``, a union of parts of the graph, with all edges among them; ``auto``, the first
             of these that has enough memory.
-        batch_size: Nodes of a batch whose embeddings the loss is made of.
-        fan_out: Of ``neighbor``: how many neighbours of a node are sampled, for each layer of the encoder; -1: all.
+        batch_size: Number of seed nodes of a mini-batch: the loss is made of their embeddings.
+        fan_out: How many neighbours of a node ``neighbor`` samples, one number for each layer of the encoder; -1: all.
             Default 15 in the first hop and 10 in the others.
         precision: ``32``, or ``bf16-mixed`` for mixed precision.
     """
@@ -76,7 +76,7 @@ class RunSpec(BaseModel):
         clusters: How many; None takes the number of classes that the data set declares. ``auto`` means a search for
             the number: it is refused where a part needs a number, since there is no search yet, and without effect
             where the head finds the number itself.
-        seed: Of everything random in training.
+        seed: Seeds everything random in training.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)

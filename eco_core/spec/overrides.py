@@ -1,4 +1,4 @@
-"""Layers made of command-line options: ``--set`` and ``--epochs``."""
+"""Turns the command line's ``--set`` and ``--epochs`` into layers of a spec."""
 
 from __future__ import annotations
 
