@@ -21,7 +21,6 @@ nox.options.error_on_missing_interpreters = True
 def pytest(session: nox.Session, *arguments: str) -> None:
     """Runs pytest on two processes, each with one thread: the tests' graphs are tiny."""
     environment = {"OMP_NUM_THREADS": "1"}
-    # Tests that build wheels need what an earlier session of this machine may have found elsewhere: nothing.
     session.run("python", "-m", "pytest", "-n", "2", "--dist", "loadscope", *arguments, env=environment)
 
 
