@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import importlib.util
+
 import hypothesis
 import pytest
-import torch
 
 # How fast an example is drawn says something about the machine, which is shared, and nothing about the code.
 hypothesis.settings.register_profile(
@@ -16,4 +17,7 @@ hypothesis.settings.load_profile("shared-machine")
 @pytest.fixture(autouse=True, scope="session")
 def _one_thread() -> None:
     # The graphs here are tiny: threads only wait for each other, and pytest-xdist has a process for each core.
-    torch.set_num_threads(1)
+    if importlib.util.find_spec("torch") is not None:  # The session ``pythons`` runs some tests where there is none.
+        import torch
+
+        torch.set_num_threads(1)
