@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import sys
 from pathlib import Path
 
 import nox
@@ -108,11 +107,7 @@ def lowest(session: nox.Session) -> None:
 
 def _lowest_versions() -> str:
     """Reads ``name>=version`` off the core's dependencies; torch stays as in the constraints."""
-    if sys.version_info >= (3, 11):
-        import tomllib
-    else:
-        import tomli as tomllib
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    project = nox.project.load_toml(ROOT / "pyproject.toml")["project"]
     pins = [line.replace(">=", "==") for line in project["dependencies"] if not line.startswith("torch>=")]
     constraints = (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines()
     return "\n".join([*pins, *(line for line in constraints if line.startswith("torch=="))]) + "\n"

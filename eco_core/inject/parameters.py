@@ -214,7 +214,8 @@ def _field_type(annotation: Any, seen: tuple[Any, ...]) -> Any:
         return Any if isinstance(annotation, (str, typing.ForwardRef, typing.TypeVar)) else annotation
     origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
     if origin is Annotated:
-        return Annotated[(_field_type(arguments[0], seen), *arguments[1:])]
+        annotated = (_field_type(arguments[0], seen), *arguments[1:])
+        return Annotated[annotated]
     if origin in (Union, types.UnionType):
         return Union[tuple(_field_type(argument, seen) for argument in arguments)]  # noqa: UP007 - built at run time
     if origin in (list, tuple, dict, set, frozenset) or (

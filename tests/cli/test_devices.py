@@ -132,7 +132,12 @@ def test_mistakes_are_told_before_processes_are_started(
 def test_the_same_words_are_launched_and_the_exit_code_is_theirs(eco: Eco, monkeypatch: pytest.MonkeyPatch) -> None:
     launched = []
     failure = RankFailure(1, "ECO401  The loss is nan.", 1, False, 0.0)
-    monkeypatch.setattr("eco_core.cli.compose.launch", lambda *call: launched.append(call) or failure)
+
+    def launch(*call: Any) -> RankFailure:
+        launched.append(call)
+        return failure
+
+    monkeypatch.setattr("eco_core.cli.compose.launch", launch)
     words = ["--debug", "compose", "--data", "karate", "--set", "train.batch=auto", "--devices", "3"]
     result = eco(*words)
     assert launched == [(words, 3)]

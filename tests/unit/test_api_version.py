@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import re
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
@@ -43,6 +44,6 @@ def test_the_page_lists_what_the_code_has(title: str, expected: set[str]) -> Non
 
 
 @pytest.mark.parametrize("room", [eco_core.parts, eco_core.data], ids=lambda room: room.__name__)
-def test_the_page_lists_the_names_of_the_public_rooms(room: object) -> None:
+def test_the_page_lists_the_names_of_the_public_rooms(room: ModuleType) -> None:
     line = section("Names of the public rooms").partition(f"`{room.__name__}`:")[2].partition("\n- ")[0]
     assert names_of(line) == set(room.__all__)

@@ -32,6 +32,7 @@ def test_a_weighted_loss_sums_weights_times_terms_and_keeps_the_terms():
     assert loss.total.item() == 3.5
     assert (loss.a.item(), loss.b.item()) == (2.0, 3.0)
     loss.total.backward()
+    assert a.grad is not None
     assert a.grad.item() == 1.0
 
 
@@ -261,8 +262,9 @@ class Fitted(nn.Module):
 def test_a_fresh_module_takes_the_unknown_sizes_of_saved_buffers_and_only_those() -> None:
     saved = Fitted(2)
     saved.centers = torch.ones(2, 5)
-    whole = nn.ModuleDict({"head": pickle.loads(pickle.dumps(Fitted(2)))})
+    loaded = pickle.loads(pickle.dumps(Fitted(2)))
+    whole = nn.ModuleDict({"head": loaded})
     whole.load_state_dict({f"head.{name}": value for name, value in saved.state_dict().items()})
-    assert torch.equal(whole["head"].centers, saved.centers)
+    assert torch.equal(loaded.centers, saved.centers)
     with pytest.raises(RuntimeError, match="size mismatch"):
         Fitted(3).load_state_dict(saved.state_dict())

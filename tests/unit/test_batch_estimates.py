@@ -17,7 +17,7 @@ from eco_core.registry.registry import Registry
 from tests.graphs import blocks
 
 NODES, CLUSTERS = 120, 3
-HEADS = [
+HEADS: list[tuple[str, dict[str, Any]]] = [
     ("dmon", {}),
     ("mincut", {}),
     ("neuromap", {}),
@@ -53,7 +53,7 @@ def parts(head: Any, z: Tensor, rows: BatchRows | None, prepared: dict[str, Any]
         names = {"edge_index": rows.edge_index, "edge_weight": rows.edge_weight, "z": z[rows.n_id]}
     own = {key: value if rows is None else value.of_batch(rows) for key, value in prepared.items()}
     loss = LossOutput.of(call(head.forward, {**names, **own}, **own))
-    return {name: float(value.detach()) for name, value in loss.components.items()}
+    return {name: float(torch.as_tensor(value).detach()) for name, value in loss.components.items()}
 
 
 @pytest.mark.parametrize(("name", "parameters"), HEADS, ids=IDS)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import gc
 import random
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -149,7 +151,13 @@ def test_parts_by_name_or_class_are_made_anew_at_every_fit_and_instances_go_on()
 
 def test_asking_for_parameters_before_building_says_so():
     model = joint(SimpleClusterHead)
-    for ask in (model.parameters, model.state_dict, lambda: model.encoder, lambda: model.labels_):
+    asks: tuple[Callable[[], Any], ...] = (
+        model.parameters,
+        model.state_dict,
+        lambda: model.encoder,
+        lambda: model.labels_,
+    )
+    for ask in asks:
         with pytest.raises(NotBuiltError, match="ECO208"):
             list(ask())
     assert not hasattr(model, "labels_")
@@ -233,7 +241,7 @@ def test_prepare_runs_once_for_each_graph_and_its_names_are_provided():
             runs.append(graph.num_nodes)
             return {"degree": torch.bincount(graph.edge_index[0], minlength=graph.num_nodes)}
 
-        def forward(self, encode, graph, edge_index, degree):
+        def forward(self, encode, graph, edge_index, degree):  # type: ignore[override]
             assert degree.shape == (graph.num_nodes,)
             return super().forward(encode, graph, edge_index)
 
@@ -263,7 +271,7 @@ def test_an_encoder_that_asks_for_the_epoch_gets_that_of_the_step():
     class Warming(SmallEncoder):
         seen: list[int] = []  # noqa: RUF012 - shared on purpose: the instance is made by compose
 
-        def forward(self, x, edge_index, epoch):
+        def forward(self, x, edge_index, epoch):  # type: ignore[override]
             if self.training:
                 self.seen.append(epoch)
             return super().forward(x, edge_index)
@@ -276,7 +284,7 @@ def test_the_encoder_runs_once_in_a_step_for_objective_head_and_on_epoch():
     class Counting(SmallEncoder):
         runs = 0
 
-        def forward(self, x, edge_index):
+        def forward(self, x, edge_index):  # type: ignore[override]
             if self.training:
                 type(self).runs += 1
             return super().forward(x, edge_index)
@@ -343,7 +351,9 @@ def test_an_adversary_becomes_a_second_alternating_update(strategy):
     assert [update.name for update in first.updates] == ["", "adversary"]
     assert {"Critic", "Critic.fool", "adversary"} <= set(model.history_.columns)
     fresh = eco.compose(encoder=SmallEncoder, objective=Critic, clusters=3, epochs=3).build(blocks())
-    assert not torch.equal(fresh.objective.adversary.weight, model.objective.adversary.weight)
+    untrained: Any = fresh.objective
+    trained: Any = model.objective
+    assert not torch.equal(untrained.adversary.weight, trained.adversary.weight)
 
 
 def test_an_objective_may_say_what_the_embedding_is():
@@ -414,7 +424,8 @@ def test_k_means_initialisation_compares_directions_and_places_means():
     graph = ring(4, 2)
     graph.x = x
     model = eco.compose(encoder=Given, head=Resettable, strategy="joint", clusters=2, epochs=1).fit(graph)
-    assert sorted(model.cluster_head.placed.tolist()) == [[0.0, 5.5], [5.5, 0.0]]
+    head: Any = model.cluster_head
+    assert sorted(head.placed.tolist()) == [[0.0, 5.5], [5.5, 0.0]]
 
 
 def test_cluster_embed_and_infer_agree_with_the_fit():
@@ -452,7 +463,7 @@ def test_train_full_and_train_batch_return_losses_that_format():
 
 def test_sparse_features_are_made_dense_for_encoders_that_cannot_read_them():
     class NeedsDense(SmallEncoder):
-        def forward(self, x, edge_index):
+        def forward(self, x, edge_index):  # type: ignore[override]
             assert x.layout == torch.strided
             return super().forward(x, edge_index)
 
@@ -503,7 +514,8 @@ def test_features_that_are_mostly_zeros_become_sparse_where_encoder_and_objectiv
     model = eco.compose(encoder=Reader, objective=Shrink, clusters=3, epochs=2).fit(graph)
     assert set(seen) == {expected}
     assert not graph.x.is_sparse
-    torch.testing.assert_close(model.embedding_, graph.x @ model.encoder.weight.detach())
+    encoder: Any = model.encoder
+    torch.testing.assert_close(model.embedding_, graph.x @ encoder.weight.detach())
 
 
 def test_fit_takes_names_paths_data_and_tuples(tmp_path: Path):
@@ -548,7 +560,10 @@ def test_a_fitted_k_means_head_is_loaded_with_its_centres(tmp_path: Path):
     graph = blocks()
     model = eco.compose(clusters=3).fit(graph)
     loaded = eco.load(model.save(tmp_path / "run"))
-    assert torch.equal(loaded.cluster_head.cluster_centers_, model.cluster_head.cluster_centers_)
+    head, loaded_head = model.cluster_head, loaded.cluster_head
+    assert isinstance(head, KMeansClusterHead)
+    assert isinstance(loaded_head, KMeansClusterHead)
+    assert torch.equal(loaded_head.cluster_centers_, head.cluster_centers_)
     assert torch.equal(loaded.infer_full(graph), model.labels_)
     assert np.load(tmp_path / "run" / "embeddings.npy").shape == (60, 12)
 

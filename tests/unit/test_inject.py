@@ -272,7 +272,7 @@ def test_all_parameters_that_do_not_resolve_are_told_at_once_and_no_other() -> N
 
 def test_without_an_annotation_the_type_is_that_of_the_default() -> None:
     class Head:
-        def __init__(self, alpha=1.0, width=3, mode="a", on=True, many=(), free=None, act=torch.relu): ...  # type: ignore[no-untyped-def]
+        def __init__(self, alpha=1.0, width=3, mode="a", on=True, many=(), free=None, act=torch.relu): ...
 
     model = validated(Head, alpha=2, width="4", many=[1, "a"], free=[1])
     assert model.values() == {
@@ -284,7 +284,7 @@ def test_without_an_annotation_the_type_is_that_of_the_default() -> None:
 
 def test_a_required_parameter_without_annotation_takes_anything() -> None:
     class Head:
-        def __init__(self, thing): ...  # type: ignore[no-untyped-def]
+        def __init__(self, thing): ...
 
     assert validated(Head, thing=[1]).values() == {"thing": [1]}
     assert refused(Head) == [("thing",)]
@@ -292,7 +292,7 @@ def test_a_required_parameter_without_annotation_takes_anything() -> None:
 
 def test_an_annotation_that_is_no_type_takes_anything() -> None:
     class Head:
-        def __init__(self, act=None, width=3) -> None: ...  # type: ignore[no-untyped-def]
+        def __init__(self, act=None, width=3) -> None: ...
 
     # As people write them: `act: callable`, `width: (int, float)`.
     Head.__init__.__annotations__.update(act=callable, width=(int, float))

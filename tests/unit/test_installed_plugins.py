@@ -12,7 +12,7 @@ import pytest
 
 import eco_core
 from eco_core.registry import Registry
-from eco_core.registry.records import HOOKS
+from eco_core.registry.records import HOOKS, Component, Recipe
 from eco_core.registry.registry import Entry
 from eco_core.spec.recipes import read_recipe
 
@@ -37,6 +37,7 @@ WITHOUT_PAPER = {("eco-nonparametric", "embedding")}  # A table of vectors: nobo
 @pytest.mark.parametrize("entry", PARTS, ids=lambda entry: entry.id)
 def test_every_part_loads_and_is_documented(entry: Entry) -> None:
     part = entry.load()
+    assert isinstance(entry.item, Component)
     package, attribute = entry.item.target.partition(".")[0], entry.item.target.rpartition(":")[2]
     assert inspect.getdoc(part)
     assert entry.item.summary
@@ -45,6 +46,7 @@ def test_every_part_loads_and_is_documented(entry: Entry) -> None:
 
 @pytest.mark.parametrize("entry", PARTS + RECIPES, ids=lambda entry: entry.id)
 def test_every_part_and_recipe_names_its_paper(entry: Entry) -> None:
+    assert isinstance(entry.item, Component | Recipe)
     assert bool(entry.item.paper) != ((entry.distribution, entry.name) in WITHOUT_PAPER)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
 from torch import nn
@@ -32,7 +34,7 @@ class Watching(GraphAwareClusterHead):
     def on_epoch(self, z, epoch, n_id):
         self.epochs.append((z.shape[0], epoch, n_id.tolist()))
 
-    def forward(self, z, x, edge_index, edge_weight, n_id, num_seeds):
+    def forward(self, z, x, edge_index, edge_weight, n_id, num_seeds):  # type: ignore[override]
         self.seen.append((z, x, edge_index, edge_weight, n_id, num_seeds))
         return super().forward(z, edge_index)
 
@@ -75,11 +77,11 @@ def test_the_last_embeddings_are_exact_and_of_the_whole_graph(kind):
 def test_equal_seeds_train_alike_and_a_batch_of_all_nodes_is_the_whole_graph(kind):
     graph = blocks()
     # Not Adam: where a gradient is zero but for rounding, it takes a full step all the same.
-    stage = {"optimizer": {"name": "sgd", "lr": 0.1}}
-    stages = {"strategy": {"name": "joint", "pretrain": stage, "joint": stage}}
+    stage: dict[str, Any] = {"optimizer": {"name": "sgd", "lr": 0.1}}
+    stages: dict[str, Any] = {"strategy": {"name": "joint", "pretrain": stage, "joint": stage}}
 
     def embedding(kind: str, **train: object) -> torch.Tensor:
-        parts = {"encoder": SmallEncoder, "objective": Smoothness, "head": GraphAwareClusterHead}
+        parts: dict[str, Any] = {"encoder": SmallEncoder, "objective": Smoothness, "head": GraphAwareClusterHead}
         train = {"batch": kind, "batch_size": 20, **train}
         return eco.compose(**parts, **stages, clusters=3, epochs=4, train=train).fit(graph).embedding_
 
@@ -106,7 +108,7 @@ class Prepares(GraphAwareClusterHead):
         self.prepared += 1
         return {"scaled": Scaled(1.0)}
 
-    def forward(self, z, edge_index, scaled):
+    def forward(self, z, edge_index, scaled):  # type: ignore[override]
         self.factors.append(scaled.factor)
         return super().forward(z, edge_index)
 
@@ -142,7 +144,7 @@ class PreparingEncoder(SmallEncoder):
         self.prepared += 1
         return {"degrees": degree(graph.edge_index[0], graph.num_nodes)}
 
-    def forward(self, x, edge_index, n_id, degrees):
+    def forward(self, x, edge_index, n_id, degrees):  # type: ignore[override]
         return super().forward(x * degrees[n_id, None], edge_index)
 
 
@@ -158,7 +160,7 @@ def test_an_encoder_gets_what_it_prepared_of_the_whole_graph_in_mini_batches(kin
 
 
 class IndexesNothing(PreparingEncoder):
-    def forward(self, x, edge_index, degrees):
+    def forward(self, x, edge_index, degrees):  # type: ignore[override]
         return SmallEncoder.forward(self, x * degrees[:, None], edge_index)
 
 
@@ -177,7 +179,7 @@ class ObjectiveNotForBatches(Smoothness):
     def prepare(self, graph):
         return {"degrees": degree(graph.edge_index[0], graph.num_nodes)}
 
-    def forward(self, encode, graph, edge_index, degrees):
+    def forward(self, encode, graph, edge_index, degrees):  # type: ignore[override]
         return super().forward(encode, graph, edge_index)
 
 
@@ -196,7 +198,7 @@ def test_a_part_not_prepared_for_batches_cannot_require_what_it_prepares(part):
 class ReadsAttributes(SmallEncoder):
     """An encoder that reads attributes of the graph which only its user knows."""
 
-    def forward(self, x, edge_index, graph):
+    def forward(self, x, edge_index, graph):  # type: ignore[override]
         assert torch.equal(graph.pos, graph.x[:, :3])
         assert torch.equal(graph.edge_attr[:, 0], (10 * graph.kind[edge_index[0]] + graph.kind[edge_index[1]]).float())
         assert graph.temperature == 0.5

@@ -17,6 +17,7 @@ from eco_core.parts.heads import BaseClusterHead
 from eco_core.parts.step import PartNames, Step
 from eco_core.parts.traits import Traits, traits_of
 from eco_core.registry.hookspecs import TAGS
+from eco_core.registry.records import Component
 from eco_core.registry.registry import Entry, Registry
 from tests.graphs import blocks
 
@@ -67,7 +68,7 @@ def test_a_declared_trait_wins_over_a_derived_one() -> None:
 
 
 def test_an_instance_has_its_own_values() -> None:
-    module = nn.Module()
+    module: Any = nn.Module()
     module.num_layers = 3
     module.update_interval = 5
     assert (traits_of(module).num_layers, traits_of(module).update_interval) == (3, 5)
@@ -118,6 +119,7 @@ def test_the_tags_of_a_component_are_its_traits(entry: Entry) -> None:
     if entry.distribution.startswith("eco-example"):
         pytest.skip("It gives no tags.")
     traits = traits_of(entry.load())
+    assert isinstance(entry.item, Component)
     assert entry.item.tags == tuple(tag for tag in TAGS[entry.kind] if getattr(traits, tag))
 
 
@@ -159,26 +161,26 @@ def _make(entry: Entry, graph: Any, width: int = 12) -> nn.Module:
 
 def _result(entry: Entry, graph: Any, module: nn.Module | None = None) -> Tensor:
     """What a part makes of a graph, with everything drawn from the same seed: embeddings, or a loss and labels."""
-    module = _make(entry, graph) if module is None else module
+    part: Any = _make(entry, graph) if module is None else module
     z = graph.x[:, :12] if entry.kind == "head" else None
     encode: Callable[[Any], Tensor] = lambda graph: z if z is not None else graph.x  # noqa: E731
     step = Step(graph, encode=None if entry.kind == "encoder" else encode)
     torch.manual_seed(0)
-    prepared = call(module.prepare, step) if callable(getattr(module, "prepare", None)) else {}  # type: ignore[operator]
-    batches = getattr(module, "batches", None)
+    prepared = call(part.prepare, step) if callable(getattr(part, "prepare", None)) else {}
+    batches = getattr(part, "batches", None)
     own = {**prepared, **(next(iter(call(batches, PartNames(step, prepared)))) if batches else {})}
     names = PartNames(step, own)
     found = []
     with torch.no_grad():
-        if entry.kind != "head" or traits_of(module).minibatch:
-            out = call(module, names)
+        if entry.kind != "head" or traits_of(part).minibatch:
+            out = call(part, names)
             found.append(out if isinstance(out, Tensor) else out.total if hasattr(out, "total") else out["total"])
-        if callable(getattr(module, "embed", None)) and entry.kind == "objective":
-            found.append(call(module.embed, names))  # type: ignore[operator]
+        if callable(getattr(part, "embed", None)) and entry.kind == "objective":
+            found.append(call(part.embed, names))
         if entry.kind == "head":
-            if callable(getattr(module, "fit", None)):
-                call(module.fit, names)  # type: ignore[operator]
-            found.append(module.cluster(z, soft=True))  # type: ignore[operator]
+            if callable(getattr(part, "fit", None)):
+                call(part.fit, names)
+            found.append(part.cluster(z, soft=True))
     return torch.cat([value.detach().double().reshape(-1) for value in found])
 
 

@@ -20,7 +20,7 @@ from eco_core.transforms import AddNoise, DropEdges, GSSLTransform, MaskFeatures
 from tests.parts import SmallEncoder
 
 NODES, WIDTH, EDGES = 40, 12, 200
-ALL = [
+ALL: list[BaseTransform] = [
     MaskFeatures(0.5),
     MaskFeatures(0.5, "entries"),
     DropEdges(0.5),
@@ -215,7 +215,7 @@ def test_resolved_spec_has_all_parameters_of_a_transform() -> None:
         overrides=["objective.transform2.noise_std=0.5"],
         epochs=2,
     ).fit("karate")
-    written = {"p_feat_mask": 0.2, "p_edge_drop": 0.3, "noise_std": 0.5, "shuffle_features": False}
+    written: dict[str, Any] = {"p_feat_mask": 0.2, "p_edge_drop": 0.3, "noise_std": 0.5, "shuffle_features": False}
     written["feat_mask_mode"] = "columns"
     assert model.spec["objective"]["transform2"] == written
 
@@ -225,7 +225,8 @@ def test_any_transform_is_taken_in_python() -> None:
     model = compose(
         encoder=SmallEncoder, objective={"name": Agreement, "transform1": chain}, head="kmeans", epochs=2
     ).fit("karate")
-    assert model.objective.transforms[0] is chain
+    objective: Any = model.objective
+    assert objective.transforms[0] is chain
 
 
 def test_mistake_in_a_transform_is_named_with_its_place() -> None:

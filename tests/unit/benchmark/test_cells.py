@@ -124,4 +124,5 @@ def test_a_cell_ends_when_its_benchmark_does() -> None:
     finally:
         process.kill()
         process.wait()
-        process.stdout.close()
+        if process.stdout is not None:
+            process.stdout.close()

@@ -165,7 +165,7 @@ def test_parquet_is_what_csv_is(tmp_path: Path, ids: list[str], lists: bool) -> 
         pa.table({"node": [keys[0], keys[1]], "label": pa.array(["blue", "red"]).dictionary_encode()}),
         tmp_path / "labels.parquet",
     )
-    files = {name: tmp_path / f"{name}.parquet" for name in ("features", "labels")}
+    files: dict[str, Any] = {name: tmp_path / f"{name}.parquet" for name in ("features", "labels")}
     opened = open_graph(save_on_disk(tmp_path / "edges.parquet", tmp_path / "out", **files))
     assert_same(opened, load_graph(folder))
 

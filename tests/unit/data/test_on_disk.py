@@ -8,7 +8,7 @@ import pickle
 import warnings
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pytest
@@ -217,7 +217,7 @@ def test_an_array_that_is_too_large_for_a_private_map_is_mapped_for_reading(
 ) -> None:
     load, modes = np.load, []
 
-    def refused(path: Path, mmap_mode: str, **options: Any) -> Any:
+    def refused(path: Path, mmap_mode: Literal["c", "r"], **options: Any) -> Any:
         modes.append(mmap_mode)
         if mmap_mode == "c":
             raise OSError(12, "Cannot allocate memory")

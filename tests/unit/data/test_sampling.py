@@ -67,6 +67,7 @@ def test_a_batch_holds_edges_of_the_graph_none_twice(seed: int, fan_out: list[in
     weight = torch.rand(edges.size(1), generator=torch.Generator().manual_seed(seed)) if weighted else None
     sampler = NeighborSampler(edges, NODES, fan_out, edge_weight=weight, seed=seed)
     out = sample(sampler, [0, 3, 29])
+    assert sampler.edge_permutation is not None
     number = sampler.edge_permutation[out.edge]
     assert edges_of(out) == [tuple(pair) for pair in edges[:, number].T.tolist()]
     assert len(set(number.tolist())) == len(number)
@@ -97,6 +98,7 @@ def test_every_neighbour_is_equally_likely(leaves: int, fan_out: int) -> None:
 def test_heavier_edges_are_drawn_in_proportion(replace: bool) -> None:
     weight = torch.tensor([1.0, 0.0, 3.0, 6.0])
     sampler = NeighborSampler(star(4), 5, [1], replace=replace, edge_weight=weight)
+    assert sampler.edge_permutation is not None
     drawn = Counter(sampler.edge_permutation[sample(sampler, [0]).edge].item() for _ in range(4000))
     assert [drawn[number] / 4000 for number in range(4)] == pytest.approx([0.1, 0.0, 0.3, 0.6], abs=0.03)
 
@@ -104,6 +106,7 @@ def test_heavier_edges_are_drawn_in_proportion(replace: bool) -> None:
 def test_weighted_draws_without_replacement_leave_the_others_their_share() -> None:
     # After 0 (with 1/2), 1 comes with 2/3; after 1 (1/3), 0 with 3/4; after 2 (1/6), 0 with 3/5 and 1 with 2/5.
     sampler = NeighborSampler(star(3), 4, [2], edge_weight=torch.tensor([3.0, 2.0, 1.0]))
+    assert sampler.edge_permutation is not None
     drawn = Counter(frozenset(sampler.edge_permutation[sample(sampler, [0]).edge].tolist()) for _ in range(6000))
     expected = {frozenset({0, 1}): 1 / 3 + 1 / 4, frozenset({0, 2}): 1 / 6 + 1 / 10, frozenset({1, 2}): 1 / 12 + 1 / 15}
     for pair, share in expected.items():
@@ -170,7 +173,7 @@ def test_pyg_lib_samples_where_it_is_installed_and_wanted(monkeypatch: pytest.Mo
     with pytest.raises(ImportError, match="pyg-lib is not installed"):
         NeighborLoader(graph(), [2], sampler="pyg-lib")
     with pytest.raises(ValueError, match="must be eco or pyg-lib"):
-        NeighborLoader(graph(), [2], sampler="dgl")
+        NeighborLoader(graph(), [2], sampler="dgl")  # type: ignore[arg-type]
 
 
 def test_loader_takes_seeds_and_transforms() -> None:

@@ -163,6 +163,7 @@ def test_dropping_edges_of_a_sample_leaves_as_many_as_dropping_those_of_the_grap
         for batch in NeighborBatches(graph, [4], 100):
             view = DropEdges(0.6)(batch)
             sampled = SampledEdges.of(view)
+            assert sampled is not None
             first = slice(batch.batch_size)
             of_edges = torch.zeros(batch.num_nodes).index_add(0, view.edge_index[1], sampled.scale)
             torch.testing.assert_close(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
 from torch import nn
@@ -62,7 +64,8 @@ def test_centres_are_placed_in_embeddings_with_the_statistics_of_the_stage_befor
         overrides=["strategy.pretrain.epochs=3", "strategy.joint.epochs=1", "strategy.joint.optimizer.lr=1e-12"],
     ).fit(blocks())
     # One cluster: its centre is the mean of the embeddings, which exact statistics move to the bias of the layer.
-    torch.testing.assert_close(seen[-1][0], model.encoder.norm.bias.detach(), rtol=1e-3, atol=1e-4)
+    encoder: Any = model.encoder
+    torch.testing.assert_close(seen[-1][0], encoder.norm.bias.detach(), rtol=1e-3, atol=1e-4)
 
 
 def test_in_mini_batches_the_running_averages_stay():
@@ -83,6 +86,7 @@ def test_the_pass_leaves_modes_momenta_and_layers_that_nothing_passes_through_as
     with recalibrated_batch_norm(model):
         torch.testing.assert_close(dropout(used(x)), used(x))
     torch.testing.assert_close(used.running_mean, x.mean(dim=0))
+    assert unused.running_mean is not None
     assert torch.equal(unused.running_mean, torch.zeros(3))
     assert (used.momentum, unused.momentum) == (None, 0.1)
     assert [module.training for module in model] == [True, True, True, False]

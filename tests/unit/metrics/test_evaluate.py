@@ -3,6 +3,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from importlib import import_module
+from typing import Any
 
 import numpy as np
 import pytest
@@ -65,7 +66,7 @@ def test_fills_edge_weight_and_no_other_optional_parameter():
 
 
 def test_a_metric_with_labels_sees_rows_of_labelled_nodes_only():
-    seen = {}
+    seen: dict[str, Any] = {}
 
     def with_labels(y, pred, x, z, edge_index):
         seen.update(y=y, pred=pred, x=x.to_dense(), z=z, edges=edge_index.shape[1])
@@ -89,9 +90,13 @@ def test_a_metric_with_labels_sees_rows_of_labelled_nodes_only():
 
 def test_labels_come_as_a_vector_of_integers_of_the_same_kind_as_the_clusters():
     seen = []
-    metric = ("m", lambda y, pred: float(seen.append((y, pred)) is None))
-    evaluate([metric], {"y": np.array([[1.0], [np.nan], [0.0], [1.0]]), "pred": PRED})
-    evaluate([metric], {"y": torch.tensor([1, -1, 0, 1]), "pred": PRED.numpy()})
+
+    def metric(y, pred):
+        seen.append((y, pred))
+        return 1.0
+
+    evaluate([("m", metric)], {"y": np.array([[1.0], [np.nan], [0.0], [1.0]]), "pred": PRED})
+    evaluate([("m", metric)], {"y": torch.tensor([1, -1, 0, 1]), "pred": PRED.numpy()})
     assert isinstance(seen[0][0], torch.Tensor)
     assert isinstance(seen[1][0], np.ndarray)
     for y, pred in seen:

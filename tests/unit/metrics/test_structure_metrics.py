@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import time
 from types import SimpleNamespace
+from typing import Any
 
 import networkx as nx
 import numpy as np
@@ -86,9 +87,9 @@ def test_cut_fraction_is_the_share_of_edges_between_clusters(example):
 def test_does_not_change_when_clusters_or_nodes_are_renumbered(example, numbers, random):
     graph, pred = example
     edge_index, weight = arrays(graph)
-    order = list(range(len(pred)))
-    random.shuffle(order)
-    order = np.array(order)
+    ids = list(range(len(pred)))
+    random.shuffle(ids)
+    order = np.array(ids)
     moved = np.empty_like(pred)
     moved[order] = np.array([-1, 50, 2, 999])[list(numbers)][pred]
     before = structure_metrics(edge_index, pred, edge_weight=weight)
@@ -210,7 +211,7 @@ def test_edges_that_are_sorted_by_target_score_the_same_in_blocks_of_any_size(se
     weight = torch.rand(num_edges, generator=generator) if weighted else None
     pred = torch.randint(3, (9,), generator=generator)
     rowptr = torch.cat([torch.zeros(1, dtype=torch.int64), edge_index[1].bincount(minlength=9).cumsum(0)])
-    on_disk = SimpleNamespace(incoming=CSR(rowptr, edge_index[0].int()))
+    on_disk: Any = SimpleNamespace(incoming=CSR(rowptr, edge_index[0].int()))
     expected = structure_metrics(edge_index, pred, edge_weight=weight)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(structure, "_BLOCK_EDGES", block)
@@ -219,6 +220,6 @@ def test_edges_that_are_sorted_by_target_score_the_same_in_blocks_of_any_size(se
 
 
 def test_clusters_of_another_number_of_nodes_are_refused_for_a_graph_on_disk():
-    on_disk = SimpleNamespace(incoming=CSR(torch.tensor([0, 1, 2]), torch.tensor([1, 0])))
+    on_disk: Any = SimpleNamespace(incoming=CSR(torch.tensor([0, 1, 2]), torch.tensor([1, 0])))
     with pytest.raises(DataError, match="The graph has 2 nodes, but 3 have a cluster"):
         structure_metrics(on_disk, torch.tensor([0, 1, 1]))

@@ -257,9 +257,10 @@ def test_train_full_moves_an_adversary_by_its_own_loss() -> None:
     graph = blocks()
     model = composed(objective=Duel).build(graph)
     optimizer = torch.optim.SGD(model.parameters(), lr=0.01)
-    before = float(model.objective.adversary.weight)  # type: ignore[union-attr]
+    objective: Any = model.objective
+    before = float(objective.adversary.weight)
     loss = model.train_full(graph, optimizer, 0)
-    assert float(model.objective.adversary.weight) > before  # type: ignore[union-attr]
+    assert float(objective.adversary.weight) > before
     assert "adversary" in loss.components
 
 

@@ -344,8 +344,11 @@ def test_the_error_of_an_estimate_falls_with_the_root_of_the_number_of_anchors()
     exact = mean_sigmoid_of_others(z, z, links, 0.3, 0.1)
 
     def error(count: int) -> float:
-        drawn = [draw_anchors(z, count) for _ in range(200)]
-        estimates = [mean_sigmoid_of_others(z[rows], z, links.of_anchors(rows), 0.3, 0.1) for rows in drawn]
+        estimates = []
+        for _ in range(200):
+            rows = draw_anchors(z, count)
+            assert rows is not None
+            estimates.append(mean_sigmoid_of_others(z[rows], z, links.of_anchors(rows), 0.3, 0.1))
         return (torch.stack(estimates) / exact - 1).square().mean().sqrt().item()
 
     torch.manual_seed(0)

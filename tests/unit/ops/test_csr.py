@@ -43,6 +43,7 @@ def test_entries_with_a_gradient_keep_it() -> None:
     value = torch.ones(3, requires_grad=True)
     matrix = csr_matrix(torch.tensor([1, 0, 1]), torch.tensor([0, 0, 0]), value, (2, 2))
     matrix.values().sum().backward()
+    assert value.grad is not None
     assert value.grad.tolist() == [1, 1, 1]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from typing import Any
 
 import numpy as np
 import pytest
@@ -206,8 +207,8 @@ def test_edges_that_are_sorted_by_target_already_give_the_same_matrix(seed, num_
     edge_index = edge_index[:, (edge_index[1] * 7 + edge_index[0]).argsort()]
     weight = torch.rand(num_edges, generator=generator) if weighted else None
     rowptr = torch.cat([torch.zeros(1, dtype=torch.int64), edge_index[1].bincount(minlength=7).cumsum(0)])
-    incoming = CSR(rowptr, edge_index[0].int())
-    options = {"num_nodes": 7, "add_self_loops": loops, "loop_weight": loop_weight, "r": r}
+    incoming: Any = CSR(rowptr, edge_index[0].int())  # As the edges of a graph on disk are read.
+    options: dict[str, Any] = {"num_nodes": 7, "add_self_loops": loops, "loop_weight": loop_weight, "r": r}
     expected = normalized_adjacency(edge_index, weight, **options)
     found = normalized_adjacency(incoming, weight, **options)
     torch.testing.assert_close(found.to_dense(), expected.to_dense())
