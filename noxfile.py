@@ -30,7 +30,11 @@ def tests(session: nox.Session) -> None:
     session.run("ruff", "check", ".")
     session.run("ruff", "format", "--check", ".")
     sources = [str(plugin / "src") for plugin in PLUGINS]
-    session.run("mypy", "eco_core", *sources, "examples/eco-example-head/src")
+    others = ("benchmarks", "conftest.py", "noxfile.py")
+    session.run("mypy", "eco_core", *sources, "examples/eco-example-head/src", "tests", *others)
+    # One run for each folder: its test modules are in no package, so that names of several folders collide.
+    for folder in (*(plugin / "tests" for plugin in PLUGINS), ROOT / "examples" / "eco-example-head" / "tests"):
+        session.run("mypy", str(folder))
     pytest(session, "-m", "not quality", *session.posargs)
 
 

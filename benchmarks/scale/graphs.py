@@ -64,8 +64,8 @@ def write_arrays(size: Size, folder: Path, seed: int = 0) -> None:
             edges[first : first + count, column] = number[start + rank]
     edges.flush()
     y = np.empty(size.num_nodes, dtype=np.int64)
-    for community in range(size.n_classes):
-        y[number[bounds[community] : bounds[community + 1]]] = community
+    for label in range(size.n_classes):
+        y[number[bounds[label] : bounds[label + 1]]] = label
     np.save(folder / "y.npy", y)
     centers = generator.normal(size=(size.n_classes, size.num_features)).astype(np.float32)
     x = np.lib.format.open_memmap(folder / "x.npy", "w+", np.float32, (size.num_nodes, size.num_features))

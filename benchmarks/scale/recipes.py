@@ -79,7 +79,7 @@ def measure(folder: str, recipe: str, batch: str, batch_size: int) -> dict[str, 
     update_interval = first.spec["head"].get("update_interval")
     changes += ["head.update_interval=1"] if update_interval else []
     model, clock = eco.compose(spec, recipe=recipe, overrides=changes), _Clock()
-    patches = {"NeighborBatches": _SomeNeighborBatches, "SubgraphBatches": _SomeSubgraphBatches}
+    patches: dict[str, Any] = {"NeighborBatches": _SomeNeighborBatches, "SubgraphBatches": _SomeSubgraphBatches}
     with mock.patch.multiple(batching, **patches):
         model.fit(folder, callbacks=[clock])
     batches = math.ceil(len(model.labels_) / batch_size)

@@ -32,13 +32,16 @@ def measure(folder: str, batches: int) -> dict[str, float]:
         batches: How many batches make a round.
     """
     graph = open_graph(folder)
+    incoming = graph.incoming
+    if incoming is None:
+        raise ValueError(f"The graph in {folder} has no edges sorted by target.")
     start = time.perf_counter()
-    sampler = NeighborSampler(graph.incoming, int(graph.num_nodes), _NUM_NEIGHBORS)
+    sampler = NeighborSampler(incoming, int(graph.num_nodes), _NUM_NEIGHBORS)
     ready = time.perf_counter() - start
     order = torch.randperm(int(graph.num_nodes), generator=torch.Generator().manual_seed(0))
     seeds = order.repeat(math.ceil(4 * batches * _BATCH / len(order))).split(_BATCH)
     # Read the edges once: what is measured is not the disk.
-    np.add.reduce(graph.incoming.col.numpy(), dtype=np.int64)
+    np.add.reduce(incoming.col.numpy(), dtype=np.int64)
 
     def neighbourhoods(first: int) -> int:
         chosen = seeds[first : first + batches]
@@ -48,7 +51,7 @@ def measure(folder: str, batches: int) -> dict[str, float]:
     def edges_alone(first: int) -> int:
         return sum(_edges_alone(sampler, nodes, number) for number, nodes in enumerate(seeds[first : first + batches]))
 
-    walkers = Neighbors(graph.incoming.rowptr, graph.incoming.col)
+    walkers = Neighbors(incoming.rowptr, incoming.col)
 
     def walks(first: int) -> int:
         starts = torch.cat(seeds[first : first + batches])

@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import torch
-from pyagc import models, transforms  # type: ignore[import-not-found]
-from pyagc.encoders import create_tuned_gnn  # type: ignore[import-not-found]
-from pyagc.models import magi as magi_module  # type: ignore[import-not-found]
+from pyagc import models, transforms
+from pyagc.encoders import create_tuned_gnn
+from pyagc.models import magi as magi_module
 from pyagc.models import s3gc as s3gc_module
 from torch import Tensor, nn
 from torch_geometric.data import Data
@@ -128,7 +128,7 @@ def _s3gc(spec: Options, data: Data) -> Built:
     encoder, objective = spec["encoder"], spec["objective"]
     _require(encoder, normalize=True, table_rank=None)
     s3gc_module.WITH_PYG_LIB = True
-    torch.ops.pyg.random_walk = uniform_walks  # type: ignore[attr-defined]
+    torch.ops.pyg.random_walk = uniform_walks
     diffusion = {"alpha": encoder["alpha"]} if encoder["diffusion"] == "ppr" else {"t": encoder["heat_t"]}
     features = s3gc_module.precompute_features(
         data.x,

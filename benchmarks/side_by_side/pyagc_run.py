@@ -12,9 +12,9 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
-from pyagc.clusters import KMeansClusterHead  # type: ignore[import-not-found]
-from pyagc.models import ClusteringModel, TrainableModel  # type: ignore[import-not-found]
-from pyagc.utils import set_seed  # type: ignore[import-not-found]
+from pyagc.clusters import KMeansClusterHead
+from pyagc.models import ClusteringModel, TrainableModel
+from pyagc.utils import set_seed
 from torch import Tensor
 from torch_geometric.data import Data
 

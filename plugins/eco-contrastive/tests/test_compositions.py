@@ -105,11 +105,13 @@ def test_history_has_the_terms_of_the_loss(objective: str) -> None:
 def test_views_given_in_part_keep_the_rest_of_the_default() -> None:
     for objective in ("ccassg", "gbt"):
         model = fitted(objective, parameters=UNMASKED, epochs=1)
-        assert model.objective.transform1 == GSSLTransform(p_feat_mask=0.0, p_edge_drop=0.3)
+        built: Any = model.objective
+        assert built.transform1 == GSSLTransform(p_feat_mask=0.0, p_edge_drop=0.3)
 
 
 def test_magi_has_the_seed_of_the_composition_for_its_walks() -> None:
-    assert [fitted("magi", seed=seed, epochs=1).objective.seed for seed in (3, 4)] == [3, 4]
+    objectives: list[Any] = [fitted("magi", seed=seed, epochs=1).objective for seed in (3, 4)]
+    assert [objective.seed for objective in objectives] == [3, 4]
 
 
 @pytest.mark.parametrize("sparse", [False, True], ids=["dense", "sparse"])
@@ -162,7 +164,7 @@ def test_unusual_graphs_train(objective: str, case: str) -> None:
 def test_anchors_estimate_the_loss_without_bias(objective: type[nn.Module], parameters: dict[str, Any]) -> None:
     torch.manual_seed(0)
     graph, encoder = two_groups(), GCNConv(8, 8)
-    exact = objective(**parameters)
+    exact: Any = objective(**parameters)
     names = exact.prepare(graph, graph.edge_index)
 
     def loss(objective: nn.Module) -> Tensor:

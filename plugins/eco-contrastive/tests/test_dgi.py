@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.resources
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -150,9 +151,12 @@ def test_any_transform_of_graphs_is_a_corruption() -> None:
     assert torch.equal(corrupted.x, new_graph().x)
     assert not torch.equal(corrupted.edge_index, new_graph().edge_index)
     graph = new_graph()
+
+    def loss(corruption: Any) -> Any:
+        return new_objective(corruption=corruption)(propagate, graph)
+
     losses = [
-        seeded(1, lambda corruption=corruption: new_objective(corruption=corruption)(propagate, graph)).total
-        for corruption in (ShuffleFeatures(), ShuffleEdges(), AddNoise(1.0))
+        seeded(1, partial(loss, corruption)).total for corruption in (ShuffleFeatures(), ShuffleEdges(), AddNoise(1.0))
     ]
     assert len({loss.item() for loss in losses}) == 3
 
@@ -202,8 +206,9 @@ def test_corruption_given_in_part_keeps_the_rest_of_the_default() -> None:
     objective = {"name": DGI, "corruption": {"noise_std": 0.5}}
     encoder = {"name": GCNConv, "out_channels": 8}
     model = eco.compose(encoder=encoder, objective=objective, clusters=3, in_channels=WIDTH)
-    assert model.objective.corruption == GSSLTransform(0.0, 0.0, noise_std=0.5, shuffle_features=True)
-    assert model.objective.weight.shape == (8, 8)
+    built: Any = model.objective
+    assert built.corruption == GSSLTransform(0.0, 0.0, noise_std=0.5, shuffle_features=True)
+    assert built.weight.shape == (8, 8)
 
 
 def test_recipe_has_the_published_values() -> None:

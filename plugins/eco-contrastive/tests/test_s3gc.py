@@ -290,9 +290,14 @@ def test_two_cliques_are_told_apart() -> None:
 def test_an_epoch_takes_a_step_for_each_batch() -> None:
     """Adam moves an entry by about its learning rate in each step."""
     options: dict[str, Any] = {"epochs": 1, "overrides": ["strategy.train.restore_best=false"]}
-    start = eco.compose(recipe=RECIPE, clusters=2).build(cliques()).encoder.table.detach()
-    one = fitted(cliques(), **options).encoder.table.detach()
-    four = fitted(cliques(), objective={"batch_size": 4}, **options).encoder.table.detach()
+
+    def table(model: eco.Composition) -> Tensor:
+        encoder: Any = model.encoder
+        return encoder.table.detach()
+
+    start = table(eco.compose(recipe=RECIPE, clusters=2).build(cliques()))
+    one = table(fitted(cliques(), **options))
+    four = table(fitted(cliques(), objective={"batch_size": 4}, **options))
     assert (one - start).abs().max() == pytest.approx(0.01, rel=0.01)
     assert (four - start).abs().max() == pytest.approx(0.04, rel=0.05)
 

@@ -51,7 +51,7 @@ def dense_adjacency(graph: Data) -> Tensor:
 def inputs(graph: Data, weights: tuple[float, ...]) -> tuple[Tensor, Tensor]:
     adjacency, x = dense_adjacency(graph), graph.x.to_dense().double()
     powers = [torch.linalg.matrix_power(adjacency, hop) for hop in range(len(weights))]
-    return adjacency @ x, sum(weight * power for weight, power in zip(weights, powers, strict=True)) @ x  # type: ignore
+    return adjacency @ x, sum(weight * power for weight, power in zip(weights, powers, strict=True)) @ x
 
 
 def encoder_of(**options: Any) -> S3GCEncoder:
@@ -98,7 +98,7 @@ def test_medium_encoder_has_networks_of_two_layers(sparse: bool) -> None:
     for name, parameter in encoder.named_parameters():
         if name != "table":
             nn.init.normal_(parameter)  # Biases and slopes count, too.
-    reference = copy.deepcopy(encoder).double()
+    reference: Any = copy.deepcopy(encoder).double()
     near, far = inputs(graph, diffusion_weights("heat", 2, heat_t=2.0))
     expected = reference.table.clone()
     for branch, x in ((reference.near, near), (reference.far, far)):
@@ -120,7 +120,9 @@ def test_sparse_features_give_the_embeddings_and_the_gradients_of_dense_ones(sca
         encoder.zero_grad()
         z = encoder(graph)
         z.square().mul(torch.arange(WIDTH)).sum().backward()
-        results.append((z.detach(), [parameter.grad.clone() for parameter in encoder.parameters()]))
+        grads = [parameter.grad for parameter in encoder.parameters()]
+        results.append((z.detach(), [grad.clone() for grad in grads if grad is not None]))
+        assert len(results[-1][1]) == len(grads)
     torch.testing.assert_close(results[0], results[1])
 
 
@@ -197,7 +199,8 @@ def test_views_are_propagated_by_their_own_edges_and_features(monkeypatch: pytes
     model = eco.compose(encoder="eco-contrastive:s3gc", objective=TwoViews, clusters=2).build(graph)
     made = counted(monkeypatch)
     model.loss(graph)
-    seen = model.objective.seen
+    objective: Any = model.objective
+    seen = objective.seen
     assert len(made) == 3  # Those of three views; the graph was propagated when the model was built.
     for view, z in seen:
         torch.testing.assert_close(z, model.encoder(view))
@@ -302,11 +305,12 @@ def test_parameters_come_from_the_seed_and_biases_start_at_zero() -> None:
     first, again = encoder_of(scale="medium"), encoder_of(scale="medium")
     assert all(torch.equal(a, b) for a, b in zip(first.parameters(), again.parameters(), strict=True))
     assert all((bias == 0).all() for name, bias in first.named_parameters() if name.endswith("bias"))
-    first.near.rest[0].weight.data.zero_()
+    slopes: Any = first.near.rest[0]
+    slopes.weight.data.zero_()
     before = first.table.detach().clone()
     first.reset_parameters()
     assert not torch.equal(first.table, before)
-    assert (first.near.rest[0].weight == 0.25).all()
+    assert (slopes.weight == 0.25).all()
 
 
 def test_graph_of_another_size_is_refused() -> None:

@@ -9,6 +9,7 @@ import torch
 from eco_gnn import GAT, GCN, GIN, H2GCN, MLP, SAGE, Polynormer, SGFormer
 from torch import Tensor
 from torch_geometric.data import Data
+from torch_geometric.transforms import BaseTransform
 
 from eco_core.transforms import AddNoise, DropEdges, MaskFeatures, ShuffleFeatures
 
@@ -41,7 +42,13 @@ def same(one: Tensor, two: Tensor) -> None:
 def test_embeddings_of_a_prepared_graph_and_of_its_views_are_what_they_are_without(encoder: type, sparse: bool) -> None:
     model, one = build(encoder), graph(sparse)
     made = prepared(model, one)
-    views = [MaskFeatures(0.4), MaskFeatures(0.4, "entries"), DropEdges(0.5), ShuffleFeatures(), AddNoise(0.3)]
+    views: list[BaseTransform] = [
+        MaskFeatures(0.4),
+        MaskFeatures(0.4, "entries"),
+        DropEdges(0.5),
+        ShuffleFeatures(),
+        AddNoise(0.3),
+    ]
     for each in (one, *(view(one) for view in views), graph(sparse, seed=1)):
         same(model(each.x, each.edge_index, prepared=made), model(each.x, each.edge_index))
 
@@ -50,7 +57,12 @@ def test_adjacency_is_made_once_for_a_graph_and_anew_for_other_edges(monkeypatch
     model, one = build(GCN), graph(sparse=False)
     calls = []
     make = model.make_adjacency
-    monkeypatch.setattr(model, "make_adjacency", lambda *arguments: calls.append(1) or make(*arguments))
+
+    def counting(*arguments: Any) -> Any:
+        calls.append(1)
+        return make(*arguments)
+
+    monkeypatch.setattr(model, "make_adjacency", counting)
     made = prepared(model, one)
     for _ in range(3):
         model(one.x, one.edge_index, prepared=made)

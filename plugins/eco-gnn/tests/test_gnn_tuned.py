@@ -33,7 +33,7 @@ def test_every_option_reaches_the_constructor(gnn_type: str, monkeypatch: pytest
         def __init__(self, **options: Any) -> None:
             given.update(options)
 
-    Recording.__signature__ = inspect.signature(cls, eval_str=True)  # type: ignore[attr-defined]
+    Recording.__signature__ = inspect.signature(cls, eval_str=True)
     monkeypatch.setattr(f"eco_gnn.{gnn_type}.{cls.__name__}", Recording)
     parameters = inspect.signature(cls).parameters
     # Any other than the default: the other truth value, or the next number.

@@ -51,7 +51,7 @@ def fitted(
 
 
 @pytest.mark.parametrize(("head", "parameters"), [("dmon", {}), ("neuromap", {"lam": 5.0})])
-def test_training_finds_the_groups(head: str, parameters: dict[str, float]) -> None:
+def test_training_finds_the_groups(head: str, parameters: dict[str, Any]) -> None:
     model = fitted(head, 60, **parameters)
     found = [set(model.labels_[group::CLUSTERS].tolist()) for group in range(CLUSTERS)]
     assert all(len(labels) == 1 for labels in found)

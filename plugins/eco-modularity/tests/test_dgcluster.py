@@ -302,15 +302,16 @@ def test_equal_embeddings_are_one_cluster(z: Tensor) -> None:
 
 def test_array_and_tensors_of_any_precision_are_clustered() -> None:
     z, group = groups()
-    for points in (z.numpy(), z.double(), z.bfloat16(), z.clone().requires_grad_()):
+    kinds: tuple[Any, ...] = (z.numpy(), z.double(), z.bfloat16(), z.clone().requires_grad_())
+    for points in kinds:
         assert same_partition(fitted(points).cluster(points), group)
 
 
 def test_fitted_clusters_move_with_the_state_into_a_new_head() -> None:
     z = normals(100, WIDTH).float()
-    head, new = fitted(z), nn.ModuleDict({"head": DGClusterHead(WIDTH)})
-    new.load_state_dict(nn.ModuleDict({"head": head}).state_dict())
-    assert torch.equal(new["head"].cluster(z), head.cluster(z))
+    head, new = fitted(z), DGClusterHead(WIDTH)
+    nn.ModuleDict({"head": new}).load_state_dict(nn.ModuleDict({"head": head}).state_dict())
+    assert torch.equal(new.cluster(z), head.cluster(z))
     with pytest.raises(RuntimeError, match="size mismatch"):
         DGClusterHead(WIDTH + 1).load_state_dict(head.state_dict())
 

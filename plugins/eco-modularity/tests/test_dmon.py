@@ -242,4 +242,4 @@ def test_recipe_has_the_published_values() -> None:
 
 def test_negative_weight_of_the_collapse_term_is_refused() -> None:
     with pytest.raises(ValidationError, match="greater than or equal to 0"):
-        parameter_model(DMoNClusterHead)(lam=-1.0)
+        parameter_model(DMoNClusterHead).model_validate({"lam": -1.0})

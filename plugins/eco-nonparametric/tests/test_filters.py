@@ -105,7 +105,11 @@ def test_nafs_weighs_each_step_by_its_distance_from_endless_smoothing(
     weight = weight.clamp(min=0.05)  # Else components are hardly joined, which eigenvalues cannot tell.
     adjacency = dense_adjacency(edges, weight, NODES)
     each = [naive_nafs(x.numpy(), adjacency, steps, r, distance) for r in R_LIST]
-    expected = {"concat": np.hstack, "mean": lambda a: np.mean(a, axis=0), "max": lambda a: np.max(a, axis=0)}
+    expected: dict[str, Any] = {
+        "concat": np.hstack,
+        "mean": lambda a: np.mean(a, axis=0),
+        "max": lambda a: np.max(a, axis=0),
+    }
     found = NAFS(K=steps, r_list=R_LIST, ensemble=ensemble, distance=distance)(x, edges, weight)
     np.testing.assert_allclose(found.numpy(), expected[ensemble](each), atol=1e-7)
 

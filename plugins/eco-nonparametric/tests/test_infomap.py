@@ -76,6 +76,7 @@ def test_codelength_is_that_of_the_map_equation() -> None:
     head = InfomapClusterHead(seed=0).fit(rows(24), edges, weight)
     assert head.codelength_ == pytest.approx(codelength(head.labels_, edges, weight), abs=1e-6)
     alone = torch.zeros(24, dtype=torch.long)
+    assert head.codelength_ is not None
     assert head.codelength_ < codelength(alone, edges, weight)
 
 

@@ -198,7 +198,8 @@ def test_recipe_needs_no_number_of_clusters_and_its_folder_reads_back(tmp_path: 
     again = eco.load(model.save(tmp_path / "run"))
     assert torch.equal(again.labels_, labels)
     assert torch.equal(again.cluster(graph), labels)
-    assert torch.equal(again.cluster_head.confidence(graph.x), model.confidence_)
+    head: Any = again.cluster_head
+    assert torch.equal(head.confidence(graph.x), model.confidence_)
 
 
 def test_missing_library_is_told_before_anything_is_trained(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -249,7 +249,8 @@ def test_recipe_trains_and_clusters() -> None:
 def test_an_epoch_takes_a_step_for_each_batch() -> None:
     """Adam moves an entry by about its learning rate in each step."""
     options: dict[str, Any] = {"epochs": 1, "overrides": ["strategy.train.restore_best=false"]}
-    start = eco.compose(recipe=RECIPE, clusters=2).build(cliques()).encoder.weight.detach()
+    encoder: Any = eco.compose(recipe=RECIPE, clusters=2).build(cliques()).encoder
+    start = encoder.weight.detach()
     one = fitted(cliques(), objective={"batch_size": 16}, **options).embedding_
     four = fitted(cliques(), objective={"batch_size": 4}, **options).embedding_
     assert (one - start).abs().max() == pytest.approx(0.01, rel=0.01)

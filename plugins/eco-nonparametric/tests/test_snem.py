@@ -104,6 +104,8 @@ def test_iteration_ends_when_no_node_changes_its_cluster() -> None:
     assert head.n_iter_ is not None
     assert head.n_iter_ < 50
     limited = SNEMClusterHead(3, max_iter=head.n_iter_).fit(z)
+    assert limited.labels_ is not None
+    assert head.labels_ is not None
     assert torch.equal(limited.labels_, head.labels_)
 
 

@@ -85,7 +85,13 @@ def test_distances_without_a_gradient_are_found_a_few_rows_at_a_time(monkeypatch
     expected = squared_distances(z, centers)
     seen = []
     monkeypatch.setattr("eco_prototype.centers._BLOCK", 8)
-    monkeypatch.setattr(torch, "addmm", lambda *a, _addmm=torch.addmm, **k: seen.append(len(a[1])) or _addmm(*a, **k))
+    addmm = torch.addmm
+
+    def counting(*a: Any, **k: Any) -> Tensor:
+        seen.append(len(a[1]))
+        return addmm(*a, **k)
+
+    monkeypatch.setattr(torch, "addmm", counting)
     with torch.no_grad():
         torch.testing.assert_close(squared_distances(z, centers), expected)
     assert seen == [8] * 6 + [2]

@@ -52,7 +52,8 @@ def test_loss_is_the_mean_cross_entropy_over_twice_the_nodes() -> None:
     objective, graph = new_objective(), new_graph()
     loss = seeded(3, lambda: objective(propagate, graph))
     fake = seeded(3, lambda: ShuffleFeatures()(graph))
-    weight, bias = objective.projector[0].weight, objective.projector[0].bias
+    layer: Any = objective.projector[0]
+    weight, bias = layer.weight, layer.bias
 
     def logit(row: Tensor) -> Tensor:
         return torch.stack([weight[j] @ row + bias[j] for j in range(WIDTH)]).sum()

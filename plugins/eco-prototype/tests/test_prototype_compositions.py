@@ -144,4 +144,5 @@ def test_propagated_embedding_is_what_the_head_sees() -> None:
     check_fitted(model)
     with torch.no_grad():
         assert not torch.allclose(model.embedding_, model.encoder(graph.x, graph.edge_index))
-    assert torch.equal(model.cluster_head.cluster(model.embedding_), model.labels_)
+    head: Any = model.cluster_head
+    assert torch.equal(head.cluster(model.embedding_), model.labels_)
