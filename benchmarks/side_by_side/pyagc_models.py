@@ -128,7 +128,7 @@ def _s3gc(spec: Options, data: Data) -> Built:
     encoder, objective = spec["encoder"], spec["objective"]
     _require(encoder, normalize=True, table_rank=None)
     s3gc_module.WITH_PYG_LIB = True
-    torch.ops.pyg.random_walk = uniform_walks
+    torch.ops.pyg.random_walk = uniform_walks  # type: ignore[attr-defined]
     diffusion = {"alpha": encoder["alpha"]} if encoder["diffusion"] == "ppr" else {"t": encoder["heat_t"]}
     features = s3gc_module.precompute_features(
         data.x,
