@@ -73,13 +73,20 @@ def matrix(session: nox.Session) -> None:
 def pythons(session: nox.Session) -> None:
     """What needs no torch, on the oldest Python that is promised and on the newest that the packages have.
 
-    Covered: the syntax of every module, the command line's light verbs, plugins, specs and merging. Not covered: anything
-    that trains, since torch's wheels for other Pythons can be gigabytes. `mypy` checks all of it for the oldest one.
+    Covered: the syntax of every module, the light verbs of the command line, plugins, specs and merging. Not covered:
+    anything that trains, since torch's wheels for other Pythons can be gigabytes. `mypy` checks all of the code for the
+    oldest one.
     """
     session.install(*CONSTRAINTS, *_LIGHT)
     session.install("--no-deps", ".", *map(str, PLUGINS))
     session.run("python", "-m", "compileall", "-q", "eco_core", *(str(plugin / "src") for plugin in PLUGINS))
-    for words in (("--version",), ("list",), ("list", "heads", "--where", "finds_k"), ("plugins",), ("explain", "ECO201")):
+    for words in (
+        ("--version",),
+        ("list",),
+        ("list", "heads", "--where", "finds_k"),
+        ("plugins",),
+        ("explain", "ECO201"),
+    ):
         session.run("eco", *words, silent=True)
     light = ("test_plugins", "test_registry", "test_yaml_io", "test_merge", "test_architecture")
     session.run("python", "-m", "pytest", "-q", *(f"tests/unit/{name}.py" for name in light), *session.posargs)
