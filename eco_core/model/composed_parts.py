@@ -154,19 +154,21 @@ class ComposedParts(BaseModel):
         """Makes the parts, for a graph or for a width.
 
         Args:
-            graph: A ``torch_geometric.data.Data``.
+            graph: What `fit` takes; it is prepared as the spec says.
             in_channels: Feature width, where no graph is given.
             num_nodes: Number of nodes, where no graph is given and a part asks for it.
 
         Raises:
             CompositionError: If parts turn out not to fit: too many clusters, widths that differ, wrong outputs.
         """
-        plan = self.plan_for(graph)
+        prepared = None if graph is None else self.load_graph(graph)
+        plan = self.plan_for(prepared)
         with seeded(plan.spec.seed):
-            if graph is None:
+            if prepared is None:
                 built = build_parts(plan, example_graph(in_channels, num_nodes), is_example=True)
             else:
-                built = build_parts(plan, graph)
+                built = build_parts(plan, prepared)
+                self._preparation.remember(graph, prepared)
         self.install(built)
         return self
 

@@ -45,9 +45,9 @@ def test_sparse_product_is_the_dense_one_with_its_gradients(rows: int, inner: in
         torch.testing.assert_close(other.grad, one.grad)
         if learned:
             of_stored, of_factor = stored.grad, factor.grad
-        assert of_stored is not None
-        assert of_factor is not None
-        torch.testing.assert_close(of_stored.to_dense(), of_factor * (matrix != 0))
+            assert of_stored is not None
+            assert of_factor is not None
+            torch.testing.assert_close(of_stored.to_dense(), of_factor * (matrix != 0))
 
 
 @given(**SIZES, seed=st.integers(0, 1000))
