@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from statistics import mean
+from statistics import mean, stdev
 
 import pytest
 
@@ -27,33 +27,39 @@ DAEGC_ON_CORA = [
 ]
 
 
-def figures(name: str, metric: str, **choices) -> list[float]:
-    values = []
+def means(name: str, metrics: list[str], **choices) -> dict[str, float]:
+    """Means of label metrics over the training seeds; prints them with all values."""
+    values: dict[str, list[float]] = {metric: [] for metric in metrics}
     for seed in SEEDS:
         model = eco.compose(seed=seed, head="dec", strategy="joint", **choices)
         graph = model.load_graph()
         labels = graph.y
         del graph.y  # Training cannot see what is not there.
-        values.append(eco.label_metrics(labels, model.fit_predict(graph), [metric])[metric])
-    print(f"\n{name}: {metric} mean {mean(values):.4f}, of seeds {[round(value, 4) for value in values]}")
-    return values
+        for metric, value in eco.label_metrics(labels, model.fit_predict(graph), metrics).items():
+            values[metric].append(value)
+    for metric, of_seeds in values.items():
+        spread = f"mean {mean(of_seeds):.4f}, standard deviation {stdev(of_seeds):.4f}"
+        print(f"\n{name}: {metric} {spread}, of seeds {[round(value, 4) for value in of_seeds]}")
+    return {metric: mean(of_seeds) for metric, of_seeds in values.items()}
 
 
 def test_gat_and_dec_find_the_digits():
-    accuracies = figures("digits, gat + gae + dec, joint", "acc", encoder="gat")
-    assert mean(accuracies) >= 0.88
-    assert min(accuracies) >= 0.80
+    # README.md states these means; a bound lies about two standard errors of the mean below.
+    found = means("digits, gat + gae + dec, joint", ["acc", "nmi", "ari"], encoder="gat")
+    assert found["acc"] >= 0.88
+    assert found["nmi"] >= 0.86
+    assert found["ari"] >= 0.80
 
 
 @needs_real_data
 def test_gat_and_dec_reach_the_published_figure_on_cora():
     data = {"data": {"name": "cora", "root": str(real_data_root())}}
-    values = figures("Cora, gat + gae + dec, joint", "nmi", spec=data, encoder="gat", overrides=DAEGC_ON_CORA)
-    assert mean(values) >= 0.45
+    found = means("Cora, gat + gae + dec, joint", ["nmi"], spec=data, encoder="gat", overrides=DAEGC_ON_CORA)
+    assert found["nmi"] >= 0.45
 
 
 @needs_real_data
 def test_gcn_takes_the_place_of_gat_on_cora():
     data = {"data": {"name": "cora", "root": str(real_data_root())}}
-    values = figures("Cora, gcn + gae + dec, joint", "nmi", spec=data, encoder="gcn", overrides=DAEGC_ON_CORA[:1])
-    assert mean(values) >= 0.35
+    found = means("Cora, gcn + gae + dec, joint", ["nmi"], spec=data, encoder="gcn", overrides=DAEGC_ON_CORA[:1])
+    assert found["nmi"] >= 0.48
