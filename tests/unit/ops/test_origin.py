@@ -7,7 +7,7 @@ import weakref
 
 import torch
 
-from eco_core.ops.origin import Origin
+from eco_core.ops.origin import Origin, SharedMemory
 
 
 def test_the_same_tensors_are_known_again_and_equal_ones_are_not() -> None:
@@ -50,3 +50,16 @@ def test_it_keeps_no_tensor_alive() -> None:
     gc.collect()
     assert alive() is None
     assert not origin.is_of(torch.zeros(2, 3, dtype=torch.long))
+
+
+def test_shared_memory_is_known_again_in_another_tensor_object_until_it_is_changed() -> None:
+    x = torch.eye(3).to_sparse().coalesce()
+    memory = SharedMemory(x.indices())
+    assert x.indices() is not x.indices()
+    assert memory.is_of(x.indices())
+    assert not memory.is_of(x.indices().clone())
+    assert not memory.is_of(x.indices()[:, :2])
+    indices = torch.zeros(2, 3)
+    memory = SharedMemory(indices)
+    indices[0, 0] = 1
+    assert not memory.is_of(indices)

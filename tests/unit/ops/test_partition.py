@@ -230,6 +230,16 @@ def test_links_are_of_the_tensors_that_they_were_made_of_only() -> None:
     assert not Links(edge_index, num_nodes=NODES).are_of(edge_index, weight)
 
 
+def test_for_step_returns_prepared_links_for_the_very_edges_only() -> None:
+    edge_index, weight = random_graph(8)
+    links = Links(edge_index, weight, num_nodes=NODES)
+    assert Links.for_step(links, edge_index, weight, num_nodes=NODES) is links
+    for prepared, other in ((links, weight * 2), (None, weight)):
+        made = Links.for_step(prepared, edge_index, other, num_nodes=NODES)
+        assert made.are_of(edge_index, other)
+        assert made.total == pytest.approx(other.sum().item())
+
+
 def test_links_are_not_of_tensors_that_were_changed_since() -> None:
     edge_index, weight = random_graph(9)
     links = Links(edge_index, weight, num_nodes=NODES)

@@ -14,10 +14,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import chisquare
 from torch import Tensor
+from torch_geometric.data import Data
 
 from eco_core.errors import DataError
 from eco_core.ops import random_walks as module
-from eco_core.ops.random_walks import Neighbors, frequent_visits, neighbors_of, random_walks
+from eco_core.ops.random_walks import Neighbors, frequent_visits, neighbors_of, random_walks, walk_batch
 
 # A triangle 0-1-2 with tails 2-3, 3-4 and 1-4, and a node without edges.
 NODES = 6
@@ -292,3 +293,17 @@ def test_frequent_visits_refuse_what_they_cannot_count() -> None:
         frequent_visits(neighbors, torch.arange(2), 2, 3, least=0)
     with pytest.raises(DataError, match="node 6"):
         frequent_visits(neighbors, torch.tensor([6]), 2, 3)
+
+
+def test_a_batch_of_walks_starts_at_different_nodes_and_sorts_the_edges_of_mini_batches_anew() -> None:
+    prepared = neighbors_of(EDGES, NODES)
+    options = {"num_nodes": NODES, "batch_size": 4}
+    nodes, neighbors = walk_batch(Data(), EDGES, None, prepared, **options)
+    assert neighbors is prepared
+    assert nodes.unique().numel() == 4
+    batch = Data(n_id=torch.arange(3))
+    nodes, neighbors = walk_batch(batch, EDGES[:, :1], None, prepared, num_nodes=3, batch_size=None)
+    assert sorted(nodes.tolist()) == [0, 1, 2]
+    assert neighbors.col.tolist() == [1]
+    _, made = walk_batch(Data(), EDGES, None, None, **options)
+    assert made.col.equal(prepared.col)
