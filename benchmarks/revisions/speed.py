@@ -7,14 +7,17 @@ import csv
 import json
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterator, Sequence
 from pathlib import Path
 from statistics import median
+from typing import Any
 
 from benchmarks.revisions.installation import Installation, InstallationError, Worker, introduction
 from benchmarks.revisions.pairs import LEGEND, Pair, in_pairs, table
 from benchmarks.side_by_side import machine
 from benchmarks.side_by_side.compare import append_line
+
+MEASURES = ("compose", "training", "start", "process")
 
 _EPOCHS = {"dgi": 40, "dmon": 200, "ns4gc": 20, "ssgc": 0}
 """Epochs of each recipe on Cora: a process takes 10 to 20 seconds. The last one trains nothing."""
@@ -25,15 +28,35 @@ _FIRST_EPOCHS = 3
 _COMPOSED = ("dgi", "daegc")
 _COMPOSED_AT_ONCE = 20
 _BLOCKS_OF_A_PAIR = 5
+_RUNS_OF_A_PAIR = 2
 _STARTS_OF_A_PAIR = 3
-"""What is short is measured so many times more often than the training of a recipe."""
+"""What is short is measured so many times more often than a recipe in a process of its own."""
 
-_IMPORT = "import time; start = time.perf_counter(); import eco_core; print(time.perf_counter() - start)"
+_IMPORT = "import time; start = time.process_time(); import eco_core; print(time.process_time() - start)"
 _FIRST_USE = "import eco_core; eco_core.compose(recipe='dgi')"
 
 
-def training(recipe: str, data_root: str) -> Callable[[Installation], dict[str, float]]:
-    """Returns what measures a recipe on Cora, in a process of its own.
+def training(recipe: str, data_root: str) -> Callable[[Worker], dict[str, float]]:
+    """Returns what measures a recipe on Cora in a process that stays, and has run it before.
+
+    Args:
+        recipe: Name of the recipe.
+        data_root: Folder of downloaded data sets.
+    """
+
+    def measure(worker: Worker) -> dict[str, float]:
+        with tempfile.TemporaryDirectory() as folder:
+            cpu = _trained(worker, recipe, data_root, _EPOCHS[recipe], folder)["cpu_seconds"]
+            with (Path(folder) / "history.csv").open(newline="", encoding="utf-8") as file:
+                epochs = [1000 * float(row["seconds"]) for row in csv.DictReader(file)][_FIRST_EPOCHS:]
+        of_epochs = {f"{recipe}: median epoch, ms": median(epochs)} if epochs else {}
+        return {**of_epochs, f"{recipe}: CPU of a run, s": cpu}
+
+    return measure
+
+
+def running(recipe: str, data_root: str) -> Callable[[Installation], dict[str, float]]:
+    """Returns what measures a recipe on Cora as ``eco compose`` runs it, in a process of its own.
 
     Args:
         recipe: Name of the recipe.
@@ -45,17 +68,12 @@ def training(recipe: str, data_root: str) -> Callable[[Installation], dict[str, 
             words = ["compose", "--recipe", recipe, "--data", "cora", "--data-root", data_root]
             words += ["--epochs", str(_EPOCHS[recipe]), "--seed", "0", "--threads", "1", "--device", "cpu"]
             done = installation.eco(*words, "--out", folder, "--force", "--quiet", "--json")
-            with (Path(folder) / "history.csv").open(newline="", encoding="utf-8") as file:
-                epochs = [1000 * float(row["seconds"]) for row in csv.DictReader(file)][_FIRST_EPOCHS:]
         document = json.loads(done.out)
-        of_epochs = {"median epoch, ms": median(epochs), "shortest epoch, ms": min(epochs)} if epochs else {}
-        figures = {
-            **of_epochs,
-            "total, s": document["seconds"]["total"],
-            "CPU of the process, s": done.cpu_seconds,
-            "peak memory, MB": document["peak_memory_mb"],
+        return {
+            f"eco compose {recipe}: total, s": document["seconds"]["total"],
+            f"eco compose {recipe}: CPU of the process, s": done.cpu_seconds,
+            f"eco compose {recipe}: peak memory, MB": document["peak_memory_mb"],
         }
-        return {f"{recipe}: {name}": value for name, value in figures.items()}
 
     return measure
 
@@ -75,7 +93,7 @@ def importing(installation: Installation) -> dict[str, float]:
     Args:
         installation: One of the two.
     """
-    return {"import eco_core, ms": 1000 * float(installation.run("-c", _IMPORT).out)}
+    return {"import eco_core: CPU, ms": 1000 * float(installation.run("-c", _IMPORT).out)}
 
 
 def first_use(installation: Installation) -> dict[str, float]:
@@ -95,17 +113,20 @@ def composing(recipe: str) -> Callable[[Worker], dict[str, float]]:
     """
 
     def measure(worker: Worker) -> dict[str, float]:
-        seconds = _asked(worker, "compose", recipe=recipe, times=_COMPOSED_AT_ONCE)["seconds"]
-        return {f"compose {recipe}, registry kept: ms": 1000 * median(seconds)}
+        seconds = _asked(worker, "compose", recipe=recipe, times=_COMPOSED_AT_ONCE)["cpu_seconds"]
+        return {f"compose {recipe}, registry kept: CPU, ms": 1000 * median(seconds)}
 
     return measure
 
 
-def measured(sides: Sequence[Installation], data_root: str, count: int) -> Iterator[list[Pair]]:
-    """Measures everything.
+def measured(
+    sides: Sequence[Installation], measures: Container[str], data_root: str, count: int
+) -> Iterator[list[Pair]]:
+    """Measures pairs.
 
     Args:
         sides: Before and after.
+        measures: Of `MEASURES`, those that are wanted.
         data_root: Folder of downloaded data sets.
         count: Pairs of processes for each recipe; what is short gets more.
 
@@ -119,32 +140,38 @@ def measured(sides: Sequence[Installation], data_root: str, count: int) -> Itera
         workers = [Worker(one, Path(folder) / f"{one.side}.log") for one in sides]
         try:
             for worker in workers:
-                _warm_up(worker, data_root, Path(folder))
-            for recipe in _COMPOSED:
-                list(in_pairs(composing(recipe), workers, 1))  # Not counted: the first time imports the parts.
-                yield from in_pairs(composing(recipe), workers, count * _BLOCKS_OF_A_PAIR)
+                # Also for the processes that are measured later: kernels that are compiled now are kept on disk.
+                for recipe in _EPOCHS:
+                    _trained(worker, recipe, data_root, 1, str(Path(folder) / "run"))
+            if "compose" in measures:
+                for recipe in _COMPOSED:
+                    list(in_pairs(composing(recipe), workers, 1))  # Not counted: the first time imports the parts.
+                    yield from in_pairs(composing(recipe), workers, count * _BLOCKS_OF_A_PAIR)
+            if "training" in measures:
+                for recipe in _EPOCHS:
+                    yield from in_pairs(training(recipe, data_root), workers, count * _RUNS_OF_A_PAIR)
         finally:
             for worker in workers:
                 worker.close()
-    for start in (importing, listing):
-        list(in_pairs(start, sides, 1))  # Not counted: files are read for the first time.
-        yield from in_pairs(start, sides, count * _STARTS_OF_A_PAIR)
-    yield from in_pairs(first_use, sides, count)
-    for recipe in _EPOCHS:
-        yield from in_pairs(training(recipe, data_root), sides, count)
+    if "start" in measures:
+        for start in (importing, listing):
+            list(in_pairs(start, sides, 1))  # Not counted: files are read for the first time.
+            yield from in_pairs(start, sides, count * _STARTS_OF_A_PAIR)
+        yield from in_pairs(first_use, sides, count)
+    if "process" in measures:
+        for recipe in _EPOCHS:
+            yield from in_pairs(running(recipe, data_root), sides, count)
 
 
-def _warm_up(worker: Worker, data_root: str, folder: Path) -> None:
-    """Runs every recipe once, so that no measured process compiles kernels: they are kept on disk."""
-    for recipe in _EPOCHS:
-        values = {"recipe": recipe, "data": "cora", "data_root": data_root, "epochs": 1, "seed": 0}
-        _asked(worker, "run", **values, overrides=[], out=str(folder / "run"))
+def _trained(worker: Worker, recipe: str, data_root: str, epochs: int, out: str) -> dict[str, Any]:
+    values = {"data": "cora", "data_root": data_root, "epochs": epochs, "seed": 0, "overrides": [], "out": out}
+    return _asked(worker, "run", recipe=recipe, **values)
 
 
-def _asked(worker: Worker, task: str, **values: object) -> dict[str, list[float]]:
+def _asked(worker: Worker, task: str, **values: Any) -> dict[str, Any]:
     answer = worker.ask(task, **values)
     if answer["status"] != "ok":
-        raise InstallationError(f"{worker.side}: {task} {values.get('recipe')}: {answer['message']}")
+        raise InstallationError(f"{worker.side}: {task} {values['recipe']}: {answer['message']}")
     return answer
 
 
@@ -158,7 +185,7 @@ def main(words: Sequence[str] | None = None) -> int:
         descriptions = [side.describe() for side in sides]
         options.out.write_text("", encoding="utf-8")
         append_line(options.out, {"before": descriptions[0], "after": descriptions[1], "machine": machine.describe()})
-        for found in measured(sides, data_root, options.pairs):
+        for found in measured(sides, options.measures, data_root, options.pairs):
             pairs += found
             for pair in found:
                 append_line(options.out, pair.document())
@@ -166,6 +193,8 @@ def main(words: Sequence[str] | None = None) -> int:
                 print(found[0].figure.partition(":")[0], file=sys.stderr, flush=True)
     except (InstallationError, OSError) as error:
         print(error, file=sys.stderr)
+        if pairs:
+            print(table(pairs))
         return 1
     found_on = machine.describe()
     print(f"{introduction(descriptions)}\n- {found_on['cpu']}, {found_on['cores']} cores, one thread, Cora\n")
@@ -173,11 +202,20 @@ def main(words: Sequence[str] | None = None) -> int:
     return 0
 
 
+def _measures(text: str) -> list[str]:
+    names = text.split(",")
+    unknown = [name for name in names if name not in MEASURES]
+    if unknown:
+        raise argparse.ArgumentTypeError(f"{', '.join(unknown)}: choose from {', '.join(MEASURES)}")
+    return names
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="speed", description=__doc__)
     parser.add_argument("--before", required=True, metavar="PYTHON", help="of one installation")
     parser.add_argument("--after", required=True, metavar="PYTHON", help="of the other")
     parser.add_argument("--pairs", type=int, default=4, help="of processes for each recipe; even, to cancel drift")
+    parser.add_argument("--measures", type=_measures, default=MEASURES, help="names with commas; default all")
     parser.add_argument("--data-root", required=True, help="folder of downloaded data sets, with Cora")
     parser.add_argument("--out", type=Path, required=True, help="file for the pairs, as lines of JSON; written anew")
     return parser

@@ -34,9 +34,10 @@ def main() -> int:
 def _run(
     recipe: str, data: str, data_root: str | None, epochs: int, seed: int, overrides: list[str], out: str
 ) -> dict[str, Any]:
-    """Runs a recipe and leaves a run folder."""
+    """Runs a recipe and leaves a run folder; returns the processor time that it took."""
     import eco_core
 
+    start = time.process_time()
     options: dict[str, Any] = {
         "recipe": recipe,
         "flags": {"seed": seed, "data": {"name": data} | ({} if data_root is None else {"root": data_root})},
@@ -53,11 +54,11 @@ def _run(
             raise
         # The strategy has no stages whose epochs could be set. It runs as the recipe says.
         eco_core.run(**options)
-    return {}
+    return {"cpu_seconds": time.process_time() - start}
 
 
 def _compose(recipe: str, times: int) -> dict[str, Any]:
-    """Times `eco_core.compose` with a registry that is kept."""
+    """Measures the processor time of `eco_core.compose`, each time anew, with a registry that is kept."""
     global _registry
     import eco_core
     from eco_core.registry import Registry
@@ -66,10 +67,10 @@ def _compose(recipe: str, times: int) -> dict[str, Any]:
         _registry = Registry.discover()
     seconds = []
     for _ in range(times):
-        start = time.perf_counter()
+        start = time.process_time()
         eco_core.compose(recipe=recipe, registry=_registry)
-        seconds.append(time.perf_counter() - start)
-    return {"seconds": seconds}
+        seconds.append(time.process_time() - start)
+    return {"cpu_seconds": seconds}
 
 
 if __name__ == "__main__":
