@@ -119,15 +119,15 @@ def build_parts(plan: Plan, graph: Any, *, is_example: bool = False) -> Built:
     learns = any(p.requires_grad for p in encoder.parameters())
     if plan.objective_by_default and not learns:
         plan = plan.without_objective()
-    wiring = Wiring(_readers(plan), plan.spec.normalize_embeddings, encoder)
+    wiring = Wiring(readers_of(plan), plan.spec.normalize_embeddings, encoder)
     batches, probed = None, graph
     if not is_example and learns and traits_of(encoder).reads_graph:
         plan, batches, note = _batches_of(plan, wiring, graph)
         notes = [*notes, *note]
         if batches is not None:
-            wiring.prepared.make_for_batches(graph, [("encoder", encoder)])
-            # Restores the random state: drawing a probe batch must not change the parts' initial weights.
+            # Restores the random state: what a probe batch draws must not change the parts' initial weights.
             with torch.random.fork_rng(devices=[]):
+                wiring.prepared.make_for_batches(graph, [("encoder", encoder)])
                 probed = next(iter(batches))
     probe = _probe(plan, wiring, probed, "the encoder")
     part = plan.parts["objective"]
@@ -144,7 +144,8 @@ def build_parts(plan: Plan, graph: Any, *, is_example: bool = False) -> Built:
     return Built(plan, facts, wiring, strategy, tuple(notes), batches, probe if probed is graph else Step(graph))
 
 
-def _readers(plan: Plan) -> tuple[Any, ...]:
+def readers_of(plan: Plan) -> tuple[Any, ...]:
+    """The classes or instances of those parts of a plan that read features: encoder and objective."""
     return tuple(part.target for kind in ("encoder", "objective") if (part := plan.parts[kind]) is not None)
 
 

@@ -28,6 +28,9 @@ class ComposedEpochs(EpochTraining, ComposedParts):
         raise TypeError(f"{type(self).__name__} has no stages.")
 
     def _hand_updates(self, loss_kwargs: Mapping[str, Any], batched: bool) -> list[HandUpdate]:
+        unknown = [name for name in loss_kwargs if name != "stage"]
+        if unknown:
+            raise TypeError(f"The loss of a composition has no argument {unknown[0]!r}; it takes 'stage'.")
         updates = self._stage(loss_kwargs.get("stage")).updates
         return [HandUpdate(partial(call, u.loss), tuple(trained_parameters(u)), u.name) for u in updates]
 

@@ -11,7 +11,7 @@ from typing_extensions import Self
 
 from eco_core.engine.seeding import seeded
 from eco_core.model.base_model import BaseModel
-from eco_core.model.build import Built, build_parts, example_graph
+from eco_core.model.build import Built, build_parts, example_graph, readers_of
 from eco_core.model.clusters import number_of_clusters
 from eco_core.model.not_built import NotBuiltError, not_built
 from eco_core.model.preparation import GraphPreparation, is_mini_batch, on_device
@@ -141,6 +141,7 @@ class ComposedParts(BaseModel):
             built = replace(built, strategy=value)
         else:
             setattr(built.wiring, kind, value)
+            built.wiring.readers = readers_of(built.plan)
             built.wiring.prepared.forget(kind)
         self.install(built)
 

@@ -42,6 +42,7 @@ class FitSession:
         self._wiring = built.wiring
         self._probe: Step | None = built.probe
         self._identity: dict[str, str] | None = None
+        self._is_replaced = False
         # The probe's graph is the one that the parts were made for, in its readable layout.
         self._wiring.prepared.hold_for(self.graph)
 
@@ -138,20 +139,27 @@ class FitSession:
         Args:
             graph: A ``torch_geometric.data.Data`` with the same nodes and the same width of features.
         """
+        _ = self.identity  # Of the graph that the run began with.
         device = self.graph.edge_index.device
         self.graph = self._wiring.readable(graph if graph.edge_index.device == device else copy.copy(graph).to(device))
         self._wiring.prepared.forget()
-        self._identity = None
+        self._is_replaced = True
         if self.batches is not None:
             plan = self._plan
             self.batches = make_batches(self.graph, plan.spec.train, self._wiring.encoder, plan.spec.seed)
 
     def state(self) -> dict[str, Any]:
-        """Nothing beside weights and random states: batches are drawn from the latter."""
-        return {}
+        """The tensors of a graph that was replaced; batches are drawn from the random states."""
+        if not self._is_replaced:
+            return {}
+        return {name: value for name, value in self.graph.to_dict().items() if isinstance(value, torch.Tensor)}
 
     def restore(self, state: dict[str, Any]) -> None:
         """Brings back what `state` returned."""
+        if state:
+            graph = copy.copy(self.graph)
+            graph.update(state)
+            self.replace_graph(graph)
 
     def _embedded(self, epoch: int) -> Step:
         with evaluating(self.module):

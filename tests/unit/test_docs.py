@@ -47,22 +47,13 @@ from eco_core.registry.registry import KINDS, Registry
 from eco_core.results.folder import CHECKPOINT, RUN_FILES
 from eco_core.spec.files import parse_spec
 from eco_core.spec.models import DataSpec, RunSpec, TrainSpec
+from tests.first_party import FIRST_PARTY
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
 EXAMPLE = ROOT / "examples" / "eco-example-head"
 PAGES = [ROOT / "README.md", *sorted(DOCS.glob("*.md"))]
 PLUGIN_PAGES = sorted([*ROOT.glob("plugins/*/README.md"), *ROOT.glob("examples/*/README.md")])
-FIRST_PARTY = (
-    "eco_autoencoder",
-    "eco_contrastive",
-    "eco_gnn",
-    "eco_modularity",
-    "eco_nonparametric",
-    "eco_prototype",
-    "eco_sbm",
-    "eco_spectral",
-)
 # These name no part of a plugin, so they are executed with the core alone as well.
 CORE_ALONE = {"api.md", "benchmark.md", "data.md", "errors.md", "index.md", "metrics.md"}
 EXAMPLE_PAGES = {DOCS / "plugins.md", EXAMPLE / "README.md"}

@@ -15,17 +15,8 @@ from eco_core.registry import Registry
 from eco_core.registry.records import HOOKS, Component, Recipe
 from eco_core.registry.registry import Entry
 from eco_core.spec.recipes import read_recipe
+from tests.first_party import FIRST_PARTY
 
-FIRST_PARTY = (
-    "eco_autoencoder",
-    "eco_contrastive",
-    "eco_gnn",
-    "eco_modularity",
-    "eco_nonparametric",
-    "eco_prototype",
-    "eco_sbm",
-    "eco_spectral",
-)
 REGISTRY = Registry.discover()
 PACKAGES = [name for name in FIRST_PARTY if name.replace("_", "-") in {e.distribution for e in REGISTRY.entries()}]
 ENTRIES = [entry for entry in REGISTRY.entries() if entry.distribution.replace("-", "_") in PACKAGES]

@@ -17,18 +17,9 @@ from eco_core.spec.assemble import assemble
 from eco_core.spec.recipes import read_recipe
 from eco_core.spec.schema import spec_schema
 from eco_core.spec.yaml_io import dump_yaml, load_yaml
+from tests.first_party import FIRST_PARTY
 from tests.json_schema import accepts
 
-FIRST_PARTY = (
-    "eco_autoencoder",
-    "eco_contrastive",
-    "eco_gnn",
-    "eco_modularity",
-    "eco_nonparametric",
-    "eco_prototype",
-    "eco_sbm",
-    "eco_spectral",
-)
 for plugin in FIRST_PARTY:
     pytest.importorskip(plugin)
 

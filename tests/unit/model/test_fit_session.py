@@ -386,3 +386,40 @@ def test_a_fit_that_fails_leaves_no_results_of_the_one_before() -> None:
         model.fit(Data(x=torch.full((3, 12), float("nan")), edge_index=torch.zeros(2, 0, dtype=torch.long)))
     with pytest.raises(eco.CompositionError, match="not fitted"):
         _ = model.labels_
+
+
+def test_a_resumed_run_goes_on_with_the_graph_that_was_replaced(tmp_path: Path) -> None:
+    graph, path = blocks(), tmp_path / "checkpoint.pt"
+    whole, resumed = (composed(objective=Rewiring, epochs=60) for _ in range(2))
+    whole.fit(graph, checkpoint=path)
+    resumed.fit(graph, resume=path)
+    assert figures(resumed.history_) == figures(whole.history_)
+    objective: Any = resumed.objective
+    assert set(objective.edges) == {60}
+
+
+def test_features_are_given_in_the_layout_that_a_swapped_encoder_reads() -> None:
+    class Sparse(SmallEncoder):
+        supports_sparse_x = True
+        layouts: list[torch.layout] = []  # noqa: RUF012
+
+        def forward(self, x: Tensor, edge_index: Tensor, edge_weight: Tensor | None = None) -> Tensor:
+            self.layouts.append(x.layout)
+            return super().forward(x.to_dense(), edge_index, edge_weight)
+
+    graph = blocks()
+    graph.x = graph.x * (torch.rand(graph.x.shape, generator=torch.Generator().manual_seed(0)) < 0.05)
+    model = composed(encoder=Sparse, objective=None, strategy="joint", head=SimpleClusterHead).fit(graph)
+    assert Sparse.layouts[-1] == torch.sparse_coo
+    model.encoder = SmallEncoder(12)
+    assert model.infer_full(graph).shape == (60,)
+    model.encoder = Sparse(12)
+    model.infer_full(graph)
+    assert Sparse.layouts[-1] == torch.sparse_coo
+
+
+def test_an_unknown_argument_of_a_loss_is_an_error() -> None:
+    graph = blocks()
+    model = composed().build(graph)
+    with pytest.raises(TypeError, match="stages"):
+        model.train_full(graph, torch.optim.Adam(model.parameters()), 0, stages="train")

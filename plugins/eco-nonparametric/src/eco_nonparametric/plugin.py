@@ -16,6 +16,17 @@ _LEIDEN = "Traag et al., From Louvain to Leiden, Scientific Reports 2019, arXiv 
 _INFOMAP = "Rosvall & Bergstrom, PNAS 2008, arXiv 0707.0609"
 
 
+_FILTER = (
+    "reads_graph",
+    "supports_sparse_x",
+    "inductive",
+    "uses_weights",
+    "directed",
+    "deterministic",
+)
+"""What every graph filter of this plugin can do."""
+
+
 @hookimpl
 def eco_encoders() -> Iterable[Component]:
     """The encoders."""
@@ -31,7 +42,7 @@ def eco_encoders() -> Iterable[Component]:
         "eco_nonparametric.ssgc:SSGC",
         "The mean of the features smoothed 1 to K times",
         _SSGC,
-        tags=("reads_graph", "supports_sparse_x", "inductive", "uses_weights", "directed", "deterministic"),
+        tags=_FILTER,
     )
     yield Component(
         "nafs",
@@ -45,21 +56,21 @@ def eco_encoders() -> Iterable[Component]:
         "eco_nonparametric.sagsc:SAGSC",
         "Scalable attributed-graph subspace clustering",
         _SAGSC,
-        tags=("reads_graph", "supports_sparse_x", "inductive", "uses_weights", "directed", "deterministic"),
+        tags=_FILTER,
     )
     yield Component(
         "s2cag",
         "eco_nonparametric.s2cag:S2CAG",
         "Spectral subspace clustering: least conductance",
         _S2CAG,
-        tags=("reads_graph", "supports_sparse_x", "inductive", "uses_weights", "directed", "deterministic"),
+        tags=_FILTER,
     )
     yield Component(
         "ms2cag",
         "eco_nonparametric.s2cag:MS2CAG",
         "Spectral subspace clustering: greatest modularity",
         _S2CAG,
-        tags=("reads_graph", "supports_sparse_x", "inductive", "uses_weights", "directed", "deterministic"),
+        tags=_FILTER,
     )
     yield Component(
         "embedding",
