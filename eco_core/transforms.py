@@ -10,13 +10,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, Literal
 
 import torch
 from pydantic import Field
 from torch import Tensor
 from torch_geometric.transforms import BaseTransform
 
+from eco_core.inject import checked
 from eco_core.ops.csr import take_rows
 from eco_core.ops.sparse_factor import SparseFactor
 
@@ -26,6 +27,7 @@ MaskMode = Literal["columns", "entries"]
 _EDGE_LEVEL = ("edge_weight", "edge_attr", "edge_scale")
 
 
+@checked
 @dataclass(frozen=True)
 class MaskFeatures(BaseTransform):
     """Sets random features to zero (You et al., NeurIPS 2020, arXiv 2010.13902).
@@ -38,11 +40,6 @@ class MaskFeatures(BaseTransform):
 
     p: Share = 0.2
     mode: MaskMode = "columns"
-
-    def __post_init__(self) -> None:
-        _check_share("p", self.p)
-        if self.mode not in get_args(MaskMode):
-            raise ValueError(f"mode is {self.mode!r}; it must be one of: {', '.join(get_args(MaskMode))}.")
 
     def forward(self, graph: Any) -> Any:
         """Returns a copy of a graph with masked features."""
@@ -60,6 +57,7 @@ class MaskFeatures(BaseTransform):
         return values * (torch.rand(values.shape, device=values.device) >= self.p)
 
 
+@checked
 @dataclass(frozen=True)
 class DropEdges(BaseTransform):
     """Leaves out random edges, each stored direction by itself (Rong et al., ICLR 2020, arXiv 1907.10903).
@@ -73,9 +71,6 @@ class DropEdges(BaseTransform):
     """
 
     p: Share = 0.3
-
-    def __post_init__(self) -> None:
-        _check_share("p", self.p)
 
     def forward(self, graph: Any) -> Any:
         """Returns a copy of a graph with fewer edges."""
@@ -129,6 +124,7 @@ class ShuffleEdges(BaseTransform):
         return graph
 
 
+@checked
 @dataclass(frozen=True)
 class AddNoise(BaseTransform):
     """Adds Gaussian noise to the features that are not zero.
@@ -141,10 +137,6 @@ class AddNoise(BaseTransform):
 
     std: Annotated[float, Field(ge=0)] = 0.1
 
-    def __post_init__(self) -> None:
-        if not self.std >= 0:
-            raise ValueError(f"std is {self.std}; it must not be negative.")
-
     def forward(self, graph: Any) -> Any:
         """Returns a copy of a graph with noisy features."""
         if self.std > 0:
@@ -156,6 +148,7 @@ class AddNoise(BaseTransform):
         return graph
 
 
+@checked
 @dataclass(frozen=True)
 class GSSLTransform(BaseTransform):
     """The views of graph self-supervised learning: masked features and dropped edges, and more if wanted.
@@ -177,12 +170,6 @@ class GSSLTransform(BaseTransform):
     shuffle_features: bool = False
     feat_mask_mode: MaskMode = "columns"
 
-    def __post_init__(self) -> None:
-        _check_share("p_feat_mask", self.p_feat_mask)
-        MaskFeatures(mode=self.feat_mask_mode)
-        _check_share("p_edge_drop", self.p_edge_drop)
-        AddNoise(self.noise_std)
-
     def forward(self, graph: Any) -> Any:
         """Returns a view of a graph."""
         steps: list[Callable[[Any], Any]] = [
@@ -200,11 +187,6 @@ class GSSLTransform(BaseTransform):
 
 View = GSSLTransform | BaseTransform
 """What makes a view of a graph: in a spec the parameters of a `GSSLTransform`, in Python any transform."""
-
-
-def _check_share(name: str, share: float) -> None:
-    if not 0 <= share < 1:
-        raise ValueError(f"{name} is {share}; it must be a probability from 0 to less than 1.")
 
 
 def _with_values(x: Tensor, change: Callable[[Tensor, Tensor], Tensor]) -> Tensor:

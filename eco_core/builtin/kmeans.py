@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, cast, get_args
+from typing import Annotated, Any, Literal, cast
 
 import torch
 from pydantic import Field
@@ -10,11 +10,13 @@ from scipy.sparse import csr_matrix
 from threadpoolctl import threadpool_limits
 from torch import Tensor, nn
 
+from eco_core.inject import checked
 from eco_core.ops.kmeans import Criterion, TorchKMeans
 from eco_core.ops.nearest_centers import as_points, nearest_centers
 from eco_core.parts.heads import BaseClusterHead, buffers_of_any_size
 
 
+@checked
 class KMeansClusterHead(BaseClusterHead):
     """K-means (Lloyd, 1982; seeds by k-means++, Arthur & Vassilvitskii, SODA 2007).
 
@@ -46,7 +48,7 @@ class KMeansClusterHead(BaseClusterHead):
 
     def __init__(
         self,
-        n_clusters: int,
+        n_clusters: Annotated[int, Field(ge=1)],
         backend: Literal["auto", "sklearn", "torch"] = "auto",
         n_init: Annotated[int, Field(ge=1)] = 10,
         max_iter: Annotated[int, Field(ge=1)] = 300,
@@ -54,13 +56,6 @@ class KMeansClusterHead(BaseClusterHead):
         criterion: Criterion = "inertia",
     ) -> None:
         super().__init__()
-        for name, value in (("n_clusters", n_clusters), ("n_init", n_init), ("max_iter", max_iter)):
-            if value < 1:
-                raise ValueError(f"{name} is {value}; expected at least 1.")
-        if backend not in ("auto", "sklearn", "torch"):
-            raise ValueError(f"backend is {backend!r}; expected 'auto', 'sklearn' or 'torch'.")
-        if criterion not in get_args(Criterion):
-            raise ValueError(f"criterion is {criterion!r}; expected 'inertia' or 'distance'.")
         if backend == "sklearn" and criterion != "inertia":
             raise ValueError(
                 f"criterion is {criterion!r}, but scikit-learn compares restarts by inertia alone. Use backend 'torch'."

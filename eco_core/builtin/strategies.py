@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import Field
 
+from eco_core.inject import checked
 from eco_core.parts.stages import OptimizerSpec, Stage, StageOptions, Update
 
 if TYPE_CHECKING:
@@ -51,6 +52,7 @@ class DecoupledStrategy:
             yield _stage("train", self.train, model, model.objective_loss, (model.encoder, model.objective))
 
 
+@checked
 class JointStrategy:
     r"""Pretrains the encoder by the objective, places the head's centres by k-means, then trains all together.
 

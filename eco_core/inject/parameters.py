@@ -127,8 +127,8 @@ def _derived_model(target: Any, provided: tuple[str, ...]) -> type[ParameterMode
             )
             continue
         try:
-            annotation = _field_type(_resolve(parameter, target), (target,))
-        except (_UnresolvableError, SpecError) as error:
+            annotation = _field_type(resolve_annotation(parameter, target), (target,))
+        except (UnresolvableError, SpecError) as error:
             problems.append(
                 Problem(
                     "ECO108",
@@ -178,12 +178,20 @@ def _signature(target: Any) -> tuple[list[inspect.Parameter], bool]:
     return parameters, any(p.kind is inspect.Parameter.VAR_KEYWORD for p in signature.parameters.values())
 
 
-class _UnresolvableError(Exception):
-    pass
+class UnresolvableError(Exception):
+    """An annotation that does not evaluate, or that contains itself."""
 
 
-def _resolve(parameter: inspect.Parameter, target: Any) -> Any:
-    """Evaluates one annotation by itself, so that a neighbour that cannot be resolved does no harm."""
+def resolve_annotation(parameter: inspect.Parameter, target: Any) -> Any:
+    """Evaluates the annotation of one parameter; the others may be unresolvable.
+
+    Args:
+        parameter: From the signature of the target.
+        target: A class or a function.
+
+    Raises:
+        UnresolvableError: If it names something that its module does not have.
+    """
     annotation = parameter.annotation
     if annotation is EMPTY:
         if parameter.default is EMPTY or parameter.default is None:
@@ -198,7 +206,7 @@ def _resolve(parameter: inspect.Parameter, target: Any) -> Any:
             return eval(annotation, namespace)  # noqa: S307 - the annotation is code of a module that is imported
         except Exception as error:
             problem = error
-    raise _UnresolvableError(f"its annotation {annotation!r} does not resolve ({problem})")
+    raise UnresolvableError(f"its annotation {annotation!r} does not resolve ({problem})")
 
 
 def _definitions(target: Any) -> list[Any]:
@@ -241,7 +249,7 @@ def _class_type(cls: type, seen: tuple[Any, ...]) -> Any:
     """A class of its own: an instance of it, or a mapping of its parameters."""
     instance = pydantic.InstanceOf[cls]  # type: ignore[valid-type]
     if cls in seen:
-        raise _UnresolvableError(f"the parameters of {cls.__name__} contain {cls.__name__} again")
+        raise UnresolvableError(f"the parameters of {cls.__name__} contain {cls.__name__} again")
     try:
         _, extra = _signature(cls)
     except (TypeError, ValueError):

@@ -50,8 +50,8 @@ def problems_of(
         else:
             expected = _model_at(model, path)
             meant = [d for d in same if d is detail or d["type"] != "is_instance_of"]
-            reasons = list(dict.fromkeys(_reason(d, expected) for d in meant))
-            message = f"{key} is {_shown(detail['input'])}: {'; or '.join(reasons)}."
+            reasons = list(dict.fromkeys(reason_of(d, expected) for d in meant))
+            message = f"{key} is {shown(detail['input'])}: {'; or '.join(reasons)}."
             flag = f"--{key} VALUE" if key in ("clusters", "seed") else f"--set {key}=VALUE"
             problems.append(Problem("ECO104", message, f"Change it, or use {flag}."))
     return problems
@@ -67,14 +67,21 @@ _PROVIDED_BY = {
 }
 
 
-def _reason(detail: Any, expected: type[BaseModel] | None) -> str:
+def reason_of(detail: Any, expected: type[BaseModel] | None = None) -> str:
+    """Says in words why a value was refused.
+
+    Args:
+        detail: One of the errors that pydantic lists.
+        expected: The model whose mapping was expected, if one was.
+    """
     if detail["type"] == "model_type" and expected is not None:
         return f"it should be a mapping with the keys {', '.join(parameter_names(expected))}"
     reason = detail["msg"].removeprefix("Value error, ")
-    return reason[0].lower() + reason[1:] if reason[:5] == "Input" else reason
+    return reason[0].lower() + reason[1:] if " should " in reason else reason
 
 
-def _shown(value: Any) -> str:
+def shown(value: Any) -> str:
+    """Returns a value as Python writes it, in at most 80 characters."""
     text = repr(value)
     return text if len(text) <= 80 else text[:77] + "..."
 

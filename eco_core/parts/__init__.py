@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from eco_core import _lazy
 
 if TYPE_CHECKING:
+    from eco_core.inject.ranges import checked
     from eco_core.parts.heads import BaseClusterHead, buffers_of_any_size, is_differentiable
     from eco_core.parts.linear_head import LinearClusterHead
     from eco_core.parts.loss import LossOutput, mean_loss
@@ -33,6 +34,7 @@ _HOMES = {
     "Strategy": "eco_core.parts.protocols",
     "Traits": "eco_core.parts.traits",
     "Update": "eco_core.parts.stages",
+    "checked": "eco_core.inject.ranges",
     "is_differentiable": "eco_core.parts.heads",
     "mean_loss": "eco_core.parts.loss",
     "buffers_of_any_size": "eco_core.parts.heads",
@@ -55,6 +57,7 @@ __all__ = [
     "Traits",
     "Update",
     "buffers_of_any_size",
+    "checked",
     "is_differentiable",
     "mean_loss",
     "traits_of",

@@ -103,7 +103,7 @@ def test_sage_maximum_ignores_weights(x: Tensor, edge_index: Tensor, edge_weight
 
 
 def test_sage_names_an_unknown_aggregation_and_the_known_ones() -> None:
-    with pytest.raises(ValueError, match=r"aggr is 'median'.*mean, sum, max"):
+    with pytest.raises(ValueError, match=r"aggr is 'median'.*'mean', 'sum' or 'max'"):
         build(SAGE, aggr="median")
 
 

@@ -229,7 +229,7 @@ def test_specs_refuse_values_out_of_range(cls: type, wrong: dict[str, Any]) -> N
 @pytest.mark.parametrize(
     ("wrong", "said"),
     [
-        ({"r_list": []}, "r_list is empty"),
+        ({"r_list": []}, r"r_list is \[\]: .* at least 1 item"),
         ({"ensemble": "sum"}, "ensemble is 'sum'"),
         ({"distance": "manhattan"}, "distance is 'manhattan'"),
     ],

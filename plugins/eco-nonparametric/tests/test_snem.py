@@ -164,7 +164,7 @@ def test_what_cannot_be_clustered_is_refused(z: Tensor, message: str) -> None:
 
 @pytest.mark.parametrize("wrong", [{"n_clusters": 0}, {"n_clusters": 2, "max_iter": 0}])
 def test_parameters_out_of_range_are_refused(wrong: dict[str, Any]) -> None:
-    with pytest.raises(ValueError, match="expected at least 1"):
+    with pytest.raises(ValueError, match="input should be greater than or equal to 1"):
         SNEMClusterHead(**wrong)
 
 

@@ -149,7 +149,7 @@ def test_one_node_is_a_cluster() -> None:
 
 @pytest.mark.parametrize("wrong", [{"n_clusters": 0}, {"n_neighbors": 0}, {"n_init": 0}])
 def test_parameters_out_of_range_are_refused(wrong: dict[str, Any]) -> None:
-    with pytest.raises(ValueError, match="expected at least 1"):
+    with pytest.raises(ValueError, match="input should be greater than or equal to 1"):
         SpectralClusterHead(**{"n_clusters": 2, **wrong})
 
 

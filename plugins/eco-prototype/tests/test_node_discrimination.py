@@ -231,5 +231,5 @@ def test_annotations_reject_wrong_values_and_accept_the_defaults(parameter: str,
 
 
 def test_unknown_corruption_is_refused_with_those_that_there_are() -> None:
-    with pytest.raises(ValueError, match=r"noise.*shuffle_nodes, shuffle_edges"):
+    with pytest.raises(ValueError, match=r"noise.*shuffle_nodes' or 'shuffle_edges"):
         NodeDiscrimination(WIDTH, corruption="noise")  # type: ignore[arg-type]

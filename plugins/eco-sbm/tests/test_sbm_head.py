@@ -122,7 +122,7 @@ def test_clusters_are_the_most_probable_ones_and_centres_can_be_placed() -> None
 
 
 def test_unknown_variant_is_refused_by_its_name() -> None:
-    with pytest.raises(ValueError, match="variant is 'binomial'; it must be one of: bernoulli, poisson"):
+    with pytest.raises(ValueError, match="variant is 'binomial': input should be 'bernoulli', 'poisson'"):
         SBMClusterHead(2, 3, "binomial")  # type: ignore[arg-type]
     with pytest.raises(eco.CompositionError, match=r"head\.variant is 'binomial'"):
         eco.compose(head={"name": "eco-sbm:sbm", "variant": "binomial"}, strategy="joint", clusters=2)

@@ -11,8 +11,10 @@ from torch import Tensor, nn
 from eco_autoencoder.adversary import Discriminator, HiddenWidths, discriminator_loss, generator_loss
 from eco_autoencoder.reconstruction import Edges, NegativeRatio, prepared_edges, reconstruction_terms
 from eco_core import LossOutput
+from eco_core.parts import checked
 
 
+@checked
 class ARGA(nn.Module):
     r"""Adversarially regularised graph auto-encoder (Pan et al., IJCAI 2018, arXiv 1802.04407).
 

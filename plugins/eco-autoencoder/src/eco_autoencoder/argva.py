@@ -12,8 +12,10 @@ from eco_autoencoder.adversary import Discriminator, HiddenWidths, discriminator
 from eco_autoencoder.latent import LatentObjective, draw
 from eco_autoencoder.reconstruction import Edges, NegativeRatio
 from eco_core import LossOutput
+from eco_core.parts import checked
 
 
+@checked
 class ARGVA(LatentObjective):
     r"""Adversarially regularised variational graph auto-encoder (Pan et al., IJCAI 2018, arXiv 1802.04407).
 

@@ -16,8 +16,10 @@ from eco_autoencoder.reconstruction import (
     sample_negatives,
 )
 from eco_core import LossOutput
+from eco_core.parts import checked
 
 
+@checked
 class GAE(nn.Module):
     r"""Graph auto-encoder (Kipf & Welling, 2016, arXiv 1611.07308).
 

@@ -11,8 +11,10 @@ from torch import Tensor
 from eco_autoencoder.latent import LatentObjective
 from eco_autoencoder.reconstruction import Edges, NegativeRatio
 from eco_core import LossOutput
+from eco_core.parts import checked
 
 
+@checked
 class VGAE(LatentObjective):
     r"""Variational graph auto-encoder (Kipf & Welling, 2016, arXiv 1611.07308).
 

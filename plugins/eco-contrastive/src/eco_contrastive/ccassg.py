@@ -13,9 +13,11 @@ from torch import Tensor, nn
 from eco_contrastive.correlation import gram, standardize
 from eco_contrastive.views import two_views
 from eco_core import LossOutput
+from eco_core.parts import checked
 from eco_core.transforms import GSSLTransform, View
 
 
+@checked
 class CCASSG(nn.Module):
     r"""Canonical correlation analysis as self-supervision (Zhang et al., NeurIPS 2021, arXiv 2106.12484).
 

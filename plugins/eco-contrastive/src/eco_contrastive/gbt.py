@@ -12,9 +12,11 @@ from torch import Tensor, nn
 from eco_contrastive.correlation import off_diagonal, standardize
 from eco_contrastive.views import two_views
 from eco_core import LossOutput
+from eco_core.parts import checked
 from eco_core.transforms import GSSLTransform, View
 
 
+@checked
 class GBT(nn.Module):
     r"""Graph Barlow Twins (Bielak et al., Knowledge-Based Systems 2022, arXiv 2106.02466).
 

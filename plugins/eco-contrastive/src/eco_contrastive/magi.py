@@ -13,8 +13,10 @@ from eco_contrastive.modularity_pairs import PositivePairs, WalkPairs
 from eco_core.ops.all_pairs import draw_anchors, log_sum_exp_of_others, pair_sum
 from eco_core.ops.normalize_rows import normalize_rows
 from eco_core.ops.random_walks import neighbors_of
+from eco_core.parts import checked
 
 
+@checked
 class MAGI(nn.Module):
     r"""Modularity-guided contrast (Liu et al., KDD 2024, arXiv 2406.14288).
 

@@ -13,9 +13,11 @@ from eco_contrastive.views import two_views
 from eco_core import LossOutput
 from eco_core.ops.all_pairs import LinkedPairs, draw_anchors, linked_pairs, mean_sigmoid_of_others, pair_sum
 from eco_core.ops.normalize_rows import normalize_rows
+from eco_core.parts import checked
 from eco_core.transforms import GSSLTransform, View
 
 
+@checked
 class NS4GC(nn.Module):
     r"""Node-similarity guided contrast (Liu et al., TKDE 2024, arXiv 2408.03765).
 

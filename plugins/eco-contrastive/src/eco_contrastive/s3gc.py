@@ -15,8 +15,10 @@ from eco_core import LossOutput
 from eco_core.ops.csr import csr_tensor
 from eco_core.ops.normalize_rows import normalize_rows
 from eco_core.ops.random_walks import Neighbors, neighbors_of, random_walks, walk_batch
+from eco_core.parts import checked
 
 
+@checked
 class S3GC(nn.Module):
     r"""Contrast along random walks (Devvrit et al., NeurIPS 2022).
 

@@ -13,6 +13,7 @@ from torch_geometric.nn.inits import reset
 from eco_contrastive.diffusion import Diffusion, PropagatedGraph, diffusion_weights
 from eco_core.errors import DataError, Problem
 from eco_core.ops.normalize_rows import normalize_rows
+from eco_core.parts import checked
 
 Scale = Literal["small", "medium", "large"]
 
@@ -20,6 +21,7 @@ _MEDIUM, _LARGE = 50_000, 3_000_000  # Nodes from which ``auto`` chooses these s
 _LARGE_RANK_SHARE = 8  # A large table's rank is this share of its width: it takes an eighth of the memory.
 
 
+@checked
 class S3GCEncoder(nn.Module):
     r"""The encoder of S3GC (Devvrit et al., NeurIPS 2022).
 

@@ -15,6 +15,7 @@ from eco_core.ops.edge_attention import edge_softmax, edges_by_target, sum_of_ne
 from eco_core.ops.pairs import SortedPairs
 from eco_core.ops.sample import SampledEdges
 from eco_core.ops.sparse_factor import SparseFactor
+from eco_core.parts import checked
 from eco_gnn.attention import AttentionStack
 from eco_gnn.prepared import Prepared
 from eco_gnn.stack import Activation, Count, Jumping, Norm, Probability
@@ -53,6 +54,7 @@ class _SparseGATConv(GATConv):
         return out if self.bias is None else out + self.bias
 
 
+@checked
 class GAT(AttentionStack):
     r"""Graph attention network (Velickovic et al., ICLR 2018, arXiv 1710.10903).
 

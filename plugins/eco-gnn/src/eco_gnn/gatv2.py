@@ -6,10 +6,12 @@ from functools import partial
 
 from torch_geometric.nn import GATv2Conv
 
+from eco_core.parts import checked
 from eco_gnn.attention import AttentionStack
 from eco_gnn.stack import Activation, Count, Jumping, Norm, Probability
 
 
+@checked
 class GATv2(AttentionStack):
     r"""Graph attention network with dynamic attention (Brody et al., ICLR 2022, arXiv 2105.14491).
 

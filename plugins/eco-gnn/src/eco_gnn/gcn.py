@@ -12,6 +12,7 @@ from torch_geometric.utils import add_remaining_self_loops
 from eco_core.ops.propagation import normalized_adjacency
 from eco_core.ops.sample import SampledEdges
 from eco_core.ops.sparse_factor import SparseFactor
+from eco_core.parts import checked
 from eco_gnn.prepared import Adjacency
 from eco_gnn.sparse import adjacency_matrix, is_dense, propagates_first, sparse_product
 from eco_gnn.stack import Activation, Count, Jumping, Norm, Probability, PropagationStack, layer_widths
@@ -48,6 +49,7 @@ class SparseGCNConv(GCNConv):
         return out
 
 
+@checked
 class GCN(PropagationStack):
     r"""Graph convolutional network (Kipf & Welling, ICLR 2017, arXiv 1609.02907).
 

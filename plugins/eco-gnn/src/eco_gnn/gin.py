@@ -7,6 +7,7 @@ from torch_geometric.nn import GINConv, Linear
 
 from eco_core.ops.sample import SampledEdges
 from eco_core.ops.sparse_factor import SparseFactor
+from eco_core.parts import checked
 from eco_gnn.prepared import Adjacency
 from eco_gnn.sparse import SparseInputLinear, adjacency_matrix, sparse_product
 from eco_gnn.stack import (
@@ -37,6 +38,7 @@ class _SparseGINConv(GINConv):
         return h
 
 
+@checked
 class GIN(PropagationStack):
     r"""Graph isomorphism network (Xu et al., ICLR 2019, arXiv 1810.00826).
 

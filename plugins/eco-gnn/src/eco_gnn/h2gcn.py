@@ -13,6 +13,7 @@ from torch_geometric.utils import remove_self_loops
 from eco_core.ops.csr import csr_matrix, rows_of
 from eco_core.ops.pointwise import Dropout
 from eco_core.ops.sample import SampledEdges
+from eco_core.parts import checked
 from eco_gnn.encoder import GraphEncoder
 from eco_gnn.gcn import gcn_matrix
 from eco_gnn.prepared import Adjacency, Prepared
@@ -20,6 +21,7 @@ from eco_gnn.sparse import SparseInputLinear, edge_weights, sparse_product
 from eco_gnn.stack import Activation, Count, Probability, make_act
 
 
+@checked
 class H2GCN(GraphEncoder):
     r"""H2GCN, for graphs whose linked nodes may be unlike (Zhu et al., NeurIPS 2020, arXiv 2006.11468).
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from torch import Tensor
 
+from eco_core.parts import checked
 from eco_gnn.prepared import Prepared
 from eco_gnn.sparse import SparseInputLinear
 from eco_gnn.stack import Activation, ConvolutionStack, Count, Jumping, Norm, Probability, layer_widths
 
 
+@checked
 class MLP(ConvolutionStack):
     r"""Multi-layer perceptron, which ignores the graph: the baseline that shows what the edges are worth.
 

@@ -11,6 +11,7 @@ from torch_geometric.nn import GATConv, Linear
 
 from eco_core.ops.pointwise import Dropout
 from eco_core.ops.sample import SampledEdges
+from eco_core.parts import checked
 from eco_gnn.encoder import GraphEncoder
 from eco_gnn.gcn import SparseGCNConv, gcn_matrix
 from eco_gnn.prepared import Adjacency, Prepared
@@ -101,6 +102,7 @@ class KernelAttention(nn.Module):
             return (total / (scale + 1e-6)).reshape(x.size(0), -1)
 
 
+@checked
 class Polynormer(GraphEncoder):
     r"""Polynomial-expressive graph transformer (Deng et al., ICLR 2024, arXiv 2403.01232).
 

@@ -11,6 +11,7 @@ from torch_geometric.utils import scatter
 
 from eco_core.ops.sample import SampledEdges
 from eco_core.ops.sparse_factor import SparseFactor
+from eco_core.parts import checked
 from eco_gnn.prepared import Adjacency
 from eco_gnn.sparse import SparseInputLinear, adjacency_matrix, leading_rows, sparse_max, sparse_product
 from eco_gnn.stack import Activation, Count, Jumping, Norm, Probability, PropagationStack, layer_widths
@@ -39,6 +40,7 @@ class _SparseSAGEConv(SAGEConv):
         return F.normalize(out, dim=-1) if self.normalize else out
 
 
+@checked
 class SAGE(PropagationStack):
     r"""GraphSAGE (Hamilton et al., NeurIPS 2017, arXiv 1706.02216).
 
@@ -68,7 +70,7 @@ class SAGE(PropagationStack):
         bias: Whether the layers have a bias.
 
     Raises:
-        ValueError: ``aggr`` is none of those.
+        ValueError: If a parameter is out of range.
     """
 
     def __init__(
@@ -91,8 +93,6 @@ class SAGE(PropagationStack):
         jk: Jumping | None = None,
         bias: bool = True,
     ) -> None:
-        if aggr not in ("mean", "sum", "max"):
-            raise ValueError(f"aggr is {aggr!r}; it must be one of mean, sum, max.")
         out = hidden_channels if out_channels is None else out_channels
         widths = layer_widths(in_channels, hidden_channels, out, num_layers, pre_linear=pre_linear, jk=jk)
         options = {"aggr": aggr, "root_weight": root_weight, "project": project, "normalize": normalize, "bias": bias}

@@ -13,6 +13,7 @@ from torch_geometric.nn import Linear
 from eco_core.ops.pointwise import Dropout
 from eco_core.ops.sample import SampledEdges
 from eco_core.ops.sparse_factor import SparseFactor
+from eco_core.parts import checked
 from eco_gnn.encoder import GraphEncoder
 from eco_gnn.gcn import SparseGCNConv, gcn_matrix
 from eco_gnn.prepared import Adjacency, Prepared
@@ -51,6 +52,7 @@ class SimpleAttention(nn.Module):
             return (total / scale.clamp(min=1e-6).unsqueeze(-1)).mean(dim=1)
 
 
+@checked
 class SGFormer(GraphEncoder):
     r"""Simplified graph transformer (Wu et al., NeurIPS 2023, arXiv 2306.10759).
 
@@ -76,7 +78,7 @@ class SGFormer(GraphEncoder):
         aggregate: How the branches are joined: ``add`` or ``cat``.
 
     Raises:
-        ValueError: ``aggregate`` is neither.
+        ValueError: If a parameter is out of range.
     """
 
     def __init__(
@@ -93,8 +95,6 @@ class SGFormer(GraphEncoder):
         aggregate: Literal["add", "cat"] = "add",
     ) -> None:
         super().__init__(hidden_channels if out_channels is None else out_channels)
-        if aggregate not in ("add", "cat"):
-            raise ValueError(f"aggregate is {aggregate!r}; it must be one of add, cat.")
         width = hidden_channels
         self.trans_lin = SparseInputLinear(in_channels, width)
         self.attentions = nn.ModuleList(SimpleAttention(width, trans_num_heads) for _ in range(trans_num_layers))

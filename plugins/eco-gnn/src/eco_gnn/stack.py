@@ -108,9 +108,6 @@ class ConvolutionStack(GraphEncoder):
         jk: Jumping | None,
     ) -> None:
         super().__init__(out_channels)
-        for parameter, value, known in (("act", act, _ACTIVATIONS), ("norm", norm, _NORMS), ("jk", jk, _JUMPS)):
-            if value is not None:
-                _known(parameter, value, known)
 
         def finish(width: int, wanted: bool) -> nn.Sequential:
             steps = [make_norm(norm, width), make_act(act)] if wanted else []
@@ -222,13 +219,13 @@ def layer_widths(
 
 
 def make_act(act: Activation) -> nn.Module:
-    """Returns an activation by its name. Raises ValueError, with the known names, for any other."""
-    return _known("act", act, _ACTIVATIONS)()
+    """Returns an activation by its name."""
+    return _ACTIVATIONS[act]()
 
 
 def make_norm(norm: Norm, width: int) -> nn.Module:
-    """Returns a normalisation by its name. Raises ValueError, with the known names, for any other."""
-    return _known("norm", norm, _NORMS)(width)
+    """Returns a normalisation by its name."""
+    return _NORMS[norm](width)
 
 
 class _Last(nn.Module):
@@ -261,9 +258,3 @@ def _read_sparse_input(convolution: nn.Module) -> None:
             if module not in made:
                 made[module] = SparseInputLinear.like(module)
             setattr(convolution, name, made[module])
-
-
-def _known(parameter: str, value: str, known: dict[str, Any]) -> Any:
-    if value not in known:
-        raise ValueError(f"{parameter} is {value!r}; it must be one of {', '.join(known)}.")
-    return known[value]

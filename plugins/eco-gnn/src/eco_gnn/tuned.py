@@ -6,8 +6,6 @@ import inspect
 from importlib import import_module
 from typing import Any
 
-from pydantic import TypeAdapter, ValidationError
-
 from eco_gnn.stack import ConvolutionStack
 
 _CLASSES = {"gcn": "GCN", "gat": "GAT", "gatv2": "GATv2", "sage": "SAGE", "gin": "GIN", "mlp": "MLP"}
@@ -48,7 +46,7 @@ def create_tuned_gnn(
     if name not in _CLASSES:
         raise ValueError(f"gnn_type is {gnn_type!r}; it must be one of {', '.join(_CLASSES)}.")
     cls = getattr(import_module(f"eco_gnn.{name}"), _CLASSES[name])
-    parameters = inspect.signature(cls, eval_str=True).parameters
+    parameters = inspect.signature(cls).parameters
     for option in kwargs:
         if option not in parameters:
             raise TypeError(
@@ -61,18 +59,10 @@ def create_tuned_gnn(
         "out_channels": out_channels,
         **{option: _spelled(option, value) for option, value in kwargs.items()},
     }
-    return cls(**{option: _checked(option, value, parameters[option].annotation) for option, value in options.items()})
+    return cls(**options)
 
 
 def _spelled(option: str, value: Any) -> Any:
     if option in ("act", "norm") and value is None:
         return "none"
     return value.removesuffix("_norm") if option == "norm" and isinstance(value, str) else value
-
-
-def _checked(option: str, value: Any, annotation: Any) -> Any:
-    try:
-        return TypeAdapter(annotation).validate_python(value)
-    except ValidationError as error:
-        reasons = "; ".join(each["msg"] for each in error.errors())
-        raise ValueError(f"{option} is {value!r}: {reasons}.") from None

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from eco_core import BaseClusterHead, LossOutput
 from eco_core.ops.nearest_centers import as_points, nearest_centers
 from eco_core.ops.partition import Links
-from eco_core.parts import buffers_of_any_size
+from eco_core.parts import buffers_of_any_size, checked
 from eco_modularity.modularity import modularity
 
 
@@ -36,6 +36,7 @@ def unit_squares(z: Tensor) -> Tensor:
         return F.normalize((z / torch.where(largest > 0, largest, 1)).square(), dim=1)
 
 
+@checked
 class DGClusterHead(BaseClusterHead):
     r"""The head of DGCluster (Bhowmick et al., AAAI 2024, arXiv 2312.12697), without labels.
 
@@ -89,12 +90,6 @@ class DGClusterHead(BaseClusterHead):
         branching_factor: Annotated[int, Field(ge=2)] = 50,
     ) -> None:
         super().__init__()
-        if alpha < 0:
-            raise ValueError(f"alpha is {alpha}; expected 0 or more.")
-        if threshold <= 0:
-            raise ValueError(f"threshold is {threshold}; expected more than 0.")
-        if branching_factor < 2:
-            raise ValueError(f"branching_factor is {branching_factor}; expected at least 2.")
         self.n_features = n_features
         self.alpha = alpha
         self.threshold = threshold

@@ -11,10 +11,11 @@ from torch import Tensor
 
 from eco_core import LossOutput
 from eco_core.ops.partition import Links
-from eco_core.parts import LinearClusterHead
+from eco_core.parts import LinearClusterHead, checked
 from eco_modularity.modularity import modularity
 
 
+@checked
 class DMoNClusterHead(LinearClusterHead):
     r"""The head of DMoN, the deep modularity network (Tsitsulin et al., JMLR 2023, arXiv 2006.16904).
 

@@ -10,12 +10,13 @@ from torch import Tensor
 
 from eco_core import LossOutput
 from eco_core.ops.partition import Links
-from eco_core.parts import LinearClusterHead
+from eco_core.parts import LinearClusterHead, checked
 from eco_modularity.codelength import codelength
 from eco_modularity.dmon import collapse
 from eco_modularity.flow import smart_teleportation_flow
 
 
+@checked
 class NeuromapClusterHead(LinearClusterHead):
     r"""The head of Neuromap, the map equation goes neural (Bloecker et al., NeurIPS 2024, arXiv 2310.01144).
 

@@ -10,8 +10,10 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from eco_core.errors import DataError, Problem
+from eco_core.parts import checked
 
 
+@checked
 class NodeEmbedding(nn.Module):
     """A table with one trained vector for each node, as in node2vec (Grover & Leskovec, 2016, arXiv 1607.00653).
 

@@ -9,12 +9,14 @@ from numpy.typing import NDArray
 from pydantic import Field
 from torch import Tensor
 
+from eco_core.parts import checked
 from eco_nonparametric.communities import CommunityClusterHead, UndirectedEdges, require
 
 _SEEDS = 2**31 - 1
 """Infomap takes seeds from 1; they are kept within 31 bits."""
 
 
+@checked
 class InfomapClusterHead(CommunityClusterHead):
     r"""Infomap communities (Rosvall & Bergstrom, PNAS 2008, arXiv 0707.0609), by the infomap package.
 
@@ -52,10 +54,6 @@ class InfomapClusterHead(CommunityClusterHead):
     ) -> None:
         super().__init__()
         require("infomap", "infomap", "infomap")
-        if num_trials < 1:
-            raise ValueError(f"num_trials is {num_trials}; expected at least 1.")
-        if markov_time <= 0:
-            raise ValueError(f"markov_time is {markov_time}; expected more than 0.")
         self.num_trials = num_trials
         self.two_level = two_level
         self.markov_time = markov_time

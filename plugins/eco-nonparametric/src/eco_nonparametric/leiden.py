@@ -7,9 +7,11 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from eco_core.parts import checked
 from eco_nonparametric.communities import CommunityClusterHead, UndirectedEdges, require
 
 
+@checked
 class LeidenClusterHead(CommunityClusterHead):
     r"""Leiden communities (Traag et al., Scientific Reports 2019, arXiv 1810.08473), by leidenalg.
 
@@ -50,11 +52,7 @@ class LeidenClusterHead(CommunityClusterHead):
     ) -> None:
         super().__init__()
         require("leidenalg", "leidenalg", "leiden")
-        if resolution <= 0:
-            raise ValueError(f"resolution is {resolution}; expected more than 0.")
-        if objective not in ("modularity", "cpm"):
-            raise ValueError(f"objective is {objective!r}; expected 'modularity' or 'cpm'.")
-        if n_iterations < -1 or n_iterations == 0:
+        if n_iterations == 0:  # The one number of its range that means nothing.
             raise ValueError(f"n_iterations is {n_iterations}; expected 1 or more, or -1 for as many as it takes.")
         self.resolution = resolution
         self.objective = objective

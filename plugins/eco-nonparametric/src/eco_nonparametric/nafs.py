@@ -12,11 +12,13 @@ from torch import Tensor
 from eco_core import BaseModel
 from eco_core.ops.propagation import column_panels, normalized_adjacency
 from eco_core.ops.sparse_factor import SparseFactor
+from eco_core.parts import checked
 from eco_nonparametric.svd import leading_components
 
 Exponent = Annotated[float, Field(ge=0, le=1)]
 
 
+@checked
 class NAFS(BaseModel):
     r"""Node-adaptive feature smoothing (Zhang et al., ICML 2022, arXiv 2206.08583).
 
@@ -45,7 +47,7 @@ class NAFS(BaseModel):
             for wide features, of which ``concat`` makes wide embeddings. None: they are smoothed as they are.
 
     Raises:
-        ValueError: If ``r_list`` is empty, or ``ensemble`` or ``distance`` is unknown.
+        ValueError: If a parameter is out of range, or ``r_list`` is empty.
     """
 
     learns = False
@@ -60,12 +62,6 @@ class NAFS(BaseModel):
         n_components: Annotated[int, Field(ge=1)] | None = None,
     ) -> None:
         super().__init__()
-        if len(r_list) == 0:
-            raise ValueError("r_list is empty; give one exponent at least, such as 0.5.")
-        if ensemble not in ("concat", "mean", "max"):
-            raise ValueError(f"ensemble is {ensemble!r}; expected 'concat', 'mean' or 'max'.")
-        if distance not in ("cosine", "euclidean"):
-            raise ValueError(f"distance is {distance!r}; expected 'cosine' or 'euclidean'.")
         self.K = K
         self.r_list = tuple(r_list)
         self.ensemble = ensemble

@@ -14,11 +14,13 @@ from torch.autograd.function import once_differentiable
 from eco_core import LossOutput
 from eco_core.errors import Problem, SpecError
 from eco_core.ops.random_walks import Neighbors, neighbors_of, random_walks, walk_batch
+from eco_core.parts import checked
 
 _BLOCK_ELEMENTS = {"cpu": 2**18}
 """Vector elements looked up at a time, by device: what a processor's cache holds; elsewhere 2**26."""
 
 
+@checked
 class Node2Vec(nn.Module):
     r"""Skip-gram with negative sampling on biased random walks (Grover & Leskovec, KDD 2016, arXiv 1607.00653).
 

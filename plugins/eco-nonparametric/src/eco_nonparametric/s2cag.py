@@ -12,6 +12,7 @@ from torch import Tensor
 
 from eco_core import BaseModel
 from eco_core.ops.propagation import column_panels, normalized_adjacency, propagate
+from eco_core.parts import checked
 from eco_nonparametric.features import affinity_normalized, inverse_root, unit_rows
 from eco_nonparametric.svd import Operator, left_singular_vectors
 
@@ -20,6 +21,7 @@ Decay = Annotated[float, Field(gt=0)]
 Iterations = Annotated[int, Field(ge=1)]
 
 
+@checked
 class S2CAG(BaseModel):
     r"""S²CAG (Lin et al., KDD 2025, arXiv 2411.11074): subspace clustering that minimises conductance.
 
@@ -102,6 +104,7 @@ class S2CAG(BaseModel):
         )
 
 
+@checked
 class MS2CAG(BaseModel):
     r"""M-S²CAG (Lin et al., KDD 2025, arXiv 2411.11074): subspace clustering that maximises modularity.
 

@@ -10,10 +10,12 @@ from torch import Tensor
 
 from eco_core import BaseModel
 from eco_core.ops.propagation import normalized_adjacency, propagate
+from eco_core.parts import checked
 from eco_nonparametric.features import inverse_root, unit_rows
 from eco_nonparametric.svd import Operator, left_singular_vectors
 
 
+@checked
 class SAGSC(BaseModel):
     r"""Scalable attributed-graph subspace clustering (Fettal et al., AAAI 2023).
 

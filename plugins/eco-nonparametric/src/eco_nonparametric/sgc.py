@@ -9,8 +9,10 @@ from torch import Tensor
 
 from eco_core import BaseModel
 from eco_core.ops.propagation import normalized_adjacency, propagate
+from eco_core.parts import checked
 
 
+@checked
 class SGC(BaseModel):
     r"""Simple graph convolution (Wu et al., ICML 2019, arXiv 1902.07153), without its classifier.
 

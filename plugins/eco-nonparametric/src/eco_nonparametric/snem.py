@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from eco_core import BaseClusterHead
 from eco_core.errors import EcoWarning
-from eco_core.parts import buffers_of_any_size
+from eco_core.parts import buffers_of_any_size, checked
 from eco_nonparametric.checks import checked_embeddings
 
 _RANK_TOLERANCE = 1e-6
@@ -21,6 +21,7 @@ _WIDE = 2048
 """Above this width the leading singular vectors are found iteratively: an eigendecomposition costs its cube."""
 
 
+@checked
 class SNEMClusterHead(BaseClusterHead):
     r"""SNEM rounding of spectral embeddings (Yang & Shi, SIGMOD 2024, arXiv 2312.16926).
 
@@ -58,11 +59,8 @@ class SNEMClusterHead(BaseClusterHead):
 
     projection_: Tensor
 
-    def __init__(self, n_clusters: int, max_iter: Annotated[int, Field(ge=1)] = 100) -> None:
+    def __init__(self, n_clusters: Annotated[int, Field(ge=1)], max_iter: Annotated[int, Field(ge=1)] = 100) -> None:
         super().__init__()
-        for name, value in (("n_clusters", n_clusters), ("max_iter", max_iter)):
-            if value < 1:
-                raise ValueError(f"{name} is {value}; expected at least 1.")
         self.n_clusters = n_clusters
         self.max_iter = max_iter
         self.labels_: Tensor | None = None

@@ -13,13 +13,14 @@ from torch import Tensor, nn
 
 from eco_core import BaseClusterHead
 from eco_core.ops import TorchKMeans
-from eco_core.parts import buffers_of_any_size
+from eco_core.parts import buffers_of_any_size, checked
 from eco_nonparametric.checks import checked_embeddings
 
 _SMALL = 200
 """Up to this many nodes all eigenvectors are computed: the iterative method needs many more nodes than vectors."""
 
 
+@checked
 class SpectralClusterHead(BaseClusterHead):
     r"""Normalised spectral clustering (Ng, Jordan & Weiss, NIPS 2001; von Luxburg, 2007, arXiv 0711.0189).
 
@@ -52,15 +53,12 @@ class SpectralClusterHead(BaseClusterHead):
 
     def __init__(
         self,
-        n_clusters: int,
+        n_clusters: Annotated[int, Field(ge=1)],
         n_neighbors: Annotated[int, Field(ge=1)] = 10,
         n_init: Annotated[int, Field(ge=1)] = 10,
         random_state: int | None = None,
     ) -> None:
         super().__init__()
-        for name, value in (("n_clusters", n_clusters), ("n_neighbors", n_neighbors), ("n_init", n_init)):
-            if value < 1:
-                raise ValueError(f"{name} is {value}; expected at least 1.")
         self.n_clusters = n_clusters
         self.n_neighbors = n_neighbors
         self.n_init = n_init

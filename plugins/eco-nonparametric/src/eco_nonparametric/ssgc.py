@@ -11,8 +11,10 @@ from torch import Tensor
 from eco_core import BaseModel
 from eco_core.ops.propagation import column_panels, normalized_adjacency
 from eco_core.ops.sparse_factor import SparseFactor
+from eco_core.parts import checked
 
 
+@checked
 class SSGC(BaseModel):
     r"""Simple spectral graph convolution (Zhu & Koniusz, ICLR 2021), without its classifier.
 

@@ -10,10 +10,11 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from eco_core import BaseClusterHead
-from eco_core.parts import buffers_of_any_size
+from eco_core.parts import buffers_of_any_size, checked
 from eco_prototype.centers import check_centers, squared_distances
 
 
+@checked
 class DECClusterHead(BaseClusterHead):
     r"""The head of deep embedded clustering (Xie et al., ICML 2016, arXiv 1511.06335).
 

@@ -12,11 +12,13 @@ from torch import Tensor, nn
 
 from eco_core import LossOutput
 from eco_core.ops.propagation import normalized_adjacency, propagate
+from eco_core.parts import checked
 from eco_core.transforms import MaskFeatures, ShuffleEdges, ShuffleFeatures
 
 Corruption = Literal["shuffle_nodes", "shuffle_edges"]
 
 
+@checked
 class NodeDiscrimination(nn.Module):
     r"""Node discrimination of Dink-Net (Liu et al., ICML 2023, arXiv 2305.18405).
 
@@ -55,8 +57,6 @@ class NodeDiscrimination(nn.Module):
         power: Annotated[int, Field(ge=0)] = 0,
     ) -> None:
         super().__init__()
-        if corruption not in _CORRUPTIONS:
-            raise ValueError(f"corruption is {corruption!r}; it must be one of {', '.join(_CORRUPTIONS)}.")
         self.n_features = n_features
         self.corruption = corruption
         self.feature_dropout = feature_dropout

@@ -10,9 +10,11 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from eco_core import BaseClusterHead
+from eco_core.parts import checked
 from eco_prototype.centers import check_centers
 
 
+@checked
 class INCClusterHead(BaseClusterHead):
     r"""The head of interpretable neural clustering (Peng et al., JMLR 2022, "XAI Beyond Classification").
 

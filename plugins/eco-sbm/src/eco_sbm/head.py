@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, Literal
 
 import torch
 from pydantic import Field
@@ -11,12 +11,13 @@ from torch import Tensor
 
 from eco_core import LossOutput
 from eco_core.ops.partition import Links
-from eco_core.parts import LinearClusterHead
+from eco_core.parts import LinearClusterHead, checked
 from eco_sbm.likelihood import EMPTY, BlockModel, bernoulli, erased_poisson, fit_blocks, inner_share, matching, poisson
 
 Variant = Literal["bernoulli", "poisson", "bernoulli-dc", "poisson-dc", "match"]
 
 
+@checked
 class SBMClusterHead(LinearClusterHead):
     r"""The head of GCSBM (Arliss & Mueller, LoG 2025, https://openreview.net/forum?id=T1vdfm1THf).
 
@@ -67,7 +68,7 @@ class SBMClusterHead(LinearClusterHead):
         alpha: Weight :math:`\alpha` of the second term.
 
     Raises:
-        ValueError: There is no such variant.
+        ValueError: If a parameter is out of range.
     """
 
     def __init__(
@@ -78,8 +79,6 @@ class SBMClusterHead(LinearClusterHead):
         eta: Annotated[float, Field(gt=0)] = 3.0,
         alpha: Annotated[float, Field(ge=0)] = 1.0,
     ) -> None:
-        if variant not in get_args(Variant):
-            raise ValueError(f"variant is {variant!r}; it must be one of: {', '.join(get_args(Variant))}.")
         super().__init__(n_clusters, n_features)
         self.variant = variant
         self.eta = eta

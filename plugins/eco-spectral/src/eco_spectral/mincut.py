@@ -12,9 +12,10 @@ from torch import Tensor
 
 from eco_core import LossOutput
 from eco_core.ops.partition import Links
-from eco_core.parts import LinearClusterHead
+from eco_core.parts import LinearClusterHead, checked
 
 
+@checked
 class MinCutClusterHead(LinearClusterHead):
     r"""The head of MinCut (Bianchi et al., ICML 2020, arXiv 1907.00481).
 
