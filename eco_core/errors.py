@@ -233,7 +233,7 @@ _CODES = {
     "ECO211": ErrorCode(
         "new nodes not predictable",
         "predict was called on a graph, but a part knows the nodes that it was fitted on and no others (embedding, "
-        "leiden)",
+        "s2cag, leiden)",
         "fit_predict the other graph, or an inductive part: eco list encoders --where inductive",
     ),
     "ECO301": ErrorCode(

@@ -38,8 +38,9 @@ class Traits:
             False: they do not, and in mini-batch training ``prepare`` is not called.
         num_layers: Encoder: hops that sampled neighbourhoods must have. None: unknown; 2 hops are sampled.
         update_interval: Part with ``on_epoch``: epochs from one call of it to the next. None means 1.
-        inductive: Encoder, head: it can embed or assign nodes that it was not fitted on. Not declared: False if the
-            constructor asks for ``num_nodes``, since such parts hold a row for each training node; else True.
+        inductive: Encoder, head: it can embed or assign nodes that it was not fitted on. The embeddings of all graphs
+            then have the same axes, which singular vectors do not. Not declared: False if the constructor asks for
+            ``num_nodes``, since such parts hold a row for each training node; else True.
         finds_k: Head: it finds the number of clusters. Not declared: True if its constructor does not ask for
             ``n_clusters``.
         uses_weights: Edge weights change its result, at least with some values of its parameters. Not declared: True if

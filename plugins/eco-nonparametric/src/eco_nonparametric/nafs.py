@@ -67,6 +67,7 @@ class NAFS(BaseModel):
         self.ensemble = ensemble
         self.distance = distance
         self.n_components = n_components
+        self.inductive = n_components is None  # The components are those of one graph.
 
     def forward(self, x: Tensor, edge_index: Tensor, edge_weight: Tensor | None = None) -> Tensor:
         """Smooths features.

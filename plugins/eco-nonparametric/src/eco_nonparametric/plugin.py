@@ -16,15 +16,8 @@ _LEIDEN = "Traag et al., From Louvain to Leiden, Scientific Reports 2019, arXiv 
 _INFOMAP = "Rosvall & Bergstrom, PNAS 2008, arXiv 0707.0609"
 
 
-_FILTER = (
-    "reads_graph",
-    "supports_sparse_x",
-    "inductive",
-    "uses_weights",
-    "directed",
-    "deterministic",
-)
-"""What every graph filter of this plugin can do."""
+_SUBSPACE = ("reads_graph", "supports_sparse_x", "uses_weights", "directed", "deterministic")
+"""What every subspace method of this plugin can do."""
 
 
 @hookimpl
@@ -42,7 +35,7 @@ def eco_encoders() -> Iterable[Component]:
         "eco_nonparametric.ssgc:SSGC",
         "The mean of the features smoothed 1 to K times",
         _SSGC,
-        tags=_FILTER,
+        tags=("reads_graph", "supports_sparse_x", "inductive", "uses_weights", "directed", "deterministic"),
     )
     yield Component(
         "nafs",
@@ -56,21 +49,21 @@ def eco_encoders() -> Iterable[Component]:
         "eco_nonparametric.sagsc:SAGSC",
         "Scalable attributed-graph subspace clustering",
         _SAGSC,
-        tags=_FILTER,
+        tags=_SUBSPACE,
     )
     yield Component(
         "s2cag",
         "eco_nonparametric.s2cag:S2CAG",
         "Spectral subspace clustering: least conductance",
         _S2CAG,
-        tags=_FILTER,
+        tags=_SUBSPACE,
     )
     yield Component(
         "ms2cag",
         "eco_nonparametric.s2cag:MS2CAG",
         "Spectral subspace clustering: greatest modularity",
         _S2CAG,
-        tags=_FILTER,
+        tags=_SUBSPACE,
     )
     yield Component(
         "embedding",

@@ -48,6 +48,7 @@ class S2CAG(BaseModel):
 
     learns = False
     supports_sparse_x = True
+    inductive = False  # Singular vectors have an entry for each node, and no axes that another graph shares.
     directed = True
 
     def __init__(
@@ -132,6 +133,7 @@ class MS2CAG(BaseModel):
 
     learns = False
     supports_sparse_x = True
+    inductive = False  # Singular vectors have an entry for each node, and no axes that another graph shares.
     directed = True
 
     def __init__(

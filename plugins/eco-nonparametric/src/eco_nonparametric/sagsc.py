@@ -44,6 +44,7 @@ class SAGSC(BaseModel):
 
     learns = False
     supports_sparse_x = True
+    inductive = False  # Singular vectors have an entry for each node, and no axes that another graph shares.
     directed = True
 
     def __init__(
