@@ -118,7 +118,8 @@ class TorchKMeans:
     def _fit(self, points: Points) -> None:
         generator = torch.Generator(points.rows.device)
         generator.manual_seed(int(torch.randint(2**62, ())) if self.random_state is None else self.random_state)
-        if not points.squares.sum().isfinite():
+        # Sums of squared distances between points: at most four times as large as those from the mean.
+        if not (4 * len(points.rows) * points.squares.max()).isfinite():
             farthest = float((points.rows - points.mean).abs().max())
             raise ValueError(
                 f"k-means got values up to {farthest:.3g} from their mean; their squares are "

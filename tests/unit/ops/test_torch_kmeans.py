@@ -294,6 +294,7 @@ def test_works_while_deterministic_algorithms_are_demanded():
         (torch.full((8, 2), float("nan")), "16 values that are NaN or infinite"),
         (np.full((8, 2), np.inf), "16 values that are NaN or infinite"),
         (torch.arange(16.0).reshape(8, 2) * 1e30, "beyond the range of torch.float32"),
+        (torch.randn(200, 8, generator=torch.Generator().manual_seed(0)) * 5e18, "beyond the range of torch.float32"),
     ],
 )
 def test_unusable_points_are_refused_in_a_sentence(z, said):
