@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -13,6 +13,9 @@ from eco_core.cli.output import discover, print_json, print_metrics
 from eco_core.engine.launch import launch
 from eco_core.engine.world import World, launched_world
 from eco_core.errors import EcoError, Problem
+
+if TYPE_CHECKING:
+    from eco_core.runs.run import Run
 
 
 def compose(
@@ -52,17 +55,15 @@ def compose(
     _check_devices(devices, world)
     if epochs is not None and epochs < 0:
         raise EcoError(Problem("ECO104", f"--epochs is {epochs}; it must be 0 or more.", "Use --epochs 200."))
-    flags: dict[str, Any] = {
-        "encoder": encoder,
-        "head": head,
-        "strategy": strategy,
-        "clusters": _number_or_text(clusters),
-        "seed": seed,
-        "data": _given(name=data, root=None if data_root is None else str(data_root)) or None,
-    }
-    flags = _given(**flags)
-    if objective is not None:
-        flags["objective"] = objective
+    flags = _given(
+        encoder=encoder,
+        head=head,
+        strategy=strategy,
+        objective=objective,
+        clusters=_number_or_text(clusters),
+        seed=seed,
+        data=_given(name=data, root=None if data_root is None else str(data_root)) or None,
+    )
     choices: dict[str, Any] = {
         "recipe": recipe,
         "flags": flags,
@@ -75,12 +76,7 @@ def compose(
         return
     if devices > 1 and world is None:
         _check_before_launch(spec, choices, device, devices)
-        failure = launch(context.obj, devices)
-        if failure is not None:
-            # A mistake of the user is the same in every process. Where a run failed, it matters in which.
-            rank = f"rank {failure.rank}: " if failure.rank and failure.exit_code == 1 else ""
-            print(f"{rank}{failure.message}", file=sys.stderr)
-            raise typer.Exit(failure.exit_code)
+        _launch(context.obj, devices)
         return
 
     from eco_core.engine.progress import current_stderr, progress_for
@@ -97,13 +93,7 @@ def compose(
         stream=None if quiet else current_stderr(),
         **choices,
     )
-    if json:
-        print_json(result.document())
-        return
-    print_metrics(result.metrics)
-    seconds = ", ".join(f"{name} {value:.1f}" for name, value in result.seconds.items())
-    print(f"seconds: {seconds}; peak memory {result.peak_memory_mb:.0f} MB")
-    print(f"run folder: {result.folder}")
+    _print_result(result, json)
 
 
 def _check_devices(devices: int, world: World | None) -> None:
@@ -132,6 +122,26 @@ def _check_before_launch(spec: Path | None, choices: Mapping[str, Any], device: 
     check_shared(plan_run(**{**choices, "spec": read_spec(spec)}).spec.train, devices)
     if accelerator_of(device) == "cuda":
         check_count(devices)
+
+
+def _launch(arguments: list[str], devices: int) -> None:
+    """Runs the same command in several processes, and prints the failure of one."""
+    failure = launch(arguments, devices)
+    if failure is not None:
+        # A mistake of the user is the same in every process. Where a run failed, it matters in which.
+        rank = f"rank {failure.rank}: " if failure.rank and failure.exit_code == 1 else ""
+        print(f"{rank}{failure.message}", file=sys.stderr)
+        raise typer.Exit(failure.exit_code)
+
+
+def _print_result(result: Run, json: bool) -> None:
+    if json:
+        print_json(result.document())
+        return
+    print_metrics(result.metrics)
+    seconds = ", ".join(f"{name} {value:.1f}" for name, value in result.seconds.items())
+    print(f"seconds: {seconds}; peak memory {result.peak_memory_mb:.0f} MB")
+    print(f"run folder: {result.folder}")
 
 
 def _given(**values: Any) -> dict[str, Any]:
