@@ -1,4 +1,4 @@
-"""Writing a file whole or not at all."""
+"""Atomic writes: a file is replaced as a whole, or left as it was."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from pathlib import Path
 
 
 def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
-    """Writes a file beside its place, syncs it to the disk, and puts it into place in one step.
+    """Writes a temporary file in the folder of ``path``, syncs it to the disk, and renames it to ``path``.
 
     Args:
-        path: Where the file belongs.
-        write: Writes the file to the path that it is given.
+        path: The file to write.
+        write: Called with the path of the temporary file; it writes the content there.
     """
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
@@ -25,10 +25,10 @@ def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Writes a text file in UTF-8, whole or not at all.
+    """Writes a text file in UTF-8, atomically.
 
     Args:
-        path: Where the file belongs.
-        text: All of its content.
+        path: The file to write.
+        text: The whole content of the file.
     """
     write_atomically(path, lambda temporary: temporary.write_text(text, encoding="utf-8"))

@@ -11,11 +11,11 @@ from typing import Any
 def lazy_names(package: str, homes: Mapping[str, str]) -> tuple[Callable[[str], Any], Callable[[], list[str]]]:
     """Makes the ``__getattr__`` and ``__dir__`` of a package whose public names are imported on first use.
 
-    A plugin's package stays light with it: importing the package loads no torch until one of its classes is used.
+    Plugins use it, too: importing a plugin's package loads torch only when one of its classes is used.
 
     Args:
         package: The package's ``__name__``.
-        homes: From each public name to the module that defines it.
+        homes: Maps each public name to the module that defines it.
 
     Returns:
         The two functions, to be assigned at the top of the package.
@@ -25,7 +25,7 @@ def lazy_names(package: str, homes: Mapping[str, str]) -> tuple[Callable[[str], 
         >>> __getattr__, __dir__ = lazy_names("eco_gnn", homes)
     """
 
-    def __getattr__(name: str) -> Any:  # noqa: N807 - this is what the package calls it
+    def __getattr__(name: str) -> Any:  # noqa: N807 - the name that Python looks for in a package
         if name in homes:
             value = getattr(importlib.import_module(homes[name]), name)
             setattr(sys.modules[package], name, value)  # The next use finds it without this function.

@@ -17,11 +17,11 @@ from types import MappingProxyType
 
 @dataclass(frozen=True)
 class ErrorCode:
-    """What a code means.
+    """The meaning of an error code.
 
     Attributes:
         title: What is wrong, in a few words.
-        cause: What it comes from; several causes are separated by semicolons.
+        cause: Why the error occurs; several causes are separated by semicolons.
         fix: What to do.
     """
 
@@ -54,7 +54,7 @@ class EcoError(Exception):
     """Base of all errors that a user can mend.
 
     Args:
-        *problems: One or more problems; all of those found, not only the first.
+        *problems: All problems that were found, at least one.
     """
 
     exit_code = 2
@@ -90,7 +90,7 @@ class TrainingError(EcoError):
 
 
 class LostProcessError(TrainingError):
-    """Another process of the same run ended; it knows why, this one does not."""
+    """Another process of the same run ended. That process reports the cause; this one cannot."""
 
 
 class EcoWarning(UserWarning):
@@ -98,15 +98,15 @@ class EcoWarning(UserWarning):
 
 
 def did_you_mean(name: str, candidates: Iterable[str], *, list_all: bool = True) -> str:
-    """Suggests what an unknown name may have meant.
+    """Suggests known names that are similar to an unknown name.
 
     Args:
-        name: The name that is not known.
-        candidates: The names that are.
-        list_all: Whether to list all candidates when none is close.
+        name: The unknown name.
+        candidates: The known names.
+        list_all: Whether to list all candidates when none is similar.
 
     Returns:
-        ``"Did you mean 'gat'?"``, or the list of what there is, or an empty string.
+        ``"Did you mean 'gat'?"``, or a list of all known names, or an empty string.
     """
     known = sorted(set(candidates))
     lowered = {candidate.lower(): candidate for candidate in known}

@@ -1,9 +1,9 @@
-"""Augmentations and corruptions of graphs, for objectives that compare views of one.
+"""Augmentations and corruptions of graphs, for objectives that compare views of one graph.
 
-Each takes a graph and returns a changed copy; what it does not change is shared with the graph, which stays as it is.
-Features may be dense or sparse COO, and keep their layout. All draws come from torch's generator. They are transforms
-as PyTorch Geometric has them, so its ``Compose`` chains them. In a spec, a transform that is a parameter of a component
-is a mapping of its own parameters: ``transform1: {p_feat_mask: 0.2, p_edge_drop: 0.3}``.
+Each transform takes a graph and returns a changed copy; the given graph stays as it is. The copy shares all unchanged
+tensors with the graph. Features may be dense or sparse COO, and keep their layout. All random numbers come from torch's
+generator. The classes are transforms of PyTorch Geometric, so its ``Compose`` chains them. In a spec, a transform that
+is a parameter of a component is a mapping of its own parameters: ``transform1: {p_feat_mask: 0.2, p_edge_drop: 0.3}``.
 """
 
 from __future__ import annotations
@@ -33,9 +33,9 @@ class MaskFeatures(BaseTransform):
     """Sets random features to zero (You et al., NeurIPS 2020, arXiv 2010.13902).
 
     Attributes:
-        p: Probability that a feature is masked, from 0 (then all stay as they are) to less than 1.
-        mode: What is masked at a time: ``columns``, the same features of all nodes, or single ``entries``, each node's
-            own.
+        p: Probability that a feature is masked, from 0 (no feature is masked) to less than 1.
+        mode: ``columns`` masks the same features of all nodes; ``entries`` draws the masked features of each node
+            independently.
     """
 
     p: Share = 0.2
@@ -62,12 +62,12 @@ class MaskFeatures(BaseTransform):
 class DropEdges(BaseTransform):
     """Leaves out random edges, each stored direction by itself (Rong et al., ICLR 2020, arXiv 1907.10903).
 
-    Weights and attributes of the edges are left out with them. In a batch of sampled neighbourhoods, an edge that
-    stands for several of the graph stays as often as one of these does, so that as many neighbours are left as in a
-    view of the graph, where so many were sampled.
+    The weights and attributes of an edge are left out with it. In a mini-batch of sampled neighbourhoods, one edge can
+    stand for several edges of the graph (``edge_scale``). Such an edge is dropped less often, so that a node keeps as
+    many neighbours as in a view of the whole graph, provided that so many were sampled.
 
     Attributes:
-        p: Probability that an edge is left out, from 0 (then all stay) to less than 1.
+        p: Probability that an edge is left out, from 0 (no edge is left out) to less than 1.
     """
 
     p: Share = 0.3
@@ -77,7 +77,7 @@ class DropEdges(BaseTransform):
         if self.p > 0:
             whole, leaving = graph.edge_index, self.p
             scale = getattr(graph, "edge_scale", None)
-            if scale is not None:  # Of a sampled batch: edges that sampling left out need not be left out again.
+            if scale is not None:  # A sampled mini-batch: sampling has already left out some of the node's edges.
                 leaving = (1 - (1 - self.p) * scale).clamp(min=0)
             kept = (torch.rand(whole.size(1), device=whole.device) >= leaving).nonzero().squeeze(1)
             graph.edge_index = whole.index_select(1, kept)
@@ -91,7 +91,7 @@ class DropEdges(BaseTransform):
         return graph
 
     def _degrees_left(self, graph: Any, sampled_targets: Tensor) -> Tensor:
-        """Of nodes whose edges were sampled, by what is left of these; of the others, what is left on average."""
+        """The in-degrees after dropping: sums over the edges that stay; for nodes without sampled edges, the mean."""
         source, target = graph.edge_index
         weight = graph.edge_scale * (source != target)
         if getattr(graph, "edge_weight", None) is not None:
@@ -103,22 +103,22 @@ class DropEdges(BaseTransform):
 
 @dataclass(frozen=True)
 class ShuffleFeatures(BaseTransform):
-    """Gives each node the features of another: the rows of ``x`` are permuted (Velickovic et al., ICLR 2019)."""
+    """Permutes the rows of ``x``, so that nodes exchange their features (Velickovic et al., ICLR 2019)."""
 
     def forward(self, graph: Any) -> Any:
-        """Returns a copy of a graph whose edges are the same, between other features."""
+        """Returns a copy of a graph with the same edges and permuted features."""
         x, order = graph.x, torch.randperm(graph.x.size(0), device=graph.x.device)
-        # Torch's selection from a COO tensor leaves its entries to be sorted.
+        # Torch's index_select of a COO tensor returns an uncoalesced tensor, which would have to be sorted later.
         graph.x = x.index_select(0, order) if x.layout is torch.strided else take_rows(SparseFactor.of(x).rows(), order)
         return graph
 
 
 @dataclass(frozen=True)
 class ShuffleEdges(BaseTransform):
-    """Gives each edge the target of another, so that the degrees of all nodes stay."""
+    """Permutes the targets of the edges, so that every node keeps its degrees."""
 
     def forward(self, graph: Any) -> Any:
-        """Returns a copy of a graph with the same features and other edges."""
+        """Returns a copy of a graph with the same features and permuted edges."""
         source, target = graph.edge_index
         graph.edge_index = torch.stack([source, target[torch.randperm(target.size(0), device=target.device)]])
         return graph
@@ -132,7 +132,7 @@ class AddNoise(BaseTransform):
     Zeros stay zeros, so that sparse features stay sparse and the same features are changed in either layout.
 
     Attributes:
-        std: Standard deviation of the noise, in the units of the features; 0: none.
+        std: Standard deviation of the noise, in the units of the features; 0: no noise.
     """
 
     std: Annotated[float, Field(ge=0)] = 0.1
@@ -151,7 +151,7 @@ class AddNoise(BaseTransform):
 @checked
 @dataclass(frozen=True)
 class GSSLTransform(BaseTransform):
-    """The views of graph self-supervised learning: masked features and dropped edges, and more if wanted.
+    """Makes a view for self-supervised learning: masks features, drops edges, and optionally adds noise or shuffles.
 
     Attributes:
         p_feat_mask: Probability that a feature is masked; see `MaskFeatures`.
@@ -186,11 +186,11 @@ class GSSLTransform(BaseTransform):
 
 
 View = GSSLTransform | BaseTransform
-"""What makes a view of a graph: in a spec the parameters of a `GSSLTransform`, in Python any transform."""
+"""A parameter that makes a view of a graph: in a spec the parameters of a `GSSLTransform`, in Python any transform."""
 
 
 def _with_values(x: Tensor, change: Callable[[Tensor, Tensor], Tensor]) -> Tensor:
-    """Changes the stored values of a sparse COO tensor, given those and their indices."""
+    """Replaces the stored values of a sparse COO tensor by ``change(values, indices)``."""
     x = x.coalesce()
     values = change(x.values(), x.indices())
     return torch.sparse_coo_tensor(x.indices(), values, x.shape, check_invariants=False, is_coalesced=True)

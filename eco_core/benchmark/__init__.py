@@ -1,6 +1,6 @@
-"""Many runs, one table: recipes x data sets x training seeds (``eco benchmark``).
+"""Benchmarks (``eco benchmark``): runs recipes x data sets x training seeds and writes one table.
 
-Its names are imported on first use.
+The names of this package are imported on first use.
 """
 
 from __future__ import annotations

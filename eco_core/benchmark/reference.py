@@ -1,4 +1,4 @@
-"""Published figures to compare with: written in the suite, or a CSV file beside it. Fractions, as all of ECO's."""
+"""Published figures to compare with, from the suite itself or from a CSV file beside it, as fractions."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Reference = Mapping[tuple[str, str, str], tuple[float, float | None]]
 PERCENT_METRICS = frozenset(
     ("nmi", "ari", "acc", "f1", "homogeneity", "completeness", "modularity", "conductance", "cut_fraction")
 )
-"""The metrics that are fractions: tables for people show them in percent."""
+"""The metrics that are fractions: the Markdown and LaTeX tables show them in percent."""
 
 _COLUMNS = ("method", "data", "metric", "mean")
 
@@ -27,21 +27,23 @@ def read_reference(
     data: Sequence[str],
     metrics: Sequence[str],
 ) -> Reference:
-    """Reads the reference of a suite.
+    """Reads the published figures that a suite refers to.
 
     Args:
-        source: What the suite says: metric -> run -> data set -> figure, the path of a CSV file, or nothing.
-        folder: What a path is relative to.
-        runs: The suite's runs. A file may list others, so that one file serves many suites.
-        data: The suite's data sets; likewise.
-        metrics: The suite's metrics; likewise.
+        source: The suite's key ``reference``: metric -> run -> data set -> figure, the path of a CSV file, or None.
+        folder: The folder that a relative path starts from.
+        runs: The suite's runs. A CSV file may list other runs, data sets and metrics, so that one file serves many
+            suites.
+        data: The suite's data sets.
+        metrics: The suite's metrics.
 
     Returns:
-        Mean and, where known, standard deviation by (run, data set, metric), those of the suite only.
+        Mean and, where known, standard deviation by (run, data set, metric), for the runs, data sets and metrics of
+        the suite only.
 
     Raises:
-        SpecError: ECO106, if the file cannot be read; ECO101 for a name in the suite's own mapping that the suite does
-            not have; ECO104 for a figure that is no fraction.
+        SpecError: ECO106, if the file cannot be read; ECO101 for an unknown run, data set or metric in the suite's own
+            mapping; ECO104 for a figure that is not a fraction.
     """
     if source is None:
         return {}
@@ -53,7 +55,7 @@ def read_reference(
     for where, key, figure in rows:
         bad = [value for value in figure if value is not None and not -1 <= value <= 1]
         if key[2] in PERCENT_METRICS and bad:
-            message = f"{where}: {bad[0]:g} is no fraction, and metric '{key[2]}' is one."
+            message = f"{where}: {bad[0]:g} is not a fraction; metric '{key[2]}' is a fraction."
             problems.append(Problem("ECO104", message, f"If it is in percent, write {bad[0] / 100:g}."))
     if problems:
         raise SpecError(*problems)
@@ -74,10 +76,10 @@ def _entries(
         problems += _stranger("metric", metric, metrics)
         for run, by_data in by_run.items():
             problems += _stranger("run", run, runs)
-            for one, figure in by_data.items():
-                problems += _stranger("data set", one, data)
+            for dataset, figure in by_data.items():
+                problems += _stranger("data set", dataset, data)
                 mean, std = figure if isinstance(figure, (tuple, list)) else (figure, None)
-                yield f"reference.{metric}.{run}.{one}", (run, one, metric), (mean, std)
+                yield f"reference.{metric}.{run}.{dataset}", (run, dataset, metric), (mean, std)
 
 
 def _stranger(what: str, name: str, known: Iterable[str]) -> list[Problem]:

@@ -1,4 +1,4 @@
-"""Running a suite: finished cells are kept, the others are run, and the tables are written after each of them."""
+"""Runs a suite: keeps finished cells, runs the other cells, and writes the tables after each cell."""
 
 from __future__ import annotations
 
@@ -50,27 +50,28 @@ def run_suite(
         suite: A YAML file, its content as a mapping, or a `eco_core.benchmark.suite.Suite`.
         out: The benchmark's folder; default ``runs/benchmark-<name>``. It gets ``cells/<run>/<data>/seed-<n>/``,
             ``results.csv`` and ``table.csv``, ``.md``, ``.tex``.
-        seeds: Training seeds, or how many; default the suite's.
-        jobs: Cells that run at the same time.
-        backend: ``loky``: processes of this machine; ``dask``: the workers of the cluster that Dask's configuration
-            names (``DASK_SCHEDULER_ADDRESS``), which share the folder, else a local one.
+        seeds: A list of training seeds, or their number; default the suite's.
+        jobs: Number of cells that run at the same time.
+        backend: ``loky`` runs cells in processes of this machine. ``dask`` runs them on the workers of the cluster that
+            Dask's configuration names (``DASK_SCHEDULER_ADDRESS``), which must share the folder; without an address it
+            starts a local cluster.
         threads: Threads of each cell; default the cores of this machine divided by ``jobs``.
         timeout: Seconds after which a cell is stopped; default the suite's.
         device: ``auto``, ``cpu`` or ``cuda``.
         data_root: Folder of downloaded data sets.
         force: Whether finished cells are run again.
-        stream: Where progress goes.
+        stream: Progress messages are written to it; None writes none.
         registry: Where names are looked up; default all installed plugins. Cells have all installed plugins.
-        runner: Runs one cell; it must not raise for what happens in the cell.
+        runner: Runs one cell. If the cell fails, the runner must return a failed result, not raise.
 
     Returns:
         ``{"suite", "out", "cells": [...], "table": [...]}`` as plain data: metrics are fractions, seconds are
         wall-clock seconds of training and clustering, memory is the peak of a cell's process in MB.
 
     Raises:
-        SpecError: A mistake in the suite; nothing is written then.
-        RunFolderError: ECO402 or ECO403, if the folder holds something else or cannot be written.
-        TrainingError: ECO406, if the workers themselves were ended from outside.
+        SpecError: If the suite has a mistake; nothing is written then.
+        RunFolderError: ECO402, if the folder is not empty and holds no benchmark; ECO403, if it cannot be written.
+        TrainingError: ECO406, if a worker process was killed from outside.
     """
     _check(jobs, threads, timeout, backend)
     plan = plan_suite(suite, seeds=seeds, data_root=data_root, registry=registry)
@@ -127,10 +128,10 @@ def _environment(threads: int) -> dict[str, str]:
 
 
 def _claim(folder: Path, plan: SuitePlan) -> Path:
-    """Makes the benchmark's folder, or takes it up again.
+    """Makes the benchmark's folder, or reuses the folder of an earlier start, and writes the suite into it.
 
     Raises:
-        RunFolderError: ECO402, if there is something else in it; ECO403, if it cannot be written.
+        RunFolderError: ECO402, if the folder is not empty and holds no benchmark; ECO403, if it cannot be written.
     """
     folder = folder.expanduser().absolute()
     try:
@@ -138,7 +139,7 @@ def _claim(folder: Path, plan: SuitePlan) -> Path:
             raise RunFolderError(
                 Problem(
                     "ECO402",
-                    f"Folder {folder} is not empty and no benchmark's: it has no {SUITE_FILE}.",
+                    f"Folder {folder} is not empty, and it is not a benchmark folder: it has no {SUITE_FILE}.",
                     "Give another --out.",
                 )
             )
@@ -153,12 +154,12 @@ def _claim(folder: Path, plan: SuitePlan) -> Path:
 
 
 class _Board:
-    """The results so far, and the tables made from them.
+    """Collects the results so far, and writes the tables.
 
     Args:
-        plan: The suite.
+        plan: The checked suite.
         folder: The benchmark's folder.
-        stream: Where progress goes.
+        stream: Progress messages are written to it; None writes none.
     """
 
     def __init__(self, plan: SuitePlan, folder: Path, stream: IO[str] | None) -> None:
@@ -174,7 +175,7 @@ class _Board:
                 self._stream.flush()
 
     def take_finished(self, force: bool) -> list[Cell]:
-        """Takes over the results of an earlier start; returns the cells that are still to be run."""
+        """Reads the results of an earlier start; returns the cells that still have to run."""
         waiting = []
         for cell in self._plan.cells:
             folder = self._folder / cell.place
@@ -192,7 +193,7 @@ class _Board:
     def add(self, result: CellResult) -> None:
         """Records a result, reports it, and writes the tables."""
         self._results[result.cell.place] = result
-        done = sum(one.status != "pending" for one in self._results.values())
+        done = sum(known.status != "pending" for known in self._results.values())
         if result.status == "done":
             metric = next((name for name in ("nmi", *self._plan.metrics) if name in result.metrics), None)
             what = "" if metric is None else f"{metric} {result.metrics[metric]:.4f}, "
@@ -203,7 +204,7 @@ class _Board:
         self.write()
 
     def write(self) -> None:
-        """Writes all tables, each whole or not at all."""
+        """Writes all tables, each atomically."""
         metrics, results = self._plan.metrics, list(self._results.values())
         rows = self._rows()
         write_text(self._folder / RESULTS, table.results_csv(results, metrics))
@@ -212,7 +213,7 @@ class _Board:
             write_text(self._folder / name, make(rows, metrics))
 
     def document(self) -> dict[str, Any]:
-        """What `run_suite` returns."""
+        """Returns the return value of `run_suite`."""
         return {
             "suite": self._plan.suite.name,
             "out": str(self._folder),

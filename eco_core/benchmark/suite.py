@@ -1,4 +1,4 @@
-"""The declarative suite of a benchmark: its pydantic models, and how a file becomes a checked plan of cells."""
+"""The suite of a benchmark: its pydantic models, and how a suite file becomes a checked list of cells."""
 
 from __future__ import annotations
 
@@ -20,23 +20,24 @@ from eco_core.spec.models import PART_SECTIONS, DataSpec
 from eco_core.spec.yaml_io import load_yaml
 
 METRICS = ("nmi", "ari", "acc", "f1", "modularity", "conductance", "cut_fraction")
-"""The metrics of a table where the suite names none."""
+"""The metrics of a table if the suite names none."""
 
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
 _Part = str | dict[str, Any]
 
 
 class SuiteData(DataSpec):
-    """A data set of a suite: what a spec has in its section ``data``, and a label.
+    """A data set of a suite: the keys of a spec's section ``data``, and a label.
 
     Attributes:
-        label: What tables and folders call it; default its name, for a path the file's name without the suffix.
+        label: The name of the data set in tables and folders; default its name, for a path the file's name without the
+            suffix.
     """
 
     label: str | None = None
 
     def title(self) -> str:
-        """The label, or what stands for it."""
+        """The label, or its default."""
         return self.label or (Path(self.name).stem if is_path(self.name) else self.name)
 
 
@@ -44,15 +45,15 @@ class SuiteRun(BaseModel):
     """A method of a suite: the layers of ``eco compose``, in the same order of precedence.
 
     Attributes:
-        name: What tables and folders call it; default the recipe's name.
+        name: The name of the method in tables and folders; default the recipe's name.
         recipe: A recipe to start from.
-        spec: Keys of a ``spec.yaml`` on top of the recipe.
-        encoder: The encoder, on top of that; likewise ``objective``, ``head`` and ``strategy``.
+        spec: Keys of a ``spec.yaml``; they override the recipe.
+        encoder: The encoder. Like ``objective``, ``head`` and ``strategy``, it overrides ``spec``.
         objective: The objective, or ``none``.
         head: The cluster head.
         strategy: The strategy.
-        epochs: Of every stage.
-        set: ``KEY=VALUE`` strings above all.
+        epochs: Number of epochs of every stage.
+        set: ``KEY=VALUE`` strings; they override all other keys.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -74,7 +75,7 @@ class SuiteRun(BaseModel):
         return self
 
     def title(self) -> str:
-        """The name, or what stands for it."""
+        """The name, or its default."""
         return self.name or self.recipe or ""
 
     def layers(self) -> dict[str, Any]:
@@ -90,11 +91,11 @@ class SuiteRun(BaseModel):
 
 
 class Suite(BaseModel):
-    """Recipes x data sets x training seeds, and what is shown of them.
+    """A benchmark: recipes x data sets x training seeds, and the metrics of its table.
 
     Attributes:
-        name: What the suite is called.
-        seeds: Training seeds, or how many: 5 are 0 to 4.
+        name: The name of the suite.
+        seeds: A list of training seeds, or their number: 5 means 0 to 4.
         data: Data sets: names, paths (looked for beside the suite's file first), or mappings as in a spec.
         runs: Methods: names of recipes, or mappings.
         metrics: The columns of the table.
@@ -135,11 +136,11 @@ class SuitePlan:
     """A checked suite.
 
     Attributes:
-        suite: What was asked for.
-        cells: All cells, data set by data set, within it run by run, within it seed by seed.
+        suite: The suite as the user wrote it.
+        cells: All cells, ordered by data set, then by run, then by seed.
         metrics: The columns of the table.
         reference: Published mean and, where known, standard deviation by (run, data set, metric).
-        notes: What a user should be told.
+        notes: Sentences that a user should read.
     """
 
     suite: Suite
@@ -159,7 +160,7 @@ def read_suite(source: Mapping[str, Any] | Suite | str | Path) -> tuple[Suite, P
         The suite, and the folder that its paths are relative to.
 
     Raises:
-        SpecError: ECO106, if the file cannot be read; ECO103 to ECO105 for what is wrong in it, all together.
+        SpecError: ECO106, if the file cannot be read; ECO103 to ECO105 for all mistakes in it together.
     """
     if isinstance(source, Suite):
         return source, Path()
@@ -190,7 +191,7 @@ def read_suite(source: Mapping[str, Any] | Suite | str | Path) -> tuple[Suite, P
 
 
 def _in_suite(problem: Problem) -> Problem:
-    """The same problem for a reader who has a suite and no flags before him."""
+    """Rewords a problem of a spec for a suite: its fix must not name flags of ``eco compose``."""
     message = problem.message.replace("the spec has no parameter", "The suite has no key", 1)
     fix = {"ECO104": "Change it in the suite.", "ECO105": "Give it in the suite."}.get(problem.code, problem.fix)
     return Problem(problem.code, message, fix)
@@ -207,9 +208,12 @@ def plan_suite(
 
     Args:
         source: A YAML file, its content as a mapping, or a `Suite`.
-        seeds: Replaces the suite's.
+        seeds: Replaces the suite's training seeds.
         data_root: Folder of downloaded data sets.
         registry: Where names are looked up; default all installed plugins.
+
+    Returns:
+        The checked suite with its cells.
 
     Raises:
         SpecError: With every problem that was found: unknown names, wrong values, parts that do not fit.
@@ -220,7 +224,7 @@ def plan_suite(
         suite, _ = read_suite({**content, "seeds": seeds if isinstance(seeds, int) else list(seeds)})
     registry = registry or Registry.discover()
     runs = [SuiteRun(recipe=run) if isinstance(run, str) else run for run in suite.runs]
-    data = [SuiteData(name=one) if isinstance(one, str) else one for one in suite.data]
+    data = [SuiteData(name=entry) if isinstance(entry, str) else entry for entry in suite.data]
     problems = [*_labels_twice("runs", runs), *_labels_twice("data", data)]
     for kind, names in (("metric", suite.metrics), ("recipe", [run.recipe for run in runs])):
         problems += [problem for name in names if name is not None for problem in _unknown(kind, name, registry)]
@@ -230,23 +234,28 @@ def plan_suite(
     problems += misfits
     reference: Reference = {}
     try:
-        labels = [run.title() for run in runs], [one.title() for one in data]
+        labels = [run.title() for run in runs], [entry.title() for entry in data]
         reference = read_reference(suite.reference, folder, *labels, suite.metrics)
     except EcoError as error:
         problems += error.problems
     if problems:
         raise SpecError(*dict.fromkeys(problems))
     chosen = list(range(suite.seeds)) if isinstance(suite.seeds, int) else suite.seeds
-    cells = (Cell(run, one, seed, {**spec, "seed": seed}) for (run, one), spec in specs.items() for seed in chosen)
+    cells = (
+        Cell(run, dataset, seed, {**spec, "seed": seed}) for (run, dataset), spec in specs.items() for seed in chosen
+    )
     return SuitePlan(suite, tuple(cells), tuple(suite.metrics), reference, tuple(dict.fromkeys(notes)))
 
 
 def _labels_twice(key: str, entries: Sequence[SuiteRun | SuiteData]) -> list[Problem]:
-    """Labels that would share a folder, being the same or differing only in what a folder's name cannot hold."""
+    """Finds labels that would share a folder: equal labels, or labels that become equal as folder names."""
     names = [file_name(entry.title()).lower() for entry in entries]
     doubled = dict.fromkeys(entry.title() for entry, name in zip(entries, names, strict=True) if names.count(name) > 1)
     fix = f"Give each a '{'name' if key == 'runs' else 'label'}' of its own."
-    return [Problem("ECO104", f"{key}: {' and '.join(map(repr, doubled))} is there twice.", fix)] if doubled else []
+    if not doubled:
+        return []
+    labels = " and ".join(map(repr, doubled))
+    return [Problem("ECO104", f"{key}: {labels} {'is listed twice' if len(doubled) == 1 else 'share a folder'}.", fix)]
 
 
 def _unknown(kind: str, name: str, registry: Registry) -> Sequence[Problem]:
@@ -260,7 +269,7 @@ def _unknown(kind: str, name: str, registry: Registry) -> Sequence[Problem]:
 def _data_sections(
     entries: Sequence[SuiteData], folder: Path, root: str | Path | None, registry: Registry
 ) -> tuple[dict[str, dict[str, Any]], list[Problem]]:
-    """The sections ``data`` of specs by label, paths made absolute; those that name nothing are problems."""
+    """Returns the section ``data`` of each spec by label, with absolute paths, and problems for unknown data sets."""
     sections: dict[str, dict[str, Any]] = {}
     problems: list[Problem] = []
     for entry in entries:
@@ -274,7 +283,7 @@ def _data_sections(
             path = folder / path if (folder / path).exists() else path
             section["name"] = str(path.absolute())
             try:
-                reader_for(path.absolute())  # Raises if there is nothing that can be read.
+                reader_for(path.absolute())  # Raises if the path is missing or no reader fits it.
             except EcoError as error:
                 problems += error.problems
                 continue
@@ -288,7 +297,7 @@ def _data_sections(
 def _plan_runs(
     runs: Sequence[SuiteRun], sections: Mapping[str, dict[str, Any]], registry: Registry
 ) -> tuple[dict[tuple[str, str], dict[str, Any]], list[str], list[Problem]]:
-    """The resolved specs by (run, data set), with the notes on them and the problems in them."""
+    """Returns the resolved specs by (run, data set), the notes and the problems."""
     from eco_core.plan.plan import plan_run
 
     specs: dict[tuple[str, str], dict[str, Any]] = {}
@@ -297,7 +306,7 @@ def _plan_runs(
     for label, section in sections.items():
         for run in runs:
             if run.recipe is not None and _unknown("recipe", run.recipe, registry):
-                continue  # Said once, without a data set.
+                continue  # plan_suite has reported the unknown recipe already.
             layers = run.layers()
             layers["flags"] = {**layers["flags"], "data": section}
             try:
@@ -309,7 +318,7 @@ def _plan_runs(
             notes += [f"{run.title()}: {note}" for note in plan.notes]
             spec = plan.resolved()
             if plan.objective_by_default:
-                spec["objective"] = "auto"  # Whether it is kept is known when the encoder is built.
+                spec["objective"] = "auto"  # Only the built encoder shows whether the default objective is kept.
             specs[run.title(), label] = spec
     problems = [
         Problem(problem.code, f"In {' and '.join(map(repr, labels))}: {problem.message}", problem.fix)

@@ -1,4 +1,4 @@
-"""The tables of a benchmark: one row a cell, and one row a run and data set over its training seeds."""
+"""The tables of a benchmark: one with a row for each cell, others with the means over the training seeds."""
 
 from __future__ import annotations
 
@@ -32,18 +32,18 @@ _LATEX = {
 
 @dataclass(frozen=True)
 class Row:
-    """A run on a data set.
+    """The results of a method on a data set, over its training seeds.
 
     Attributes:
         run: Label of the method.
         data: Label of the data set.
-        asked: Number of training seeds asked for.
-        seeds: Number of those that are done.
-        failed: Number of those that failed.
+        asked: Number of training seeds in the suite.
+        seeds: Number of training seeds whose cell is done.
+        failed: Number of training seeds whose cell failed.
         means: Mean over the done seeds by metric, for the metrics that were measured.
-        stds: Standard deviation over the same (n - 1 in the denominator), where there are two or more.
-        seconds: Mean of the runs' seconds of training and clustering.
-        peak_memory_mb: Largest of the runs'.
+        stds: Standard deviation over the done seeds (n - 1 in the denominator), if there are two or more.
+        seconds: Mean seconds of training and clustering over the done seeds.
+        peak_memory_mb: Largest peak memory over the done seeds, in MB.
         reference: Published mean and standard deviation by metric.
     """
 
@@ -59,7 +59,7 @@ class Row:
     reference: Mapping[str, tuple[float, float | None]] = field(default_factory=dict)
 
     def document(self) -> dict[str, Any]:
-        """As plain data."""
+        """Returns the row as plain data."""
         metrics = {
             name: {"mean": mean, "std": self.stds.get(name), **self._published(name)}
             for name, mean in self.means.items()
@@ -73,7 +73,7 @@ class Row:
 
 
 def aggregate(results: Iterable[CellResult], metrics: Sequence[str], reference: Reference) -> list[Row]:
-    """Means and sample standard deviations over the training seeds, in the order of the cells."""
+    """Computes means and sample standard deviations over the training seeds; rows are in the order of the cells."""
     groups: dict[tuple[str, str], list[CellResult]] = {}
     for result in results:
         groups.setdefault((result.cell.run, result.cell.data), []).append(result)
@@ -99,7 +99,7 @@ def aggregate(results: Iterable[CellResult], metrics: Sequence[str], reference: 
 
 
 def results_csv(results: Iterable[CellResult], metrics: Sequence[str]) -> str:
-    """One row a cell; metrics as fractions, the message in one line."""
+    """Returns a CSV table with one row for each cell: metrics as fractions, the message in one line."""
     header = ["run", "data", "seed", "status", *metrics, "seconds", "peak_memory_mb", "message"]
     rows = [
         [
@@ -118,7 +118,7 @@ def results_csv(results: Iterable[CellResult], metrics: Sequence[str]) -> str:
 
 
 def table_csv(rows: Sequence[Row], metrics: Sequence[str]) -> str:
-    """One row a run and data set; metrics as fractions, with the published figures where the suite has any."""
+    """Returns a CSV table with one row for each run and data set: metrics as fractions, and any published figures."""
     published = [name for name in metrics if any(name in row.reference for row in rows)]
     header = ["run", "data", "seeds", "failed"]
     header += [f"{name}_{what}" for name in metrics for what in ("mean", "std")]
@@ -134,7 +134,7 @@ def table_csv(rows: Sequence[Row], metrics: Sequence[str]) -> str:
 
 
 def table_markdown(rows: Sequence[Row], metrics: Sequence[str]) -> str:
-    """A table for people: percent, and beside each metric its published figure and the difference to it."""
+    """Returns a Markdown table in percent; beside each metric its published figure and the difference to it."""
     header = ["data", "run", "seeds"]
     published = [name for name in metrics if any(name in row.reference for row in rows)]
     for name in metrics:
@@ -150,7 +150,7 @@ def table_markdown(rows: Sequence[Row], metrics: Sequence[str]) -> str:
         body.append([*line, _cost(row.seconds, 1), _cost(row.peak_memory_mb, 0)])
     table = [[cell.replace("|", "\\|") for cell in line] for line in (header, *body)]
     widths = [max(len(line[column]) for line in table) for column in range(len(header))]
-    # Words to the left, figures to the right.
+    # Align words to the left, figures to the right.
     pad: list[Callable[[str, int], str]] = [str.ljust, str.ljust, *[str.rjust] * (len(header) - 2)]
     rule = [("-" * width) if p is str.ljust else "-" * (width - 1) + ":" for width, p in zip(widths, pad, strict=True)]
     lines = [[p(cell, width) for p, cell, width in zip(pad, line, widths, strict=True)] for line in table]
@@ -158,7 +158,7 @@ def table_markdown(rows: Sequence[Row], metrics: Sequence[str]) -> str:
 
 
 def table_latex(rows: Sequence[Row], metrics: Sequence[str]) -> str:
-    """A ``tabular`` for the package booktabs, data set by data set; figures in percent."""
+    """Returns a LaTeX ``tabular`` for the package booktabs, grouped by data set; figures in percent."""
     header = ["Data", "Method", *(_title(name) for name in metrics), "Seconds", "Memory (MB)"]
     lines = [r"\begin{tabular}{ll" + "r" * (len(header) - 2) + "}", r"\toprule"]
     lines += [" & ".join(map(_escaped, header)) + r" \\", r"\midrule"]

@@ -1,1 +1,1 @@
-"""The core's own parts and data sets: a plugin like any other. Nobody imports it."""
+"""The core's own parts and data sets, registered like a plugin. No other module of the core imports this package."""

@@ -18,30 +18,30 @@ from eco_core.parts.heads import BaseClusterHead, buffers_of_any_size
 
 @checked
 class KMeansClusterHead(BaseClusterHead):
-    """K-means (Lloyd, 1982; seeds by k-means++, Arthur & Vassilvitskii, SODA 2007).
+    """K-means (Lloyd, 1982), initialised by k-means++ (Arthur & Vassilvitskii, SODA 2007).
 
-    Discrete: it has no loss. ``fit(z)`` finds the centres; they are a buffer, so that they move and are saved with the
-    module.
+    The head is discrete: it has no loss. ``fit(z)`` finds the centres; they are a buffer, so that they move and are
+    saved with the module.
 
     Args:
         n_clusters: Number of clusters K.
-        backend: ``"torch"``, ``"sklearn"``, or ``"auto"``: torch, which runs all restarts at a time, but scikit-learn
-            for sparse embeddings on the CPU, which it leaves sparse.
-        n_init: Number of restarts; the one with the lowest inertia is kept.
-        max_iter: Iterations of a restart at most.
-        random_state: Seed; None: a different result each time.
-        criterion: What the best restart has the least of: ``"inertia"``, the sum of squared distances; or
-            ``"distance"``, the sum of plain ones, in which a few far nodes count less (and by which k-means++ then
-            draws). The latter is torch's alone.
+        backend: ``"torch"``, ``"sklearn"`` or ``"auto"``. ``"auto"`` takes torch, which runs all restarts at the same
+            time; for sparse embeddings on the CPU it takes scikit-learn, which does not make them dense.
+        n_init: Number of restarts; the best restart is kept, see ``criterion``.
+        max_iter: Maximum number of iterations of a restart.
+        random_state: Seed; None gives a different result each time.
+        criterion: The best restart minimises ``"inertia"``, the sum of squared distances, or ``"distance"``, the sum of
+            plain distances. In a sum of plain distances a few far nodes count less; k-means++ then also draws by plain
+            distances. Only torch has ``"distance"``.
 
     Attributes:
         cluster_centers_: Centres of shape (K, n_features), float32; of shape (K, 0) before `fit`.
         labels_: Clusters of the nodes that were fitted, shape (num_nodes,), int64; None before `fit`.
-        inertia_: Sum of their squared distances to their centres; None before `fit`.
+        inertia_: Sum of the squared distances of these nodes to their centres; None before `fit`.
 
     Raises:
         ValueError: If ``n_clusters``, ``n_init`` or ``max_iter`` is below 1, the backend or the criterion is unknown,
-            or scikit-learn is asked for sums of plain distances.
+            or ``criterion="distance"`` is combined with ``backend="sklearn"``.
     """
 
     cluster_centers_: Tensor
@@ -88,7 +88,7 @@ class KMeansClusterHead(BaseClusterHead):
         stays_sparse = points.is_sparse and points.device.type == "cpu" and self.criterion == "inertia"
         if self.backend == "sklearn" or (self.backend == "auto" and stays_sparse):
             self.cluster_centers_, self.inertia_ = self._fit_sklearn(points)
-            # Not its own labels: they can break ties differently from a later predict(z).
+            # Not kmeans.labels_ of scikit-learn: it can break ties differently from a later predict(z).
             self.labels_ = nearest_centers(points, self.cluster_centers_)[0]
         else:
             kmeans = TorchKMeans(
@@ -106,7 +106,7 @@ class KMeansClusterHead(BaseClusterHead):
         return self
 
     def _fit_sklearn(self, points: Tensor) -> tuple[Tensor, float]:
-        from sklearn.cluster import KMeans  # Half a second: only where it is used.
+        from sklearn.cluster import KMeans  # The import takes half a second.
 
         kmeans = KMeans(
             self.n_clusters, n_init=self.n_init, max_iter=self.max_iter, random_state=self.random_state, copy_x=True
@@ -118,7 +118,7 @@ class KMeansClusterHead(BaseClusterHead):
         return torch.from_numpy(kmeans.cluster_centers_).to(points.device, torch.float32), float(kmeans.inertia_)
 
     def predict(self, z: Any) -> Tensor:
-        """Returns the nearest centres.
+        """Returns the nearest centre of each node.
 
         Args:
             z: Embeddings of shape (num_nodes, n_features).
@@ -134,14 +134,14 @@ class KMeansClusterHead(BaseClusterHead):
 
     def fit_predict(self, z: Any) -> Tensor:
         """Finds the centres and returns the clusters of the same embeddings; see `fit` and `predict`."""
-        return cast(Tensor, self.fit(z).labels_)  # `fit` has set them.
+        return cast(Tensor, self.fit(z).labels_)  # Not None: `fit` sets labels_.
 
     def cluster(self, z: Any, soft: bool = False) -> Tensor:
         """Returns the clusters of embeddings.
 
         Args:
             z: Embeddings of shape (num_nodes, n_features).
-            soft: Whether to return the assignment as probabilities: k-means is certain, so each row is one-hot.
+            soft: Whether to return a soft assignment. K-means has no probabilities, so each row is one-hot.
 
         Returns:
             Labels of shape (num_nodes,), int64; with ``soft`` shape (num_nodes, K), float32.

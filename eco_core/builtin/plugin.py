@@ -1,4 +1,4 @@
-"""What the core registers, through the same hooks as every plugin."""
+"""Registers the core's own components, data sets and metrics through the same hooks as every plugin."""
 
 from __future__ import annotations
 

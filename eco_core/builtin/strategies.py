@@ -24,7 +24,7 @@ def _stage(
     modules: tuple[nn.Module | None, ...],
     before: Callable[..., Any] | None = None,
 ) -> Stage:
-    """A stage with one update, and a second one where the objective brings an adversary."""
+    """Makes a stage with one update, and a second update if the objective has an adversary."""
     adversary = getattr(model.objective, "adversary", None)
     settings: dict[str, Any] = {"optimizer": options.optimizer, "clip_norm": options.clip_norm}
     left_alone = () if adversary is None else (adversary,)
@@ -38,7 +38,7 @@ class DecoupledStrategy:
     """Trains the encoder by the objective alone; the head then clusters the embeddings.
 
     Args:
-        train: Options of the only stage. Without an objective there is none.
+        train: Options of the only stage, ``train``. Without an objective there is no stage.
     """
 
     trains_head = False
@@ -56,14 +56,15 @@ class DecoupledStrategy:
 class JointStrategy:
     r"""Pretrains the encoder by the objective, places the head's centres by k-means, then trains all together.
 
-    The loss of the joint stage is :math:`L_{objective} + w L_{head}`; without an objective it is the head's alone and
-    there is no pretraining. Heads without ``reset_cluster_centers`` keep their own initialisation.
+    The loss of the joint stage is :math:`L_{objective} + w L_{head}`. Without an objective there is no pretraining, and
+    the loss is the head's loss alone. Heads without ``reset_cluster_centers`` keep their own initialisation.
 
     Args:
         head_weight: The weight :math:`w` of the head's loss.
         pretrain: Options of the stage ``pretrain``.
-        joint: Options of the stage ``joint``. Its last weights stay by default: a head that sharpens its own targets,
-            such as DEC's, raises its loss whenever it renews them, and the lowest loss is that of the first epochs.
+        joint: Options of the stage ``joint``. By default the last weights are kept, not the weights of the lowest loss:
+            a head that sharpens its own targets, such as DEC, raises its loss whenever it renews the targets, so that
+            the first epochs have the lowest loss.
         initialize: Whether the head's centres are placed by k-means before the joint stage.
     """
 

@@ -1,4 +1,4 @@
-"""The command line: ``eco``. One module a verb; nothing heavy is imported before a verb needs it."""
+"""The command line ``eco``: one module for each verb. Heavy packages are imported only when a verb needs them."""
 
 from __future__ import annotations
 

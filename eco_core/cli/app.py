@@ -68,7 +68,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the command line.
 
     Args:
-        arguments: Default those of the process.
+        arguments: The words after ``eco``; default the arguments of the process.
 
     Returns:
         The exit code: 0; 1 the run failed; 2 the user's mistake; 130 interrupted.
@@ -77,8 +77,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     debug = "--debug" in given
     words = [word for word in given if word != "--debug"]
     world = launched_world()
-    # The threads of torch's OpenMP spin for milliseconds at every barrier. Where another process wants the same cores
-    # that makes small operations ten times slower and more; a short spin costs nothing on an idle machine.
+    # Torch's OpenMP threads spin for milliseconds at every barrier. If another process uses the same cores, spinning
+    # makes small operations more than ten times slower. A short spin costs nothing on an idle machine.
     os.environ.setdefault("GOMP_SPINCOUNT", "1000")
     try:
         with _restored(BLOCK_VARIABLE), warnings.catch_warnings(), _quiet_unless_first(world):
@@ -92,13 +92,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (BrokenPipeError, SystemExit) as error:
         if isinstance(error, SystemExit) and not isinstance(error.__context__, BrokenPipeError):
             raise
-        # The reader of our output went away (eco list | head): nothing is wrong, though Typer exits with 1 for it.
-        # Python must not flush into it again.
+        # The reader of our output has closed the pipe (eco list | head). That is no error, although Typer exits with 1.
+        # At exit Python flushes stdout again; redirect it, so that the flush does not fail.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except Exception as error:
         if hasattr(error, "exit_code") and hasattr(error, "show"):
-            if world is None or world.local_rank == 0:  # The other processes were given the same words.
+            if world is None or world.local_rank == 0:  # All processes have the same arguments, hence the same error.
                 error.show()
             return int(error.exit_code)
         message = f"ECO406  The run failed: {type(error).__name__}: {error}"
@@ -111,7 +111,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 @contextlib.contextmanager
 def _quiet_unless_first(world: World | None) -> Iterator[None]:
-    """Discards what all ranks but 0 print."""
+    """Discards the output of all ranks but 0."""
     if world is None or world.rank == 0:
         yield
         return
@@ -127,13 +127,15 @@ def _interrupted(debug: bool, world: World | None) -> int:
 
 
 def _failed(message: str, exit_code: int, debug: bool, world: World | None, *, is_lost: bool = False) -> int:
-    """Reports an error, once if the processes of a run were started by ``--devices``.
+    """Reports the error that ended this process.
+
+    Of processes that ``--devices`` started, the launcher reports the error, once for all of them.
 
     Args:
-        message: What is wrong.
-        exit_code: Of this process.
-        debug: Whether the traceback is wanted; every process prints its own.
-        world: The processes that were launched together.
+        message: The error message.
+        exit_code: The exit code of this process.
+        debug: Whether to print the traceback; every process prints its own.
+        world: The place of this process among the processes that were launched together; None if it is alone.
         is_lost: Whether this process failed only because another one ended.
 
     Returns:
@@ -152,22 +154,22 @@ def _failed(message: str, exit_code: int, debug: bool, world: World | None, *, i
 
 def _prints_itself(world: World, exit_code: int, is_lost: bool) -> bool:
     """Whether this process prints its own failure. It never waits for another process to print first."""
-    if world.launcher == "eco":  # It prints the failure that came first.
+    if world.launcher == "eco":  # The launcher itself prints the failure that came first.
         return False
     if world.rank == 0 or is_lost:
         return world.rank == 0
-    # Before the processes of a machine meet, all of them find the same mistakes.
+    # Before the process group exists, all processes of a machine find the same mistakes: one of them prints.
     return world.local_rank == 0 or exit_code != _MISTAKE or _has_met_others()
 
 
 def _has_met_others() -> bool:
-    distributed = sys.modules.get("torch.distributed")  # Whoever has not imported it has met nobody.
+    distributed = sys.modules.get("torch.distributed")  # Without this module there is no process group.
     return distributed is not None and distributed.is_available() and distributed.is_initialized()
 
 
 @contextlib.contextmanager
 def _restored(variable: str) -> Iterator[None]:
-    """Restores an environment variable, which the options of one call may change."""
+    """Restores an environment variable on exit: the options of one call may change it."""
     before = os.environ.get(variable)
     try:
         yield
@@ -185,6 +187,6 @@ def _report(message: str, debug: bool) -> None:
 
 
 def _show_warning(message: Any, category: type[Warning], *place: Any, **options: Any) -> None:
-    """Prints ECO's own warnings as one line. Warnings of libraries are of no use on the command line."""
+    """Prints ECO's own warnings as one line, and drops warnings of libraries: they do not help at the command line."""
     if issubclass(category, EcoWarning):
         print(f"warning: {message}", file=sys.stderr)

@@ -12,10 +12,10 @@ from eco_core.cli.output import discover, print_json
 
 
 def benchmark(
-    suite: Annotated[Path, typer.Argument(metavar="SUITE.yaml", help="Which recipes, data sets and seeds.")],
+    suite: Annotated[Path, typer.Argument(metavar="SUITE.yaml", help="Names the recipes, data sets and seeds.")],
     seeds: Annotated[int | None, typer.Option(min=1, metavar="N", help="Training seeds 0 to N-1.")] = None,
     jobs: Annotated[int, typer.Option(metavar="N", help="Cells that run at the same time.")] = 1,
-    backend: Annotated[str, typer.Option(metavar="loky|dask", help="Who runs them.")] = "loky",
+    backend: Annotated[str, typer.Option(metavar="loky|dask", help="loky: processes here; dask: a cluster.")] = "loky",
     out: Annotated[Path | None, typer.Option(help="The folder; default runs/benchmark-<name>.")] = None,
     data_root: Annotated[Path | None, typer.Option(help="Folder of downloaded data sets.")] = None,
     device: Annotated[str, typer.Option(metavar="auto|cpu|cuda", help="Where to train.")] = "auto",
@@ -27,7 +27,7 @@ def benchmark(
 ) -> None:
     """Run recipes x data sets x training seeds; write results.csv and the table as CSV, Markdown and LaTeX.
 
-    Finished cells are kept: the same command again goes on where it was stopped.
+    Finished cells are kept: run the same command again to continue after an interruption.
 
     Example: eco benchmark suite.yaml --seeds 5 --jobs 2
     """

@@ -1,4 +1,4 @@
-"""The process of one cell: the command line of ``eco``, which ends when the benchmark that started it does."""
+"""The process of one cell: runs the command line ``eco``, and ends when the benchmark that started it ends."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ def main(words: Sequence[str]) -> int:
 
 
 def _end_with_the_parent() -> None:
-    # However the parent ends, kill -9 included, the system closes its end of the pipe. The descriptor is read directly:
-    # a buffered reader is locked while it waits, and Python cannot shut down then.
+    # When the parent ends, even by kill -9, the system closes the parent's end of the pipe and read returns b"". Read
+    # the descriptor directly: a buffered reader holds a lock while it waits, and Python could not shut down.
     while os.read(0, 1):
         pass
     os._exit(1)

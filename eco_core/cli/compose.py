@@ -24,7 +24,7 @@ def compose(
     recipe: Annotated[str | None, typer.Option(help="A published method to start from.")] = None,
     encoder: Annotated[str | None, typer.Option(help="Graph to embeddings.")] = None,
     head: Annotated[str | None, typer.Option(help="Embeddings to clusters.")] = None,
-    strategy: Annotated[str | None, typer.Option(help="What is optimised when.")] = None,
+    strategy: Annotated[str | None, typer.Option(help="Which parts are trained, and when.")] = None,
     objective: Annotated[str | None, typer.Option(help="What trains the encoder, or 'none'.")] = None,
     data: Annotated[str | None, typer.Option(metavar="NAME|PATH", help="The graph; default 'digits'.")] = None,
     data_root: Annotated[
@@ -99,7 +99,7 @@ def compose(
 def _check_devices(devices: int, world: World | None) -> None:
     if devices < 1:
         raise EcoError(
-            Problem("ECO405", f"{devices} devices were asked for; a run has 1 or more.", "Use --devices 2, say.")
+            Problem("ECO405", f"{devices} devices were asked for; a run has 1 or more.", "Use for example --devices 2.")
         )
     if world is not None and devices not in (1, world.size):
         raise EcoError(
@@ -107,7 +107,7 @@ def _check_devices(devices: int, world: World | None) -> None:
                 "ECO405",
                 f"{devices} devices were asked for, but this is one of {world.size} processes that {world.launcher} "
                 "started.",
-                "Leave --devices out: the launcher says how many there are.",
+                "Leave --devices out: the launcher sets the number of processes.",
             )
         )
 
@@ -128,7 +128,7 @@ def _launch(arguments: list[str], devices: int) -> None:
     """Runs the same command in several processes, and prints the failure of one."""
     failure = launch(arguments, devices)
     if failure is not None:
-        # A mistake of the user is the same in every process. Where a run failed, it matters in which.
+        # A mistake of the user is the same in every process. If training failed, the rank matters.
         rank = f"rank {failure.rank}: " if failure.rank and failure.exit_code == 1 else ""
         print(f"{rank}{failure.message}", file=sys.stderr)
         raise typer.Exit(failure.exit_code)
@@ -166,7 +166,7 @@ def _print_spec(spec: Path | None, choices: dict[str, Any], json: bool) -> None:
     if is_path(plan.spec.data.name):
         from eco_core.data.readers.formats import reader_for
 
-        reader_for(Path(plan.spec.data.name).expanduser())  # Raises if there is nothing that can be read.
+        reader_for(Path(plan.spec.data.name).expanduser())  # Raises if the path is missing or no reader fits it.
     for note in plan.notes:
         print(note, file=sys.stderr)
     if json:

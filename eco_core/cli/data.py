@@ -1,4 +1,4 @@
-"""``eco data``: list data sets, look at a graph, write one to disk."""
+"""``eco data``: list data sets, show the facts of a graph, write a graph to disk."""
 
 from __future__ import annotations
 
@@ -53,10 +53,10 @@ def info(
     verify: Annotated[bool, typer.Option("--verify", help="Compare the checksums of a graph on disk.")] = False,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> None:
-    """Load a graph, check it, and say what is in it."""
+    """Load a graph, check it, and show its facts."""
     from eco_core.data.info import graph_info
 
-    # A graph on disk is shown as it is.
+    # Show a graph on disk as it is stored: do not add reverse edges.
     settings = [*(["data.undirected=false"] if _is_on_disk(data) else []), *(overrides or ())]
     settings += ["data.verify=true"] if verify else []
     facts = graph_info(load_data(data, data_root, settings, discover()))
@@ -126,7 +126,7 @@ def convert(
 
 
 class _Progress:
-    """Passes messages on to stderr, one a second at most."""
+    """Prints messages on stderr, at most one a second."""
 
     def __init__(self) -> None:
         self._last = 0.0
@@ -160,11 +160,11 @@ def load_data(data: str, data_root: Path | None, overrides: Iterable[str], regis
     Args:
         data: A data set or a path.
         data_root: Folder of downloaded data sets.
-        overrides: ``"data.k=5"``; the ``data.`` may be left out.
+        overrides: Texts such as ``"data.k=5"``; the prefix ``data.`` may be left out.
         registry: Where names are looked up.
 
     Raises:
-        SpecError: For overrides that cannot be read, and values of the wrong type.
+        SpecError: If an override cannot be read, or a value has the wrong type.
         DataError: If there is no such graph, or it is invalid.
     """
     from eco_core.plan.graph import load_planned

@@ -1,4 +1,4 @@
-"""``eco list``: what there is. Imports no component."""
+"""``eco list``: lists the installed components, without importing them."""
 
 from __future__ import annotations
 
@@ -69,10 +69,10 @@ def _tags_of(entry: Entry) -> tuple[str, ...]:
 
 
 def _tags(text: str, kinds: Sequence[str]) -> list[str]:
-    """The tags that ``--where`` names.
+    """Reads the tags of ``--where``.
 
     Raises:
-        SpecError: ECO101, if components of none of the kinds have such a tag.
+        SpecError: ECO101, if none of the kinds has such a tag.
     """
     words = [word.strip() for word in text.split(",") if word.strip()]
     known = list(dict.fromkeys(tag for kind in kinds for tag in TAGS.get(kind, ())))
@@ -92,7 +92,7 @@ def _tags(text: str, kinds: Sequence[str]) -> list[str]:
 
 
 def _parts(entry: Entry, registry: Registry) -> dict[str, str]:
-    """The names of a recipe's parts; none where its file cannot be read, which ``eco show`` tells."""
+    """The names of a recipe's parts; empty if its file cannot be read (``eco show`` reports the error)."""
     from eco_core.spec.recipes import part_names, read_recipe
 
     try:

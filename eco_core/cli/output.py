@@ -1,4 +1,4 @@
-"""How results are printed: tables of plain text, or one JSON document."""
+"""Prints results: tables of plain text, or one JSON document."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ def print_json(document: Any) -> None:
 
 
 def print_table(rows: Iterable[Sequence[str]], header: Sequence[str]) -> None:
-    """Prints columns as wide as their contents; the last one is not padded.
+    """Prints columns as wide as their contents; the last column is not padded.
 
-    Not with rich: it fits tables to the width of a terminal, which would cut or wrap columns of piped output.
+    Rich is not used: it fits tables to the width of a terminal, and would cut or wrap columns of piped output.
     """
     table = [list(header), *(list(row) for row in rows)]
     widths = [max(len(row[column]) for row in table) for column in range(len(header))]
@@ -34,9 +34,11 @@ def print_metrics(metrics: Mapping[str, float]) -> None:
 
 
 def discover() -> Registry:
-    """Scans for plugins, and passes the scan's warnings on to stderr."""
+    """Scans for plugins, and prints the warnings of the scan on stderr."""
     registry = Registry.discover()
     world = launched_world()
-    for warning in registry.warnings if world is None or world.launcher != "eco" else ():  # Else the launcher did.
+    if world is not None and world.launcher == "eco":
+        return registry  # The launcher has printed the warnings.
+    for warning in registry.warnings:
         print(f"warning: {warning}", file=sys.stderr)
     return registry

@@ -1,4 +1,4 @@
-"""``eco plugins``: what became of every installed plugin."""
+"""``eco plugins``: the status of every installed plugin."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``eco show``: everything about one name."""
+"""``eco show``: the parameters, paper and usage of a component, recipe, data set or metric."""
 
 from __future__ import annotations
 

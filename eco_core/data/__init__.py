@@ -1,6 +1,6 @@
-"""Graphs: where they come from, how they are read and checked, and what they hold.
+"""Loads, checks and describes graphs, and samples mini-batches from them.
 
-Its names are imported on first use, so that ``import eco_core.data`` needs no torch.
+The names of this package are imported on first use, so that ``import eco_core.data`` needs no torch.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The compiled part of `eco_core.data.convert.convert` and `eco_core.data.node_ids`; see `eco_core.ops.compiled`."""
+"""Compiled functions of `eco_core.data.convert.edge_sort` and `eco_core.data.node_ids`; see `eco_core.ops.compiled`."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from eco_core.ops.compiled import compiled
 
 @compiled
 def number_integers(ids, numbers, keys, known, count, add, out):  # type: ignore[no-untyped-def]
-    """Writes the number of each id, -1 where it has none; returns how many ids there are.
+    """Writes the number of each id to ``out``, -1 for an unknown id; returns how many ids are known.
 
-    ``numbers`` (-1: free) and ``keys`` are a hash table of a power of two entries, at least twice as many as ids. With
-    ``add``, ids without a number get the next one, and are entered into the table and into ``known``.
+    ``numbers`` (-1: free) and ``keys`` are a hash table. Its size is a power of two, at least twice the number of ids.
+    With ``add``, a new id gets the next number, and is entered into the table and into ``known``.
     """
     mask = numbers.shape[0] - 1
     for position in range(ids.shape[0]):
@@ -32,7 +32,7 @@ def number_integers(ids, numbers, keys, known, count, add, out):  # type: ignore
 
 @njit
 def _hashed(data, start, end):  # type: ignore[no-untyped-def]
-    """FNV-1a, mixed."""
+    """The hash of bytes [start, end): FNV-1a, then mixed."""
     value = np.uint64(0xCBF29CE484222325)
     for position in range(start, end):
         value = (value ^ np.uint64(data[position])) * np.uint64(0x100000001B3)
@@ -43,7 +43,7 @@ def _hashed(data, start, end):  # type: ignore[no-untyped-def]
 def _equal(data, start, end, known, known_start, known_end):  # type: ignore[no-untyped-def]
     if end - start != known_end - known_start:
         return False
-    for offset in range(end - start):  # noqa: SIM110 (numba knows no all() of a generator)
+    for offset in range(end - start):  # noqa: SIM110 (numba does not support all() of a generator)
         if data[start + offset] != known[known_start + offset]:
             return False
     return True
@@ -51,7 +51,10 @@ def _equal(data, start, end, known, known_start, known_end):  # type: ignore[no-
 
 @compiled
 def number_texts(data, starts, ends, numbers, known, known_ends, count, add, out):  # type: ignore[no-untyped-def]
-    """Does so for texts; ``known`` gets their bytes, and ``known_ends``, which begins with 0, where each ends."""
+    """Does the same as `number_integers` for texts.
+
+    ``known`` gets the bytes of new texts; ``known_ends`` gets the end of each text, after a leading 0.
+    """
     mask = numbers.shape[0] - 1
     for position in range(starts.shape[0]):
         start, end = starts[position], ends[position]
@@ -82,22 +85,22 @@ def _root(parent, node):  # type: ignore[no-untyped-def]
 
 @compiled
 def survey(source, target, both_ways, incoming, outgoing, linked, parent):  # type: ignore[no-untyped-def]
-    """Counts the entries of each node, and notes which nodes are linked to others and which hang together.
+    """Counts the entries of each node, marks nodes that have a neighbour, and joins connected nodes.
 
-    With ``both_ways`` each edge is an entry of both of its nodes, a self-loop one entry. ``parent`` is a forest: nodes
-    with the same root are connected.
+    With ``both_ways`` each edge is an entry of both of its nodes; a self-loop is one entry. ``parent`` is a union-find
+    forest: nodes with the same root are connected.
     """
     for edge in range(source.shape[0]):
-        one, other = source[edge], target[edge]
-        outgoing[one] += 1
-        incoming[other] += 1
-        if one == other:
+        tail, head = source[edge], target[edge]
+        outgoing[tail] += 1
+        incoming[head] += 1
+        if tail == head:
             continue
         if both_ways:
-            incoming[one] += 1
-        linked[one] = linked[other] = True
-        first, second = _root(parent, one), _root(parent, other)
-        # The smaller one is the root: trees stay flat enough, and nothing beside them is stored.
+            incoming[tail] += 1
+        linked[tail] = linked[head] = True
+        first, second = _root(parent, tail), _root(parent, head)
+        # The smaller root stays the root: the trees remain flat enough, and no ranks have to be stored.
         if first < second:
             parent[second] = first
         elif second < first:
@@ -106,11 +109,11 @@ def survey(source, target, both_ways, incoming, outgoing, linked, parent):  # ty
 
 @compiled
 def sort_rows(source, target, weight, first, counts, merge, col, sorted_weight):  # type: ignore[no-untyped-def]
-    """Writes the entries of nodes [first, first + len(counts)), by target and then by source.
+    """Writes the entries of nodes [first, first + len(counts)), sorted by target and then by source.
 
-    With ``merge``, an entry that comes up several times is written once, with the largest weight. ``counts`` gets the
-    entries of each node. Returns how many were written, how many repeat another, how many of the loops are left, and
-    whether repeated ones differ in weight.
+    With ``merge``, a repeated entry is written once, with the largest weight. ``counts`` gets the number of entries of
+    each node. Returns the number of written entries, the number of repeated entries, the number of written self-loops,
+    and whether the weights of repeated entries differ.
     """
     weighted = sorted_weight.shape[0] > 0
     starts = np.zeros(counts.shape[0] + 1, dtype=np.int64)
@@ -132,7 +135,7 @@ def sort_rows(source, target, weight, first, counts, merge, col, sorted_weight):
         low, high = starts[row], starts[row + 1]
         begin = written
         if weighted:
-            # Stable: repeated edges that are not merged stay in the order of the list.
+            # A stable sort: repeated edges that are not merged stay in the order of the list.
             order = np.argsort(sources[low:high], kind="mergesort")
         else:
             order = np.empty(0, dtype=np.int64)

@@ -18,19 +18,18 @@ def graph_info(data: Data) -> dict[str, Any]:
     """Describes a graph.
 
     Args:
-        data: A PyG graph; it is checked, not modified. What there is to say of a graph on disk was found when it was
-            converted.
+        data: A PyG graph; it is checked, not modified. For a graph on disk the figures are read from its manifest.
 
     Returns:
         Plain Python values, ready for JSON: ``name``; ``nodes``; ``edges`` (directed entries of ``edge_index``);
-        ``features``; ``feature_density`` (share of non-zero entries of ``x``); ``sparse_features``; ``weighted``;
-        ``undirected`` (duplicates merged, every entry has its reverse, with the same weight); ``isolated_nodes``;
+        ``features``; ``feature_density`` (fraction of non-zero entries of ``x``); ``sparse_features``; ``weighted``;
+        ``undirected`` (after merging duplicates, every entry has a reverse with the same weight); ``isolated_nodes``;
         ``self_loops``; ``duplicate_edges``; ``components`` (weakly connected); ``average_degree`` and ``max_degree``
         (entries per source node); ``labels``; ``labelled_nodes``; ``declared_classes`` (None if not declared);
         ``notes``.
 
     Raises:
-        DataError: ECO303, the graph is invalid.
+        DataError: ECO303, if the graph is invalid.
     """
     if isinstance(data, OnDiskGraph) and data.is_as_stored:
         return _info_on_disk(data)
@@ -96,7 +95,7 @@ def _info_on_disk(graph: OnDiskGraph) -> dict[str, Any]:
 
 
 def _is_symmetric(edge_index: Tensor, weight: Tensor | None, num_nodes: int) -> bool:
-    # Merged first: PyG would call a graph directed because one direction of an edge is listed twice.
+    # Merge duplicates first: PyG calls a graph directed if one direction of an edge is listed twice.
     if weight is None:
         return bool(is_undirected(coalesce(edge_index, num_nodes=num_nodes), num_nodes=num_nodes))
     return bool(is_undirected(*coalesce(edge_index, weight, num_nodes=num_nodes, reduce="max"), num_nodes=num_nodes))

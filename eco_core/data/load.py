@@ -1,4 +1,4 @@
-"""One function that turns whatever a user has into a checked graph."""
+"""Loads a checked graph from a name, a file, or an object in memory."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ __all__ = ["default_root", "load_graph"]
 _NORMALIZATIONS = ("none", "row")
 
 _OWN_KEYS = ("name", "root", "undirected", "normalize_features")
-"""Keys of a spec's data section that are no parameters of the data set."""
+"""Keys of a spec's data section that are not parameters of the data set."""
 
 
 def load_graph(
@@ -39,29 +39,29 @@ def load_graph(
     registry: Registry | None = None,
     **parameters: Any,
 ) -> Data:
-    """Loads a graph by name, from a file, or from what is already in memory, and checks it.
+    """Loads a graph by name, from a file, or from an object in memory, and checks it.
 
     Args:
         source: The name of a registered data set; a file or folder (see `eco_core.data.readers.formats`; a graph on
-            disk stays there); a PyG ``Data``; or a tuple ``(x, edge_index)`` or ``(x, edge_index, y)`` of tensors or
-            arrays. A string is a path if it exists, has a separator or has a known suffix, else a name. What is given
-            is never modified.
+            disk stays on disk); a PyG ``Data``; or a tuple ``(x, edge_index)`` or ``(x, edge_index, y)`` of tensors or
+            arrays. A string is a path if it exists, has a separator or has a known suffix, else a name. Objects in
+            memory are never modified.
         root: Folder of downloaded data sets; by default `default_root`. Only named data sets use it.
-        undirected: Whether to add the missing reverse of every edge and to merge duplicates. Where duplicates or the
-            two directions of an edge differ in weight, the largest weight is kept: an edge listed twice, once in each
-            direction, is the same edge and not one of twice the weight.
+        undirected: Whether to add the missing reverse of every edge and to merge duplicates. If duplicates or the two
+            directions of an edge differ in weight, the largest weight is kept. Weights are not added: an edge listed
+            once in each direction is a single edge, not an edge of twice the weight.
         normalize_features: ``"none"``, or ``"row"``: divide every row of ``x`` by the sum of its absolute values (for
             bags of words simply the sum). Rows of zeros stay zero; sparse features stay sparse.
-        registry: Where names are looked up; by default what is installed.
+        registry: Where names are looked up; by default all installed plugins.
         **parameters: Parameters of the data set or of the file's reader.
 
     Returns:
         A graph as `eco_core.data.validate.validate_graph` describes it. ``n_classes`` is the declared number of
-        classes, never counted from ``y``; ``notes`` says what was found and changed.
+        classes, never counted from ``y``; ``notes`` lists what is unusual and what was changed.
 
     Raises:
-        SpecError: ECO101 unknown name, ECO103 unknown parameter, ECO104 invalid value (also: what a graph on disk was
-            not converted for), ECO105 missing parameter.
+        SpecError: ECO101 unknown name, ECO103 unknown parameter, ECO104 invalid value (also if a graph on disk was
+            converted with other options), ECO105 missing parameter.
         DataError: ECO301 no such file, ECO302 unreadable file, ECO303 invalid graph, ECO304 download impossible.
     """
     if normalize_features not in _NORMALIZATIONS:
@@ -84,7 +84,7 @@ def load_graph(
 
 
 def _read(source: Any, root: str | Path | None, registry: Registry | None, parameters: dict[str, Any]) -> Data:
-    """Reads the graph that a source names, or takes it as it is; nothing is checked yet."""
+    """Reads the graph that a source names, or returns a graph in memory as it is; nothing is checked yet."""
     if isinstance(source, (str, Path)):
         if is_path(source):
             return _from_path(Path(source), parameters)
@@ -103,7 +103,7 @@ def _read(source: Any, root: str | Path | None, registry: Registry | None, param
 
 
 def _check_conversion(graph: OnDiskGraph, undirected: bool, normalize_features: str) -> None:
-    """Refuses to prepare a graph on disk in another way than when it was converted: that would be in memory."""
+    """Refuses options that a graph on disk was not converted with: applying them would load the graph into memory."""
     problems = []
     if undirected and not graph.manifest["undirected"]:
         problems.append(
@@ -117,7 +117,7 @@ def _check_conversion(graph: OnDiskGraph, undirected: bool, normalize_features: 
         problems.append(
             Problem(
                 "ECO104",
-                f"Graph {graph.name!r} is on disk with features as they were, but data.normalize_features is 'row'.",
+                f"Graph {graph.name!r} is on disk with unnormalised features, but data.normalize_features is 'row'.",
                 "Use data.normalize_features=none, or convert the graph again with --normalize-features row.",
             )
         )
@@ -130,7 +130,7 @@ def _from_memory(source: Any) -> Data:
         return source
     if isinstance(source, (tuple, list)):
         if len(source) in (2, 3):
-            # Arrays that cannot be used are reported by the checks, with all other problems.
+            # convert_graph reports unusable arrays later, with all other problems.
             return Data(**dict(zip(("x", "edge_index", "y"), source, strict=False)))
         raise SpecError(
             Problem(
@@ -201,7 +201,7 @@ def _checked_parameters(
 
 
 def _make_undirected(graph: Data) -> Data:
-    """Adds missing reverse edges and merges duplicates, keeping the largest weight; says so in the notes."""
+    """Adds missing reverse edges and merges duplicates with their largest weight; adds notes on the changes."""
     edge_index, weight = graph.edge_index, graph.get("edge_weight")
     num_nodes = int(graph.x.shape[0])
     before = int(edge_index.shape[1])
@@ -221,9 +221,8 @@ def _make_undirected(graph: Data) -> Data:
     if symmetric_weight is not None and _raises_a_weight(edge_index, weight, symmetric, symmetric_weight, num_nodes):
         notes.append("where an edge had several weights, the largest is kept")
     if before == after and not notes:
-        # Nothing to do: the order of the user's edges is kept.
-        return graph
-    # Other attributes of the edges would no longer match them.
+        return graph  # Keep the order of the user's edges.
+    # Other edge attributes would no longer match the changed edges.
     kept = {"x", "y", "edge_index", "edge_weight"}
     for key, value in list(graph.to_dict().items()):
         if isinstance(value, Tensor) and key not in kept and graph.is_edge_attr(key):

@@ -1,4 +1,4 @@
-"""Numbers for node ids, from compiled hash tables: no Python object for any of them."""
+"""Numbers node ids by compiled hash tables, without a Python object for each id."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from eco_core.errors import DataError, Problem
 
 @dataclass(frozen=True)
 class Texts:
-    """Texts as UTF-8.
+    """A list of texts, stored as UTF-8 in one array.
 
     Attributes:
-        data: Their bytes, uint8.
-        starts: Where each begins, int64.
-        ends: Where each ends, int64.
+        data: The bytes of all texts, uint8.
+        starts: The position in ``data`` where each text begins, int64.
+        ends: The position in ``data`` where each text ends, int64.
     """
 
     data: NDArray[np.uint8]
@@ -45,11 +45,11 @@ class Texts:
 
 
 Ids: TypeAlias = "NDArray[np.int64] | Texts"
-"""Ids of a part of a table: integers where each is written as an integer is, else texts."""
+"""The ids of some rows of a table: integers if every id is written as a plain integer, else texts."""
 
 
 def as_ids(texts: list[str]) -> Ids:
-    """Returns ids as integers, if each text is the only way to write its integer: ``"7"``, but not ``"007"``."""
+    """Returns ids as integers if every text is a plain integer (``"7"``, but not ``"007"``), else as texts."""
     try:
         integers = [int(text) for text in texts]
         if [str(integer) for integer in integers] == texts:
@@ -59,11 +59,11 @@ def as_ids(texts: list[str]) -> Ids:
     return Texts.of(texts)
 
 
-def interleaved(one: Ids, other: Ids) -> Ids:
-    """Returns the ids of two columns row by row."""
-    if isinstance(one, np.ndarray) and isinstance(other, np.ndarray):
-        return np.stack([one, other], axis=1).reshape(-1)
-    first, second = _as_texts(one), _as_texts(other)
+def interleaved(left: Ids, right: Ids) -> Ids:
+    """Returns the ids of two columns row by row: left[0], right[0], left[1], right[1], ..."""
+    if isinstance(left, np.ndarray) and isinstance(right, np.ndarray):
+        return np.stack([left, right], axis=1).reshape(-1)
+    first, second = _as_texts(left), _as_texts(right)
     starts = np.stack([first.starts, second.starts + len(first.data)], axis=1).reshape(-1)
     ends = np.stack([first.ends, second.ends + len(first.data)], axis=1).reshape(-1)
     return Texts(np.concatenate([first.data, second.data]), starts, ends)
@@ -74,15 +74,16 @@ def _as_texts(ids: Ids) -> Texts:
 
 
 class NodeIndex:
-    """Ids in the order in which they come up, and from each to its number.
+    """Numbers ids in the order of their first occurrence, and finds the number of an id.
 
-    The first text among integers makes texts of all: ``7`` in one column and ``"7"`` in another are one id.
+    When the first text is added, all earlier integers become texts, so that ``7`` in one column and ``"7"`` in another
+    column are the same id.
     """
 
     def __init__(self) -> None:
         self._count = 0
         self._integers = np.empty(0, dtype=np.int64)
-        # The table: numbers (-1: free), with the ids beside them where these are integers.
+        # The hash table: numbers (-1: free), and the integer ids as keys; texts are compared through _bytes and _ends.
         self._numbers, self._keys = np.full(2, -1, dtype=np.int64), np.empty(2, dtype=np.int64)
         self._bytes: NDArray[np.uint8] | None = None
         self._ends = np.zeros(1, dtype=np.int64)
@@ -91,7 +92,7 @@ class NodeIndex:
         return self._count
 
     def add(self, ids: Ids) -> NDArray[np.int64]:
-        """Numbers ids, new ones included; returns the numbers."""
+        """Returns the number of each id; new ids get new numbers."""
         if self._bytes is None and isinstance(ids, Texts):
             known = _as_texts(self._integers[: self._count])
             self._count, self._bytes, self._numbers = 0, np.empty(0, dtype=np.uint8), np.empty(0, dtype=np.int64)
@@ -103,7 +104,7 @@ class NodeIndex:
         return self._look_up(ids, add=True)
 
     def find(self, ids: Ids) -> NDArray[np.int64]:
-        """Returns the number of each id; -1 where it has none."""
+        """Returns the number of each id; -1 for an unknown id."""
         if self._bytes is not None:
             return self._look_up(_as_texts(ids), add=False)
         if isinstance(ids, np.ndarray):
@@ -114,7 +115,7 @@ class NodeIndex:
         return found
 
     def ids(self) -> Ids | None:
-        """Returns all ids, in order; None where they are 0, 1, 2 and so on."""
+        """Returns all ids, in order; None if they are the integers 0, 1, 2 and so on."""
         if self._bytes is not None:
             ends = self._ends[: self._count + 1]
             return Texts(self._bytes[: ends[-1]], ends[:-1], ends[1:])
@@ -131,7 +132,7 @@ class NodeIndex:
             self._integers = _grown(self._integers, self._count, count)
         if len(self._numbers) < 2 * count:
             size = 1 << (2 * count).bit_length()
-            # Entered anew, each gets the number and the place that it has.
+            # Re-enter all ids in their order, so that each keeps its number.
             known = self.ids() if self._bytes is not None else self._integers[: self._count].copy()
             self._numbers = np.full(size, -1, dtype=np.int64)
             self._keys = np.empty(size if self._bytes is None else 0, dtype=np.int64)
@@ -155,12 +156,12 @@ class NodeIndex:
 
 @dataclass(frozen=True)
 class Nodes:
-    """How the files of a graph name its nodes.
+    """The nodes of a graph that is being read from files.
 
     Attributes:
-        count: How many there are.
-        index: Their ids; None: they are numbered from 0.
-        path: The file that they are from; None: nodes are whatever edges name.
+        count: Number of nodes, if ``index`` is None.
+        index: The ids of the nodes; None: the ids are the numbers from 0.
+        path: The file of features, which lists the nodes; None: every id that an edge names is a node.
     """
 
     count: int
@@ -168,7 +169,7 @@ class Nodes:
     path: Path | None
 
     def holds(self, ids: Ids) -> bool:
-        """Whether all ids are those of nodes, or could be where any can."""
+        """Whether all ids are ids of nodes. If ``path`` is None, every integer is taken for the id of a node."""
         if self.path is None:
             return isinstance(ids, np.ndarray)
         return bool((self._find(ids) >= 0).all())
@@ -177,13 +178,13 @@ class Nodes:
         """Returns the number of each node.
 
         Args:
-            ids: From some rows of a file.
-            file: Its name, for messages.
+            ids: The ids in some rows of a file.
+            file: The name of the file, for messages.
             first: Number of the first row.
-            what: What the nodes are there.
+            what: The role of the nodes in the file, such as ``"source"``, for messages.
 
         Raises:
-            DataError: ECO305, for an id that is not a node's.
+            DataError: ECO305, if an id is not the id of a node.
         """
         found = self._find(ids)
         unknown = np.flatnonzero(found < 0)
@@ -194,7 +195,7 @@ class Nodes:
                 Problem(
                     "ECO305",
                     f"{file}, row {first + at}: {what} {str(ids[at])!r} is not {nodes}.",
-                    "Give every node a row of features, or leave it out here.",
+                    "Give every node a row of features, or leave this row out.",
                 )
             )
         return found
@@ -212,13 +213,13 @@ class Nodes:
 
 
 def _integers_among(texts: Texts) -> tuple[list[int], NDArray[np.int64]]:
-    """Where there are integers among texts, and which."""
-    single = {place: one for place, text in enumerate(texts) if isinstance(one := as_ids([text]), np.ndarray)}
+    """Returns the positions of the texts that are plain integers, and these integers."""
+    single = {place: ids for place, text in enumerate(texts) if isinstance(ids := as_ids([text]), np.ndarray)}
     return list(single), np.concatenate([np.empty(0, dtype=np.int64), *single.values()])
 
 
 def _read_only(array: NDArray[Any]) -> NDArray[Any]:
-    """Some readers give arrays that cannot be written: kernels would be compiled for both kinds."""
+    """Returns a read-only view. Some readers return read-only arrays; kernels would be compiled for both kinds."""
     view = np.ascontiguousarray(array).view()
     view.flags.writeable = False
     return view

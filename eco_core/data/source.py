@@ -1,4 +1,4 @@
-"""What a ``--data`` argument means, and where data sets are kept. Light: no torch."""
+"""Decides whether a ``--data`` argument is a path, and finds the folder of data sets. Light: no torch."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ FORMATS = (
     "Known formats: .npz, .pt, an edge list .csv, or a folder: with edges.csv and features.csv, or written by "
     "'eco data convert'."
 )
-"""What can be read, for messages."""
+"""The readable formats, for messages."""
 
 
 def is_path(source: str | Path) -> bool:
-    """Says whether a source is a file or folder rather than the name of a registered data set.
+    """Returns whether a source is a file or folder rather than the name of a registered data set.
 
     Args:
-        source: What the user wrote.
+        source: The user's ``--data`` argument.
 
     Returns:
         True for a `Path`, and for a string that exists in the file system, has a path separator, starts with ``~``, or
@@ -35,7 +35,7 @@ def is_path(source: str | Path) -> bool:
 
 
 def default_root() -> Path:
-    """The folder of downloaded data sets when ``--data-root`` is not given.
+    """Returns the folder of downloaded data sets if ``--data-root`` is not given.
 
     Returns:
         The environment variable ``ECO_DATA_ROOT`` if it is set, else ``eco/data`` in the user's cache folder.

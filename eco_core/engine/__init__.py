@@ -1,1 +1,1 @@
-"""The one training loop for every method, on Lightning Fabric; it knows stages and sessions, and no composition."""
+"""The one training loop for every method, on Lightning Fabric. It works on stages and sessions, not on compositions."""

@@ -1,4 +1,4 @@
-"""Batch normalisation after training: running statistics that belong to the final weights."""
+"""Batch normalisation after training: recomputes the running statistics with the final weights."""
 
 from __future__ import annotations
 
@@ -13,15 +13,16 @@ from torch.nn.modules.batchnorm import _BatchNorm
 def recalibrated_batch_norm(model: nn.Module) -> Iterator[None]:
     """Context manager: replaces the running statistics by those of the forward passes inside it.
 
-    Training on a whole graph normalises by the statistics of the epoch, inference by averages over the last ten or so,
-    whose weights were others. Where these moved in one direction, clusters differ from those that were trained. One
-    pass over the graph takes the statistics that belong to the weights (Wu and Johnson, 2021, arXiv 2105.07576).
+    Training on a whole graph normalises by the statistics of the current epoch. Inference normalises by running
+    averages over about the last ten epochs, which had other weights. If the weights moved steadily in one direction,
+    inference gives other clusters than training. One forward pass over the graph inside this context computes the
+    statistics of the final weights (Wu and Johnson, 2021, arXiv 2105.07576).
 
-    All other modules stay in evaluation mode, so that these are the statistics of inference, without dropout. Layers
-    that nothing passes through keep theirs. Afterwards the modes of all modules are as they were.
+    All other modules are in evaluation mode inside the context, so that dropout does not affect the statistics. A layer
+    that no forward pass reaches keeps its statistics. Afterwards the modes of all modules are restored.
 
     Args:
-        model: Has layers of batch normalisation, or none.
+        model: A module with or without layers of batch normalisation.
     """
     modes = [(module, module.training) for module in model.modules()]
     layers = _layers(model)
@@ -40,7 +41,7 @@ def recalibrated_batch_norm(model: nn.Module) -> Iterator[None]:
 
 
 def has_batch_norm(model: nn.Module) -> bool:
-    """Tells whether a model keeps statistics of batches for inference.
+    """Returns whether a model has batch normalisation with running statistics.
 
     Args:
         model: The model.

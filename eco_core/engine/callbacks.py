@@ -1,4 +1,4 @@
-"""Events of a fit, and who listens to them: callbacks for logs, progress bars and run folders."""
+"""Events of a fit, and the callbacks that listen to them: logs, progress bars and run folders."""
 
 from __future__ import annotations
 
@@ -19,20 +19,23 @@ Notified: TypeAlias = Any
 
 @dataclass(frozen=True)
 class FitInfo:
-    """What is known when a fit starts: the parts fit the graph, and nothing is trained yet.
+    """The facts of a fit that starts: the parts fit the graph, and nothing is trained yet.
+
+    The attributes from ``spec`` on are empty for a model that is not a composition.
 
     Attributes:
-        module: What is trained.
-        device: Where it is trained.
+        module: The module that is trained.
+        device: The device that it is trained on.
         world_size: The number of processes that train it together.
         seed: The training seed.
         notes: Sentences that a user should read.
-        spec: The resolved spec of a composition; empty for a model written by hand, as are the following.
-        rerunnable: Whether the spec names everything: no part, and no parameter, that only Python can give.
-        facts: What the parts were built for: ``in_channels``, ``num_nodes`` and, where known, ``n_clusters``.
+        spec: The resolved spec of a composition.
+        rerunnable: Whether the spec alone is enough to run again. It is not if a part or a parameter is a Python
+            object that a spec cannot name.
+        facts: The sizes that the parts were built for: ``in_channels``, ``num_nodes`` and, where known, ``n_clusters``.
         part_names: The names of the parts.
-        parts: From the kind of each part to where it is from: distribution and version, or the class.
-        plugins: From the distribution of each plugin to its version and status.
+        parts: Maps the kind of each part to its origin: distribution and version, or the class.
+        plugins: Maps the distribution of each plugin to its version and status.
     """
 
     module: nn.Module
@@ -51,7 +54,7 @@ class FitInfo:
 class Callback:
     """Base of objects that listen to a fit; every method may be left out. Callbacks never change the result.
 
-    Of several processes, rank 0 alone calls its callbacks. What a callback raises ends the fit, as any error does.
+    Of several processes, only rank 0 calls its callbacks. An exception in a callback ends the fit.
     """
 
     def on_fit_start(self, info: FitInfo) -> None:
@@ -61,10 +64,13 @@ class Callback:
         """A stage begins (or goes on, at ``first_epoch``, after a checkpoint)."""
 
     def on_epoch_end(self, stage: Stage, row: dict[str, Any]) -> None:
-        """An epoch's row of the history is known."""
+        """An epoch ended; ``row`` is its row of the history.
+
+        On an accelerator the losses of several epochs are read at a time, and their rows then come together.
+        """
 
     def on_checkpoint(self, state: dict[str, Any]) -> None:
-        """The state of the training, as tensors and plain Python, every so many epochs."""
+        """Called every ``checkpoint_every`` epochs with the state of the training, as tensors and plain Python."""
 
     def on_stage_end(self, stage: Stage, epochs: int, best: dict[str, Any] | None) -> None:
         """A stage ended after ``epochs``; ``best`` is the row whose weights were restored, if any were."""
@@ -73,23 +79,23 @@ class Callback:
         """Training and clustering ended.
 
         Args:
-            clustering: The `Clustering` that was found; None for models that only embed.
+            clustering: The `Clustering` that was found; None for models that only compute embeddings.
         """
 
     def on_fit_error(self, error: BaseException) -> None:
         """The fit failed, or was interrupted, after its start."""
 
     def close(self) -> None:
-        """Called last, whatever happened: also after an interrupt."""
+        """Called last in any case, also after an error or an interrupt."""
 
 
 def notify(callbacks: Sequence[Notified], event: str, *arguments: Any) -> None:
-    """Calls the method of each callback that has it.
+    """Calls the method ``event`` of each callback that has such a method.
 
     Args:
         callbacks: The callbacks, in the order in which they are called.
         event: Name of the method, such as ``on_epoch_end``.
-        *arguments: What the method gets.
+        *arguments: The arguments of the method.
     """
     for callback in callbacks:
         method = getattr(callback, event, None)
@@ -98,7 +104,7 @@ def notify(callbacks: Sequence[Notified], event: str, *arguments: Any) -> None:
 
 
 def listens(callbacks: Sequence[Notified], event: str) -> bool:
-    """Whether a callback has a method of its own for an event.
+    """Returns whether a callback overrides the method of an event.
 
     Args:
         callbacks: The callbacks.
@@ -110,11 +116,11 @@ def listens(callbacks: Sequence[Notified], event: str) -> bool:
 
 @contextmanager
 def fit_events(callbacks: Sequence[Notified], info: FitInfo) -> Iterator[None]:
-    """Around a fit: notifies the callbacks of its start and its failure, and closes them at the end.
+    """Context manager around a fit: notifies the callbacks of its start and its failure, and closes them at the end.
 
     Args:
         callbacks: The callbacks.
-        info: What they get when the fit starts.
+        info: The argument of ``on_fit_start``.
     """
     with ExitStack() as closing:
         for callback in callbacks:
@@ -128,20 +134,20 @@ def fit_events(callbacks: Sequence[Notified], info: FitInfo) -> Iterator[None]:
 
 
 class Writable(Protocol):
-    """What messages are written to."""
+    """A stream that messages are written to."""
 
     def write(self, text: str, /) -> Any:
         """Writes text."""
 
     def flush(self) -> None:
-        """Makes it visible."""
+        """Flushes the written text."""
 
 
 class Log(Callback):
     """Writes a line for each stage.
 
     Args:
-        stream: Where to.
+        stream: The lines are written to it.
     """
 
     def __init__(self, stream: Writable) -> None:

@@ -1,4 +1,4 @@
-"""Checkpoints: tensors and plain Python only, written so that a killed run finds the last whole one."""
+"""Checkpoints of tensors and plain Python only. A killed run always leaves its last complete checkpoint."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ FORMAT = 2
 
 
 def save_checkpoint(path: Path, state: dict[str, Any]) -> None:
-    """Writes a checkpoint; an earlier one at the same place stays whole until the new one is."""
+    """Writes a checkpoint; an earlier checkpoint at the same path is replaced only when the new one is complete."""
     write_atomically(path, lambda temporary: torch.save({"format": FORMAT, **state}, temporary))
 
 
@@ -24,7 +24,7 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
     """Reads a checkpoint without running any code from it.
 
     Raises:
-        EcoError: ECO404, if it is missing, torn or of another format.
+        EcoError: ECO404, if the file is missing, incomplete or of another format.
     """
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
@@ -38,7 +38,7 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
         raise EcoError(
             Problem(
                 "ECO404",
-                f"{path} has another format than {FORMAT}, which this version reads.",
+                f"{path} does not have checkpoint format {FORMAT}, the only one that this version of ECO reads.",
                 "Resume it with the version that wrote it, or start the run anew.",
             )
         )
@@ -50,11 +50,11 @@ def check_identity(path: Path, state: Mapping[str, Any], identity: Mapping[str, 
 
     Args:
         path: The file of the checkpoint, for the message.
-        state: What `load_checkpoint` returned.
-        identity: What this run is: from a word such as ``graph`` to a digest.
+        state: The return value of `load_checkpoint`.
+        identity: Maps words such as ``graph`` to digests, which together identify this run.
 
     Raises:
-        EcoError: ECO404; it names what differs.
+        EcoError: ECO404, if a digest differs; the message names the words.
     """
     saved = state.get("identity", {})
     differing = [name for name, value in identity.items() if saved.get(name) != value]
@@ -63,7 +63,7 @@ def check_identity(path: Path, state: Mapping[str, Any], identity: Mapping[str, 
             Problem(
                 "ECO404",
                 f"{path} is the checkpoint of another run: its {' and its '.join(differing)} "
-                f"{'differs' if len(differing) == 1 else 'differ'} from what is to be trained now.",
+                f"{'differs' if len(differing) == 1 else 'differ'} from this run's.",
                 "Resume it with the same spec, seed and graph, or start the run anew.",
             )
         )
@@ -78,7 +78,7 @@ def load_states(
         path: The file of the checkpoint, for the message.
         module: The module.
         optimizers: The optimisers of the stage.
-        state: What `load_checkpoint` returned.
+        state: The return value of `load_checkpoint`.
 
     Raises:
         EcoError: ECO404, if the weights have other names or shapes.

@@ -1,7 +1,8 @@
-"""What processes that train together tell each other: averages, and what rank 0 has.
+"""Communication between processes that train together: averages of gradients, and broadcasts from rank 0.
 
-Every process holds the whole graph and the whole model. They share the seeds of each batch; whatever is computed from
-the whole graph, each computes for itself, in the same way: nobody would gain by waiting for another's result.
+Every process holds the whole graph and the whole model. The processes divide the seed nodes of each mini-batch among
+them. Every process computes the results on the whole graph itself, in the same way: waiting for another process would
+not be faster.
 """
 
 from __future__ import annotations
@@ -24,26 +25,26 @@ from eco_core.parts.loss import LossOutput
 
 _T = TypeVar("_T")
 
-# Not for killed processes: their connections are closed, which the others see at once. It bounds how far processes may
-# be apart, for example while one of them downloads the data.
+# The longest time that a process waits for the others, for example while one of them downloads the data. Killed
+# processes are noticed at once, because their connections close.
 _TIMEOUT = timedelta(minutes=30)
 
 
 def rank_and_size() -> tuple[int, int]:
-    """The number of this process, and of how many; (0, 1) where it works by itself."""
+    """The rank of this process and the number of processes; (0, 1) for a single process."""
     if dist.is_available() and dist.is_initialized():
         return dist.get_rank(), dist.get_world_size()
     return 0, 1
 
 
 def joining(world: World) -> dict[str, Any]:
-    """The options with which a Fabric object joins the others.
+    """Returns the options of a Fabric object that joins the other processes of a run.
 
     Args:
-        world: The launched processes.
+        world: The place of this process among the launched processes.
 
     Raises:
-        EcoError: ECO405, if SLURM does not say how many processes each machine has.
+        EcoError: ECO405, if SLURM does not set the number of processes of each machine.
     """
     from lightning_fabric.plugins.environments import SLURMEnvironment, TorchElasticEnvironment
     from lightning_fabric.strategies import DDPStrategy
@@ -52,27 +53,27 @@ def joining(world: World) -> dict[str, Any]:
         raise EcoError(
             Problem(
                 "ECO405",
-                f"SLURM started {world.size} tasks, but was not told how many on each machine.",
-                "Give --ntasks-per-node to sbatch or srun; --ntasks alone does not say it.",
+                f"SLURM started {world.size} tasks, but does not set the number of tasks on each machine.",
+                "Give --ntasks-per-node to sbatch or srun; --ntasks alone is not enough.",
             )
         )
     environment = SLURMEnvironment(auto_requeue=False) if world.launcher == "slurm" else TorchElasticEnvironment()
     return {
         "devices": world.local_size,
         "num_nodes": world.size // world.local_size,
-        # For its process group alone: a DDP wrapper fails where a stage trains part of a model.
+        # Used for its process group only. No module is wrapped in DDP, which fails if a stage trains part of a model.
         "strategy": DDPStrategy(cluster_environment=environment, timeout=_TIMEOUT),
     }
 
 
 def join(fabric: Fabric) -> None:
-    """Meets the other processes.
+    """Waits for the other processes and forms the process group with them.
 
     Args:
         fabric: Made with the options of `joining`.
     """
     atexit.register(_leave)
-    logger = logging.getLogger("lightning_fabric")  # It announces on stderr what nobody asked for.
+    logger = logging.getLogger("lightning_fabric")  # At level INFO it prints a banner on stderr.
     level = logger.level
     logger.setLevel(logging.WARNING)
     try:
@@ -83,26 +84,26 @@ def join(fabric: Fabric) -> None:
 
 
 def _leave() -> None:
-    # A process that is interrupted while it waits for others aborts at its end if its group still exists.
+    # An interrupted process that was waiting for others aborts at exit if its process group still exists.
     if dist.is_initialized():
         dist.destroy_process_group()
 
 
 @contextmanager
 def peer_errors() -> Iterator[None]:
-    """Around what needs all processes.
+    """Context manager around communication between processes: translates the errors of torch.distributed.
 
     Raises:
-        LostProcessError: ECO406, if another one ended or cannot be reached.
+        LostProcessError: ECO406, if another process ended or cannot be reached.
     """
     try:
         yield
-    except RuntimeError as error:  # All errors of torch.distributed are.
+    except RuntimeError as error:  # The base of all errors of torch.distributed.
         raise LostProcessError(
             Problem(
                 "ECO406",
                 "Another process of this run ended, or cannot be reached.",
-                "The launcher says which one ended; --debug shows where this one waited for it.",
+                "The launcher reports which process ended; --debug shows where this one waited for it.",
             )
         ) from error
 
@@ -111,15 +112,17 @@ def average(parameters: Sequence[nn.Parameter], loss: LossOutput, share: float) 
     """Averages gradients and a loss over all processes, in one transfer.
 
     Args:
-        parameters: Whose gradients; one that has none in any process keeps none.
-        loss: The loss of this process's seeds.
-        share: Of the batch's seeds, those of this process: its weight. The shares of all processes sum to 1.
+        parameters: The parameters whose gradients are averaged. A parameter without a gradient in all processes keeps
+            none.
+        loss: The loss of this process's seed nodes.
+        share: The weight of this process: its fraction of the mini-batch's seed nodes. The shares of all processes sum
+            to 1.
 
     Returns:
-        The loss of the batch, detached.
+        The loss of the whole mini-batch, detached.
     """
     figures = [torch.as_tensor(value).detach() for value in (loss.total, *loss.components.values())]
-    # A share without edges, say, may give no gradient where others do.
+    # A parameter can have a gradient in some processes only, for example if this process's seed nodes have no edges.
     given = torch.tensor([float(p.grad is not None) for p in parameters])
     sent = [given, *figures, *(torch.zeros_like(p) if p.grad is None else p.grad for p in parameters)]
     joined = torch.cat([part.reshape(-1).to(parameters[0].device) for part in sent]).mul_(share)
@@ -128,17 +131,17 @@ def average(parameters: Sequence[nn.Parameter], loss: LossOutput, share: float) 
     parts = joined.split([part.numel() for part in sent])
     total, *components = (part.reshape(()) for part in parts[1 : 1 + len(figures)])
     for parameter, is_given, gradient in zip(parameters, parts[0], parts[1 + len(figures) :], strict=True):
-        if parameter.grad is not None or is_given > 0:  # The second waits for an accelerator: only where it must.
+        if parameter.grad is not None or is_given > 0:  # `is_given > 0` waits for the accelerator: test it last.
             parameter.grad = gradient.view_as(parameter).to(parameter.dtype)
     return LossOutput(total, dict(zip(loss.components, components, strict=True)))
 
 
 def take_from_rank_0(tensors: Iterable[Tensor], device: torch.device) -> None:
-    """Overwrites tensors with those of rank 0.
+    """Overwrites tensors with the tensors of rank 0.
 
     Args:
-        tensors: As many, of the same shapes, in every process.
-        device: Of the processes.
+        tensors: The same number of tensors, of the same shapes, in every process.
+        device: The device of this process.
     """
     for tensor in tensors:
         sent = tensor.detach().to(device).contiguous()
@@ -154,7 +157,7 @@ def tensors_of(module: nn.Module) -> list[Tensor]:
 
 
 def all_gathered(value: _T) -> list[_T]:
-    """What each process has, by rank."""
+    """Returns the values of all processes, ordered by rank."""
     values: list[Any] = [value] * rank_and_size()[1]
     if len(values) > 1:
         with peer_errors():
@@ -164,7 +167,7 @@ def all_gathered(value: _T) -> list[_T]:
 
 @contextmanager
 def local_rank_0_first(local_rank: int) -> Iterator[None]:
-    """The first process of each machine goes ahead: what it downloads, the others find.
+    """Context manager: the first process of each machine runs the body before the others, so that it alone downloads.
 
     Args:
         local_rank: Number of this process on its machine.

@@ -1,4 +1,4 @@
-"""Which device a run uses, as a Lightning Fabric object."""
+"""Selects the device of a run, as a Lightning Fabric object."""
 
 from __future__ import annotations
 
@@ -15,14 +15,16 @@ DEVICES = ("auto", "cpu", "cuda")
 
 
 def make_fabric(device: str = "auto", precision: str = "32") -> lightning_fabric.Fabric:
-    """Makes the Fabric object that places tensors and casts. A process that was launched with others joins them.
+    """Makes the Fabric object that moves tensors to the device and casts them.
+
+    A process that was launched with others joins their process group.
 
     Args:
         device: ``auto`` (CUDA where there is one), ``cpu`` or ``cuda``.
         precision: ``"32"`` or ``"bf16-mixed"``.
 
     Raises:
-        EcoError: ECO405, if the device is unknown or absent, or there are fewer than processes.
+        EcoError: ECO405, if the device is unknown or absent, or a machine has fewer CUDA devices than processes.
     """
     accelerator = accelerator_of(device)
     world = launched_world()
@@ -62,10 +64,13 @@ def accelerator_of(device: str) -> str:
 
 
 def check_count(processes: int) -> None:
-    """Finds that a machine has fewer CUDA devices than processes that want one each.
+    """Checks that this machine has a CUDA device for each process.
+
+    Args:
+        processes: Number of processes on this machine.
 
     Raises:
-        EcoError: ECO405.
+        EcoError: ECO405, if there are more processes than devices.
     """
     present = torch.cuda.device_count()
     if processes > present:

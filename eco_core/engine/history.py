@@ -11,7 +11,7 @@ _LAST = ("seconds",)
 
 
 class History(list[dict[str, Any]]):
-    """Rows ``{"stage", "epoch", "loss", <components>, "seconds"}``; a component is absent where a stage has none."""
+    """Rows ``{"stage", "epoch", "loss", <components>, "seconds"}``; each stage has its own loss components."""
 
     @property
     def columns(self) -> list[str]:
@@ -24,7 +24,7 @@ class History(list[dict[str, Any]]):
         return [row for row in self if row["stage"] == name]
 
     def to_csv(self, path: Path) -> None:
-        """Writes the rows; figures in full precision, so that equal runs give equal files."""
+        """Writes the rows as CSV; figures in full precision, so that equal runs give equal files."""
         with path.open("w", newline="", encoding="utf-8") as file:
             writer = csv.DictWriter(file, self.columns, restval="", lineterminator="\n")
             writer.writeheader()
@@ -32,7 +32,7 @@ class History(list[dict[str, Any]]):
 
     @classmethod
     def from_csv(cls, path: Path) -> History:
-        """Reads what `to_csv` wrote."""
+        """Reads a file that `to_csv` wrote."""
         history = cls()
         with path.open(newline="", encoding="utf-8") as file:
             for row in csv.DictReader(file):

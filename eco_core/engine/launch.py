@@ -1,4 +1,4 @@
-"""Starting several processes that work on one run together, and finding out which failed first. Light: no torch."""
+"""Starts several processes that work on one run together, and finds out which failed first. Light: no torch."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ def launch(words: Sequence[str], processes: int) -> RankFailure | None:
 
     Args:
         words: The arguments of ``eco``.
-        processes: How many.
+        processes: Number of processes.
 
     Returns:
-        None if all succeeded, else the failure that came first. The processes print no failure themselves.
+        None if all succeeded, else the first failure. The processes do not print their failures themselves.
 
     Raises:
         TrainingError: ECO406, if a process or this launcher was ended from outside.
@@ -65,7 +65,7 @@ def launch(words: Sequence[str], processes: int) -> RankFailure | None:
             return None
     if ended_by == signal.SIGINT:
         raise KeyboardInterrupt
-    os.kill(os.getpid(), ended_by)  # The others have ended by now. End this process as the signal would have.
+    os.kill(os.getpid(), ended_by)  # The others have ended. End this process by the same signal.
     raise TrainingError(Problem("ECO406", f"The launcher {_how(-ended_by)}.", "The run folder keeps what was written."))
 
 
@@ -73,10 +73,12 @@ def _first_failure(ended: Mapping[int, Any], reasons: Sequence[RankFailure], pro
     """Finds out which process failed first.
 
     Args:
-        ended: The processes that the launcher saw fail, by rank; it then ended the others with SIGTERM.
-        reasons: What processes left, also those that the launcher did not see fail: a process leaves its reason before
-            it closes its connections, and may end later than one that lost it.
-        processes: How many there were.
+        ended: The processes that the launcher saw fail, by rank. The launcher then ended the other processes by
+            SIGTERM.
+        reasons: The failures that processes wrote to files, also processes that the launcher did not see fail: a
+            process writes its reason before it closes its connections, and may exit later than a process that fails
+            because of it.
+        processes: Number of all processes.
 
     Raises:
         TrainingError: ECO406, if a process ended without leaving a reason.
@@ -110,7 +112,7 @@ def _how(code: int) -> str:
 
 @contextlib.contextmanager
 def _quiet_logging() -> Iterator[None]:
-    """Silences torch's launcher, which logs each step of ending processes; ECO reports the cause in one sentence."""
+    """Silences torch's launcher, which logs every process that it ends; ECO reports the cause in one sentence."""
     before = logging.root.manager.disable
     logging.disable(logging.CRITICAL)
     try:
@@ -121,7 +123,7 @@ def _quiet_logging() -> Iterator[None]:
 
 @contextlib.contextmanager
 def _same_signal_handlers() -> Iterator[None]:
-    """Restores the signal handlers, since torch's launcher leaves its own behind."""
+    """Restores the signal handlers on exit: torch's launcher replaces them."""
     names = ("SIGTERM", "SIGINT", "SIGHUP", "SIGQUIT")
     before = {number: signal.getsignal(number) for name in names if (number := getattr(signal, name, None))}
     try:

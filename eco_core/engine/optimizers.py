@@ -1,4 +1,4 @@
-"""Making the optimiser of an update."""
+"""Makes the optimiser of an update."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from eco_core.parts.stages import OptimizerSpec, Update
 
 
 def trained_parameters(update: Update) -> list[nn.Parameter]:
-    """The trainable parameters of an update's modules, without those of the modules that it leaves alone.
+    """Returns the trainable parameters of ``update.modules``, without the parameters of ``update.without``.
 
     Args:
         update: The update.
@@ -50,7 +50,7 @@ def make_optimizer(update: Update) -> torch.optim.Optimizer:
     }
     spec = update.optimizer
     momentum = {} if spec.momentum is None else {"momentum": spec.momentum}
-    # One pass over the weights instead of eight.
+    # The fused forms make one pass over the weights instead of eight.
     fused = {"fused": True} if spec.name in ("adam", "adamw") and all(map(_can_be_fused, chosen)) else {}
     return classes[spec.name](chosen, lr=spec.lr, weight_decay=spec.weight_decay, **momentum, **fused)
 

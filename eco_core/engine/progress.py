@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def progress_for(stream: TextIO | None = None) -> ProgressBar | None:
-    """Makes a progress bar where one can be shown.
+    """Makes a progress bar if one can be shown.
 
     Args:
         stream: Where the bar is drawn; default ``sys.stderr``.
@@ -37,8 +37,8 @@ def progress_for(stream: TextIO | None = None) -> ProgressBar | None:
 class ProgressBar(Callback):
     """One line for each stage: its name, the epochs done, the last loss and the time.
 
-    While a bar is drawn, ``sys.stderr`` puts complete lines above the bar. Messages that are to stay on lines of their
-    own must therefore go to ``sys.stderr`` as it is when they are written (see `current_stderr`).
+    While a bar is drawn, rich replaces ``sys.stderr`` by a stream that prints complete lines above the bar. Write
+    messages to the current ``sys.stderr``, not to an earlier reference to it (see `current_stderr`).
 
     Args:
         stream: Where the bar is drawn; default ``sys.stderr``.
@@ -66,26 +66,26 @@ class ProgressBar(Callback):
             TextColumn("{task.fields[note]}"),
             TimeRemainingColumn(elapsed_when_finished=True),
             console=Console(file=target),
-            # What is printed to a file or a pipe meanwhile must get there, not to the terminal of the bar.
+            # Output to a file or a pipe must not be redirected to the terminal of the bar.
             redirect_stdout=sys.stdout.isatty(),
         )
         self._task = self._progress.add_task(stage.name, total=stage.epochs, completed=first_epoch, loss="", note="")
         self._progress.start()
 
     def on_epoch_end(self, stage: Stage, row: dict[str, Any]) -> None:
-        """Moves the bar. The last epoch ends it, before anybody reports on the stage."""
+        """Moves the bar. The last epoch ends it, before other callbacks report on the stage."""
         self._update(completed=row["epoch"] + 1, loss=f"loss {row['loss']:.4f}")
         if row["epoch"] + 1 == stage.epochs:
             self.close()
 
     def on_stage_end(self, stage: Stage, epochs: int, best: dict[str, Any] | None) -> None:
-        """Ends the bar of a stage that stopped early, and notes that it did."""
+        """Ends the bar; if the stage stopped early, the bar shows it."""
         if epochs < stage.epochs:
             self._update(completed=epochs, note="stopped early")
         self.close()
 
     def close(self) -> None:
-        """Draws the last state and gives the terminal back, also after an interrupted stage."""
+        """Draws the last state and releases the terminal, also after an interrupted stage."""
         progress, self._progress = self._progress, None
         if progress is not None:
             progress.stop()
@@ -96,7 +96,7 @@ class ProgressBar(Callback):
 
 
 def current_stderr() -> TextIO:
-    """A stream that looks ``sys.stderr`` up at each write, so that messages appear above a bar and not within it."""
+    """Returns a stream that looks ``sys.stderr`` up at each write, so that messages appear above a progress bar."""
     return cast(TextIO, _CurrentStderr())
 
 
@@ -109,7 +109,7 @@ class _CurrentStderr:
 
 
 def _is_notebook() -> bool:
-    """Whether IPython runs this code; rich tells a notebook from IPython's own terminal."""
+    """Whether IPython runs this code. Rich then distinguishes a notebook from IPython's terminal."""
     return "IPython" in sys.modules
 
 

@@ -1,4 +1,4 @@
-"""Seeds and determinism, for the time of a run only."""
+"""Seeds and deterministic algorithms, set during a run and restored afterwards."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def generator_states() -> dict[str, Any]:
 
 
 def restore_generators(states: dict[str, Any]) -> None:
-    """Brings back what `generator_states` returned."""
+    """Restores the states that `generator_states` returned."""
     torch.set_rng_state(states["torch"])
     if states["cuda"] and torch.cuda.is_available():
         torch.cuda.set_rng_state_all(states["cuda"])
@@ -42,7 +42,7 @@ def seed_generators(seed: int, *place: int) -> None:
     """Seeds the generators of torch, NumPy and Python.
 
     Args:
-        seed: Of the run.
+        seed: The seed of the run.
         *place: Stage number (from 1); with several processes also epoch and rank. Each combination gets an independent
             random stream, so extra draws in between (even a first import of scikit-learn draws) change nothing later.
     """
@@ -56,14 +56,15 @@ def seed_generators(seed: int, *place: int) -> None:
 def seeded(seed: int, deterministic: bool = True) -> Iterator[None]:
     """Seeds torch, NumPy and Python, turns deterministic algorithms on, and undoes both afterwards.
 
-    Without deterministic algorithms the backward of ``z[index]`` differs from run to run on two threads. On CUDA
-    operations without a deterministic form warn instead of failing.
+    Without deterministic algorithms, the gradient of ``z[index]`` differs from run to run on two threads. On CUDA,
+    operations without a deterministic form raise a warning instead of an error.
 
-    Threads of one process wait for each other: what is seeded here is one for all of them.
+    Only one thread of a process can be inside this context, because all threads share the generators. Other threads
+    wait.
 
     Args:
-        seed: Of all three generators.
-        deterministic: Whether deterministic algorithms are wanted.
+        seed: The seed of all three generators.
+        deterministic: Whether to turn on deterministic algorithms.
     """
     with _ONE_AT_A_TIME:
         states = generator_states()
@@ -74,7 +75,8 @@ def seeded(seed: int, deterministic: bool = True) -> Iterator[None]:
             seed_generators(seed)
             if deterministic:
                 torch.use_deterministic_algorithms(True, warn_only=torch.cuda.is_available())
-                # Filling fresh tensors only hides reads of uninitialised memory; it costs a pass over each.
+                # Deterministic mode fills every new tensor, which costs a pass over its memory. Filling matters only
+                # for code that reads uninitialised memory.
                 torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
             yield
         finally:

@@ -1,4 +1,4 @@
-"""What the training loop asks of whatever it trains."""
+"""The interface between the training loop and the model that it trains."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from eco_core.parts.step import Step
 
 
 class TrainingSession(Protocol):
-    """The state of one training: a module, its graph, and what belongs to both while they are trained.
+    """The state of one training: a module, its graph, and all state that changes while the module is trained.
 
     Attributes:
-        module: What is trained; its ``state_dict`` goes into checkpoints.
+        module: The module that is trained; its ``state_dict`` goes into checkpoints.
         graph: The whole graph.
     """
 
@@ -25,13 +25,13 @@ class TrainingSession(Protocol):
 
     @property
     def identity(self) -> Mapping[str, str]:
-        """What a checkpoint must agree with to be resumed, such as digests of the spec and of the graph."""
+        """Digests, such as of the spec and of the graph, that must equal a checkpoint's digests to resume from it."""
 
     def place(self, device: torch.device) -> None:
         """Moves the module and a copy of the graph to a device; the caller's graph stays where it is."""
 
     def before(self, stage: Stage) -> None:
-        """Runs what a stage asks for before its first epoch."""
+        """Runs the stage's ``before`` hook, ahead of its first epoch."""
 
     def steps(self, epoch: int, modules: Iterable[nn.Module]) -> Iterator[Step]:
         """Yields the steps of an epoch: one on the whole graph, or one for each mini-batch.
@@ -42,16 +42,16 @@ class TrainingSession(Protocol):
         """
 
     def begin_epoch(self, step: Step, modules: Iterable[nn.Module]) -> None:
-        """Called once an epoch with its first step, before the first loss."""
+        """Called once in each epoch with the epoch's first step, before the first loss."""
 
     def end_epoch(self, epoch: int) -> None:
         """Called after the last step of an epoch; the session may replace its graph here."""
 
     def end_stage(self) -> None:
-        """Called at the end of a stage, with the weights that the stage leaves."""
+        """Called at the end of a stage, when the module has the stage's final weights."""
 
     def state(self) -> dict[str, Any]:
-        """Returns what a resumed run needs beside weights, as tensors and plain Python."""
+        """Returns the state that a resumed run needs besides the weights, as tensors and plain Python."""
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Brings back what `state` returned."""
+        """Restores the state that `state` returned."""

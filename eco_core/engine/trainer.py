@@ -27,7 +27,7 @@ from eco_core.parts.loss import LossOutput, joined_loss, mean_loss
 from eco_core.parts.stages import Stage, Update
 from eco_core.parts.step import Step
 
-_FLUSH_EVERY = 10  # Epochs between two looks at the losses on an accelerator: each look waits for the device.
+_FLUSH_EVERY = 10  # Epochs between two reads of the losses on an accelerator: each read waits for the device.
 
 
 @dataclass
@@ -41,7 +41,7 @@ class _Best:
 
 @dataclass(frozen=True)
 class _Running:
-    """A stage while it runs: its number, its optimisers, the modules that they move, and its best epoch."""
+    """A stage while it runs: its number, its optimisers, the modules that it trains, and its best epoch."""
 
     stage: Stage
     number: int
@@ -66,21 +66,21 @@ def train(
 
     Args:
         session: The module, its graph, and the steps of an epoch.
-        stages: The plan.
-        seed: Seeds everything random, for the time of the call.
-        device: ``auto``, ``cpu`` or ``cuda``, where no ``fabric`` is given.
-        fabric: Places tensors and casts, and says which of several processes this is.
+        stages: The stages of the strategy.
+        seed: Seeds all random numbers during the call.
+        device: ``auto``, ``cpu`` or ``cuda``; used if no ``fabric`` is given.
+        fabric: Moves and casts tensors, and knows the rank of this process.
         callbacks: Rank 0 calls them at stages, epochs and checkpoints (see `eco_core.engine.callbacks.Callback`).
-        checkpoint: Where rank 0 writes the state every ``checkpoint_every`` epochs of a stage.
+        checkpoint: The file that rank 0 writes the state to every ``checkpoint_every`` epochs of a stage.
         checkpoint_every: Epochs between checkpoints.
-        resume: A checkpoint of the same session and stages to go on from.
+        resume: A checkpoint of the same session and stages, from which training continues.
 
     Returns:
-        One row per epoch.
+        The history, with one row per epoch.
 
     Raises:
-        TrainingError: ECO401, if a loss is not finite; it names the stage, the epoch and the component.
-        EcoError: ECO404, if the checkpoint is of another graph, seed or spec, or cannot be read.
+        TrainingError: ECO401, if a loss is not finite; the message names the stage, the epoch and the component.
+        EcoError: ECO404, if the checkpoint belongs to another graph, seed or spec, or cannot be read.
     """
     fabric = fabric or make_fabric(device)
     session.place(fabric.device)
@@ -119,7 +119,7 @@ class _Loop:
         self._pending: list[tuple[dict[str, Any], LossOutput]] = []
 
     def identity(self) -> dict[str, str]:
-        """What a checkpoint must agree with to be resumed."""
+        """The values that must equal a checkpoint's to resume from it."""
         return {**self.session.identity, "seed": str(self.seed)}
 
     def run(self, stage: Stage, number: int, state: dict[str, Any] | None) -> None:
@@ -150,7 +150,7 @@ class _Loop:
         notify(self.callbacks, "on_stage_end", stage, epoch + 1, best.row if best.weights else None)
 
     def _broadcast_from_rank_0(self) -> None:
-        """Takes rank 0's weights and buffers: each process had its own batch statistics, and rounds as its machine."""
+        """Takes rank 0's weights and buffers: the batch statistics and rounding errors of processes differ."""
         if self.fabric.world_size > 1:
             take_from_rank_0(tensors_of(self.session.module), self.fabric.device)
 
@@ -175,7 +175,7 @@ class _Loop:
                 Problem(
                     "ECO209",
                     f"Stage '{stage.name}', epoch {epoch}: the objective's batches(...) yielded none.",
-                    "Yield at least one mapping of names an epoch.",
+                    "Yield at least one mapping of names in each epoch.",
                 )
             )
         self.session.end_epoch(epoch)
@@ -190,7 +190,7 @@ class _Loop:
 
     @contextmanager
     def _own_random_stream(self, number: int, epoch: int) -> Iterator[None]:
-        """Of several processes each draws for itself; the seeds of the batches were drawn alike before."""
+        """Gives each of several processes its own random stream, after all drew the same seed nodes of mini-batches."""
         if self.fabric.world_size == 1:
             yield
             return
@@ -205,12 +205,13 @@ class _Loop:
         Args:
             running: The stage.
             step: The step.
-            judged_epoch: The epoch, where this is its only step: the weights before the update gave its loss.
+            judged_epoch: The epoch if this is its only step, else None. Then the loss is the loss of the weights before
+                the update, and is compared with the best loss before these weights change.
         """
         parts: list[tuple[str, LossOutput]] = []
         for position, (update, optimizer) in enumerate(zip(running.stage.updates, running.optimizers, strict=True)):
             if position:
-                step = step.anew()  # The update before moved the weights.
+                step = step.anew()  # The previous update changed the weights.
             loss = self._backward(update, optimizer, step)
             parts.append((update.name, loss.detach()))
             if position == 0 and judged_epoch is not None:
@@ -231,7 +232,10 @@ class _Loop:
         return loss
 
     def _track_best(self, running: _Running, epoch: int, loss: LossOutput) -> None:
-        """Keeps the weights of the lowest loss so far: those that gave it, or those after an epoch of several steps."""
+        """Keeps the current weights if the loss is the lowest so far.
+
+        In an epoch of one step these weights gave the loss; after several steps they are the weights after the epoch.
+        """
         stop, best = running.stage.stop, running.best
         if stop is None:
             return
@@ -245,7 +249,7 @@ class _Loop:
             best.since += 1
 
     def _flush_losses(self, stage: Stage) -> None:
-        """Brings the losses of the last epochs to the host in one transfer, checks and records them."""
+        """Copies the losses of the last epochs to the host in one transfer, checks and records them."""
         pending, self._pending = self._pending, []
         if not pending:
             return

@@ -1,4 +1,4 @@
-"""Which of several processes of one run this is, by the launcher's environment variables. Light: no torch."""
+"""The rank of this process among the processes of a run, from environment variables. Light: no torch."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ _TASKS_OF_A_MACHINE = "SLURM_NTASKS_PER_NODE"
 _RUN_ID = "TORCHELASTIC_RUN_ID"
 
 OUR_RUN_IDS = "eco-"
-"""How the run ids of `eco_core.engine.launch.launch` begin."""
+"""The prefix of the run ids of `eco_core.engine.launch.launch`."""
 
 
 @dataclass(frozen=True)
 class World:
-    """The place of this process among those that were launched together.
+    """The place of this process among the processes that were launched together.
 
     Attributes:
         rank: Number of this process, from 0.
-        size: How many there are, at least 2.
-        local_rank: Number of this process among those of its machine.
-        local_size: How many its machine has; 0 if SLURM was started without ``--ntasks-per-node``.
-        launcher: Who started them: ``eco`` (``--devices``), ``torchrun`` or ``slurm``.
+        size: Number of processes, at least 2.
+        local_rank: Number of this process among the processes of its machine.
+        local_size: Number of processes of its machine; 0 if SLURM was started without ``--ntasks-per-node``.
+        launcher: The launcher of the processes: ``eco`` (``--devices``), ``torchrun`` or ``slurm``.
     """
 
     rank: int
@@ -40,10 +40,10 @@ def launched_world(environment: Mapping[str, str] | None = None) -> World | None
     """Finds out whether this process is one of several that work on the same run.
 
     Args:
-        environment: Variables; default those of the process.
+        environment: Environment variables; default the variables of this process.
 
     Returns:
-        None for a process by itself, also where a launcher started it.
+        The place of this process; None for a single process, also if a launcher started it.
     """
     found = os.environ if environment is None else environment
     if all(name in found for name in _TORCHRUN):

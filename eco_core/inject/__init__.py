@@ -1,6 +1,6 @@
-"""The one place that reads signatures: the names that a call wants, and the parameters that a constructor has.
+"""Reads signatures: the names that a call wants, and the parameters of a constructor. No other package reads them.
 
-Its names are imported on first use: only the parameter models import pydantic.
+The names of this package are imported on first use: only the parameter models import pydantic.
 """
 
 from __future__ import annotations

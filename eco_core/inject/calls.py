@@ -1,4 +1,4 @@
-"""Calls by name: a function gets the arguments that it names."""
+"""Calls by name: the parameter names of a function select its arguments."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ FILLED_OPTIONAL = ("edge_weight", "n_id", "num_seeds", "sampled")
 """Optional parameters with these names are always passed. None means: no edge weights, or not a mini-batch."""
 
 EMPTY = inspect.Parameter.empty
-"""The default of a parameter that has none, and the annotation of one that is not annotated."""
+"""Stands for the default of a parameter without a default, and for the annotation of one without an annotation."""
 
 VARIADIC = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
-"""The kinds of ``*args`` and ``**kwargs``, which want no name."""
+"""The kinds of ``*args`` and ``**kwargs``; these parameters are not filled by name."""
 
 
 @dataclass(frozen=True)
@@ -56,10 +56,10 @@ def call(function: Callable[..., Any], names: Mapping[str, Any], **explicit: Any
     Args:
         function: A function, bound method or module.
         names: The available names. Only the values that the function wants are looked up.
-        **explicit: Arguments that are passed whatever the function's signature names.
+        **explicit: Arguments that are always passed, even if the function's signature does not name them.
 
     Raises:
-        CompositionError: ECO203, if it requires a name that is not available.
+        CompositionError: ECO203, if the function requires a name that is not available.
     """
     wanted = call_names(function)
     missing = [name for name in wanted.required if name not in names and name not in explicit]
@@ -74,19 +74,19 @@ def call(function: Callable[..., Any], names: Mapping[str, Any], **explicit: Any
 
 
 def missing_names(who: str, missing: Iterable[str], available: Iterable[str]) -> Problem:
-    """The problem that a call wants names that nobody provides."""
+    """Makes the problem that a call wants names that are not available."""
     asked = ", ".join(repr(name) for name in missing)
     return Problem(
         "ECO203",
-        f"{who} asks for {asked}, which nobody provides; available are {', '.join(available)}, and what a part's own "
-        "prepare(graph) returns.",
+        f"{who} asks for {asked}, which nobody provides; available are {', '.join(available)}, and the names that a "
+        "part's own prepare(graph) returns.",
         "Rename the parameter, give it a default, return it from prepare(graph), or wrap the module in one whose "
         "forward(self, x, edge_index) calls it.",
     )
 
 
 def describe(function: Any) -> str:
-    """Names a function or object in messages."""
+    """Returns the name of a function or object for messages."""
     owner = getattr(function, "__self__", None)
     if owner is not None and not isinstance(function, type):
         return f"{type(owner).__name__}.{function.__name__}"

@@ -1,7 +1,7 @@
 """The parameters of a constructor as a pydantic model.
 
-Annotations and defaults are the only declaration of a component's parameters. The parameters that the core provides
-(`PROVIDED`) are left out of the model; all others are its fields.
+A component declares its parameters only by the annotations and defaults of its constructor. The model has a field for
+each of them, except for the parameters that the core provides (`PROVIDED`).
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ _TORCH_MODULE = "torch.nn.modules.module"
 class ParameterModel(pydantic.BaseModel):
     """Base of the models derived from constructors. Field names carry a prefix; aliases are the parameter names.
 
-    Values can be copied and pickled: another process derives the model again from the target, which pickle must be able
-    to name (a class or function at the top of a module).
+    Instances can be copied and pickled. Unpickling derives the model again from the target, so the target must be a
+    class or function at the top level of a module.
     """
 
     model_config = pydantic.ConfigDict(
@@ -42,23 +42,23 @@ class ParameterModel(pydantic.BaseModel):
     reserved: ClassVar[tuple[str, ...]] = PROVIDED
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Pickle cannot name a class that is made at run time: it gets what that class is derived from."""
+        """Pickles the target instead of this class: pickle cannot name a class that is made at run time."""
         cls = type(self)
         # Not self.target: a function found on an instance would become a method of it.
         return _empty_model, (cls.target, cls.reserved), self.__getstate__()
 
     def values(self) -> dict[str, Any]:
-        """The parameters by name, extra ones included; nested ones still as models."""
+        """The parameters by name, including extra ones; nested parameters are models."""
         fields = {field.alias or name: getattr(self, name) for name, field in type(self).model_fields.items()}
         return {**fields, **(self.model_extra or {})}
 
     def given(self) -> set[str]:
-        """The names of the parameters that were given; the others have their defaults."""
+        """The names of the parameters that were given; all other parameters have their defaults."""
         fields = type(self).model_fields
         return {fields[name].alias or name if name in fields else name for name in self.model_fields_set}
 
     def construct_target(self, names: Mapping[str, Any]) -> Any:
-        """Calls the target with its parameters, and with the provided names that it has."""
+        """Calls the target with its parameters, and with those of the provided ``names`` that its signature has."""
         given = {name: names[name] for name in self.provided if name in names}
         # From the class: a function found on an instance would become a method of it.
         return type(self).target(**given, **{name: _construct(value, names) for name, value in self.values().items()})
@@ -85,15 +85,15 @@ def _construct(value: Any, names: Mapping[str, Any]) -> Any:
 def parameter_model(target: Any, provided: tuple[str, ...] = PROVIDED) -> type[ParameterModel]:
     """Derives the pydantic model of a constructor's (or a function's) user parameters.
 
-    The model of a target is derived once in a process (the last thousand targets are remembered), so that equal values
-    are of the same class whoever asked for their model.
+    The model of a target is derived once in a process (a cache keeps the last thousand targets), so that all callers
+    get the same class.
 
     Args:
         target: A class or a function.
-        provided: Names that are not the user's.
+        provided: Names of parameters that the core provides; the model leaves them out.
 
     Raises:
-        SpecError: ECO108, for parameters whose annotation cannot be resolved, all of them at once.
+        SpecError: ECO108, for all parameters whose annotation cannot be resolved.
     """
     if not isinstance(target, Hashable):
         return _derived_model.__wrapped__(target, provided)
@@ -121,7 +121,8 @@ def _derived_model(target: Any, provided: tuple[str, ...]) -> type[ParameterMode
             problems.append(
                 Problem(
                     "ECO108",
-                    f"{describe(target)} has a constructor parameter 'name', which specs reserve for the component's.",
+                    f"{describe(target)} has a constructor parameter 'name', but in a spec 'name' is the component's "
+                    "name.",
                     "Rename the parameter.",
                 )
             )
@@ -134,7 +135,7 @@ def _derived_model(target: Any, provided: tuple[str, ...]) -> type[ParameterMode
                     "ECO108",
                     f"Parameter '{parameter.name}' of {describe(target)} cannot be read from a spec: {error}.",
                     "Annotate it with a type that can be written in YAML (numbers, strings, lists, or a class whose "
-                    "own constructor can be), or give the part as an instance.",
+                    "constructor has only such parameters), or give the part as an instance.",
                 )
             )
             continue
@@ -155,13 +156,13 @@ def _derived_model(target: Any, provided: tuple[str, ...]) -> type[ParameterMode
 
 
 def _empty_model(target: Any, reserved: tuple[str, ...]) -> ParameterModel:
-    """An instance without values, which pickle fills."""
+    """Makes an instance without values; pickle sets them."""
     model = parameter_model(target, reserved)
     return model.__new__(model)
 
 
 def _completed_by(complete: dict[str, Any]) -> Callable[[Any], Any]:
-    """Lets a section that is given in part keep the rest of its parameter's default."""
+    """Returns a validator that fills the missing keys of a mapping from the parameter's default."""
     return lambda value: _over(complete, value) if isinstance(value, Mapping) else value
 
 
@@ -172,7 +173,7 @@ def _over(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
 
 def _signature(target: Any) -> tuple[list[inspect.Parameter], bool]:
     if isinstance(target, type) and getattr(target.__init__, "__module__", "") == _TORCH_MODULE:  # type: ignore[misc]
-        return [], False  # It inherits nn.Module's own constructor, whose *args and **kwargs accept nothing.
+        return [], False  # nn.Module's own constructor has *args and **kwargs, but rejects all arguments.
     signature = inspect.signature(target)
     parameters = [p for p in signature.parameters.values() if p.kind not in VARIADIC]
     return parameters, any(p.kind is inspect.Parameter.VAR_KEYWORD for p in signature.parameters.values())
@@ -210,7 +211,7 @@ def resolve_annotation(parameter: inspect.Parameter, target: Any) -> Any:
 
 
 def _definitions(target: Any) -> list[Any]:
-    """Where the annotations of a target were written: its own function, or the constructors up its bases."""
+    """The functions whose modules define a target's annotations: the target itself, or the constructors of a class."""
     if isinstance(target, type):
         return [vars(base)["__init__"] for base in target.__mro__[:-1] if "__init__" in vars(base)]
     return [inspect.unwrap(getattr(target, "func", target))]
@@ -233,7 +234,7 @@ def _field_type(annotation: Any, seen: tuple[Any, ...]) -> Any:
     if _is_known(annotation):
         return annotation
     cls = annotation if origin is None else origin
-    # What is no type at all, such as the function `callable` or the tuple (int, float), is a note to the reader.
+    # Annotations that are no types, such as the function `callable` or the tuple (int, float), accept any value.
     return _class_type(cls, seen) if isinstance(cls, type) else Any
 
 
@@ -246,7 +247,7 @@ def _is_known(annotation: Any) -> bool:
 
 
 def _class_type(cls: type, seen: tuple[Any, ...]) -> Any:
-    """A class of its own: an instance of it, or a mapping of its parameters."""
+    """Returns the field type of a class that pydantic cannot validate: an instance, or a mapping of its parameters."""
     instance = pydantic.InstanceOf[cls]  # type: ignore[valid-type]
     if cls in seen:
         raise UnresolvableError(f"the parameters of {cls.__name__} contain {cls.__name__} again")
@@ -265,5 +266,5 @@ def _class_type(cls: type, seen: tuple[Any, ...]) -> Any:
 
 def _nested_model(cls: type) -> type[ParameterModel] | None:
     parameters, _ = _signature(cls)
-    # A base without parameters of its own (nn.Module) is a place for instances, not something to configure.
+    # A class without constructor parameters (nn.Module) has nothing to configure: only its instances are accepted.
     return parameter_model(cls) if parameters else None

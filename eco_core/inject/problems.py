@@ -1,4 +1,4 @@
-"""Turning pydantic's errors into problems that name the key, the value and the fix."""
+"""Turns pydantic's errors into problems that name the key, the value and the fix."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ def problems_of(
     """Turns a pydantic error into problems that name the key, the value and the fix.
 
     Args:
-        error: What validation raised.
+        error: The error that validation raised.
         model: The model that was validated.
         where: Dotted prefix of the keys, such as ``"head"``.
-        also_known: Keys beside the model's own, which suggestions for a slip may name.
+        also_known: Further keys, besides the model's own, that may be suggested for a misspelt key.
     """
     problems: list[Problem] = []
     details = error.errors(include_url=False)
@@ -30,7 +30,7 @@ def problems_of(
     for path in paths:
         same = [d for d in details if _path(d, model) == path]
         if isinstance(same[0]["input"], (Mapping, list)) and any(p[: len(path)] == path != p for p in paths):
-            continue  # Another branch of a union: this one was meant, and something in it is wrong.
+            continue  # The value fits another branch of a union better; the errors inside that branch are reported.
         detail = next((d for d in same if d["type"] not in ("is_instance_of", "callable_type")), same[0])
         key = ".".join(part for part in (where, *path) if part)
         if detail["type"] in ("extra_forbidden", "invalid_key"):
@@ -100,13 +100,13 @@ def _path(detail: Any, model: type[BaseModel]) -> tuple[str, ...]:
 
 
 def _inside(allowed: Iterable[Any], key: str | int) -> list[Any]:
-    """The types that something may have which is at a key of something of one of some types."""
-    for one in allowed:
-        if isinstance(one, type) and issubclass(one, BaseModel):
-            if str(key) in _fields(one):
-                return _branches(_fields(one)[str(key)].annotation)
+    """The types that the value at ``key`` may have, if its container has one of the ``allowed`` types."""
+    for container in allowed:
+        if isinstance(container, type) and issubclass(container, BaseModel):
+            if str(key) in _fields(container):
+                return _branches(_fields(container)[str(key)].annotation)
             continue
-        origin, arguments = typing.get_origin(one), typing.get_args(one)
+        origin, arguments = typing.get_origin(container), typing.get_args(container)
         if not isinstance(origin, type) or not arguments:
             continue
         if issubclass(origin, Mapping):
@@ -122,7 +122,7 @@ def _branches(annotation: Any) -> list[Any]:
     if origin is Annotated:
         return _branches(arguments[0])
     if origin in (Union, types.UnionType):
-        return [branch for one in arguments if one is not types.NoneType for branch in _branches(one)]
+        return [branch for option in arguments if option is not types.NoneType for branch in _branches(option)]
     return [annotation]
 
 
@@ -131,7 +131,7 @@ def _fields(model: type[BaseModel] | None) -> dict[str, Any]:
 
 
 def parameter_names(model: type[BaseModel] | None) -> list[str]:
-    """The keys that a model knows."""
+    """The keys of a model."""
     return list(_fields(model))
 
 
@@ -139,7 +139,7 @@ def _model_at(model: type[BaseModel], path: tuple[str, ...]) -> type[BaseModel] 
     found: list[Any] = [model]
     for key in path:
         found = _inside(found, int(key) if key.isdigit() else key)
-    return next((one for one in found if isinstance(one, type) and issubclass(one, BaseModel)), None)
+    return next((option for option in found if isinstance(option, type) and issubclass(option, BaseModel)), None)
 
 
 def nested_model(annotation: Any) -> type[BaseModel] | None:

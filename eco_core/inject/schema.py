@@ -24,8 +24,8 @@ def json_schema(model: type[pydantic.BaseModel], prefix: str = "") -> dict[str, 
     """Returns the JSON Schema of a parameter model; parameters that only Python can give are left open.
 
     Args:
-        model: What `parameter_model` returned.
-        prefix: Of the names of nested models (in ``$defs``), so that those of several components can be told apart.
+        model: A model that `parameter_model` returned.
+        prefix: Prefix of the names of nested models (in ``$defs``); it keeps the models of several components apart.
     """
     schema = model.model_json_schema(
         by_alias=True, schema_generator=_PythonTypesSchema, ref_template=f"#/$defs/{prefix}{{model}}"

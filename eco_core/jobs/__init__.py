@@ -1,1 +1,1 @@
-"""Many runs, each in a process of its own."""
+"""Runs many specs, each in a process of its own."""

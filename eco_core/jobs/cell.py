@@ -1,4 +1,4 @@
-"""One run among many: its name, its spec and the folder that it is kept in."""
+"""A cell, that is, one run of a benchmark: its name, its spec and its folder."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Cell:
-    """One run among many.
+    """One run of a benchmark: a method on a data set with a training seed.
 
     Attributes:
         run: Label of the method.
         data: Label of the data set.
         seed: Training seed.
-        spec: The whole spec, every default written out.
+        spec: The whole spec, with every default written out.
     """
 
     run: str
@@ -25,7 +25,7 @@ class Cell:
 
     @property
     def place(self) -> Path:
-        """Its run folder, relative to the folder of all runs."""
+        """The run folder of the cell, relative to the benchmark's folder."""
         return Path("cells", file_name(self.run), file_name(self.data), f"seed-{self.seed}")
 
     def __str__(self) -> str:
@@ -33,6 +33,6 @@ class Cell:
 
 
 def file_name(label: str) -> str:
-    """A label as the name of a folder."""
+    """Turns a label into a valid name of a folder."""
     name = "".join(c if c.isalnum() or c in "-_.+" else "-" for c in label)
     return f"-{name}" if name.startswith(".") else name

@@ -1,4 +1,4 @@
-"""Running one cell in a process of its own, and reading back what it left. Light: no torch."""
+"""Runs one cell in a process of its own, and reads its result. Light: no torch."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from eco_core.spec.digest import spec_digest
 from eco_core.spec.yaml_io import dump_yaml, load_yaml
 
 ASKED, FAILURE = "cell.yaml", "failure.json"
-"""Files beside those of the run: the spec that was asked for, and why the cell failed."""
+"""Two more files in the run folder of a cell: the spec that was asked for, and the reason of a failure."""
 
 # A run writes environment.json last, so a folder that has it is complete.
 _METRICS, _ENVIRONMENT = "metrics.json", "environment.json"
@@ -36,11 +36,11 @@ class CellOptions:
     """How cells are run.
 
     Attributes:
-        threads: Of each cell.
+        threads: Threads of each cell.
         device: ``auto``, ``cpu`` or ``cuda``.
         timeout: Seconds after which a cell is stopped; None: never.
-        environment: Variables that are set for each cell.
-        owner: Id of the process that the cells are run for; when it is gone, running cells are ended.
+        environment: Environment variables that are set for each cell.
+        owner: Id of the benchmark's process; when this process has ended, running cells are ended.
     """
 
     threads: int = 1
@@ -52,15 +52,16 @@ class CellOptions:
 
 @dataclass(frozen=True)
 class CellResult:
-    """What became of a cell.
+    """The result of a cell.
 
     Attributes:
-        cell: Which one.
+        cell: The cell.
         status: ``done``, ``failed`` or ``pending``.
-        metrics: By name; empty unless done.
-        seconds: Of training and clustering, without loading the graph; of a failed cell, all until it failed.
+        metrics: Metrics by name; empty unless the cell is done.
+        seconds: Seconds of training and clustering, without loading the graph; for a failed cell, all seconds until it
+            failed.
         peak_memory_mb: Largest resident memory of the cell's process, in MB.
-        message: Why it failed.
+        message: Why the cell failed; empty otherwise.
     """
 
     cell: Cell
@@ -71,7 +72,7 @@ class CellResult:
     message: str = ""
 
     def document(self) -> dict[str, Any]:
-        """As plain data."""
+        """Returns the result as plain data."""
         return {
             "run": self.cell.run,
             "data": self.cell.data,
@@ -85,7 +86,7 @@ class CellResult:
 
 
 def read_cell(cell: Cell, folder: Path) -> CellResult | None:
-    """The result of a cell that is finished, and was asked for with the same spec; else None."""
+    """Reads the result of a cell; None if it is not finished or was run with another spec."""
     try:
         asked = load_yaml((folder / ASKED).read_text(encoding="utf-8"), str(folder))
         metrics = json.loads((folder / _METRICS).read_text(encoding="utf-8"))
@@ -94,7 +95,7 @@ def read_cell(cell: Cell, folder: Path) -> CellResult | None:
             return None
         seconds = facts["seconds"]["train"] + facts["seconds"]["cluster"]
         return CellResult(cell, "done", metrics, seconds, facts["peak_memory_mb"])
-    except Exception:  # A file is torn or missing: the cell is run again.
+    except Exception:  # A file is incomplete or missing: the cell is run again.
         return None
 
 
@@ -108,19 +109,19 @@ def was_asked_differently(cell: Cell, folder: Path) -> bool:
 
 
 def run_cell(cell: Cell, folder: Path, options: CellOptions) -> CellResult:
-    """Runs a cell and never raises for what happens in it.
+    """Runs a cell. A failure of the cell is returned, not raised.
 
     Args:
-        cell: Which one.
-        folder: Its run folder; what an earlier attempt left there is replaced.
-        options: How.
+        cell: The cell.
+        folder: The run folder of the cell; files of an earlier attempt are replaced.
+        options: How the cell is run.
 
     Returns:
         The result; a failure is also written to ``failure.json``.
     """
     start = time.perf_counter()
     if _is_worker(options.owner):
-        # Ctrl-C reaches every process of a terminal; the owner alone decides whether cells are ended.
+        # Ctrl-C reaches every process of a terminal. Workers ignore it: only the owner decides whether cells are ended.
         signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -141,9 +142,9 @@ def _is_worker(owner: int) -> bool:
 
 
 def _run_process(folder: Path, options: CellOptions) -> tuple[int | None, str]:
-    """Runs the cell; its exit code (None: it took too long) and the end of what it wrote on stderr."""
-    # The worker starts a process for each cell. So the peak memory is that of the cell alone, and a cell that is killed
-    # or crashes in native code does not take its worker with it, which would end all the other cells.
+    """Runs the cell; returns its exit code (None after a time-out) and the end of its output on stderr."""
+    # The worker starts a new process for each cell. So the peak memory is the cell's own. And a cell that is killed or
+    # crashes in native code does not end its worker: joblib would then end all other cells.
     command = [sys.executable, "-m", "eco_core.cli.child", "compose", str(folder / ASKED), "--out", str(folder)]
     command += ["--force", "--quiet", "--json", "--device", options.device, "--threads", str(options.threads)]
     environment = {**without_launch(os.environ), **options.environment}
@@ -178,7 +179,7 @@ def _wait(process: subprocess.Popen[bytes], options: CellOptions) -> int | None:
 
 
 def _kill(process: subprocess.Popen[bytes]) -> None:
-    """Ends the cell and what it started, if it has not ended."""
+    """Ends the cell and its child processes, unless the cell has ended already."""
     if process.poll() is None:
         if hasattr(os, "killpg"):
             with contextlib.suppress(ProcessLookupError):
@@ -216,6 +217,6 @@ def _reason(code: int | None, errors: str, options: CellOptions) -> str:
 def _failed(cell: Cell, folder: Path, start: float, message: str, code: int | None, errors: str = "") -> CellResult:
     seconds = time.perf_counter() - start
     document = {"message": message, "exit_code": code, "seconds": round(seconds, 2), "stderr": errors}
-    with contextlib.suppress(OSError):  # The disk may be what failed.
+    with contextlib.suppress(OSError):  # The disk itself may have failed.
         write_text(folder / FAILURE, json.dumps(document, indent=2) + "\n")
     return CellResult(cell, "failed", seconds=seconds, message=message)

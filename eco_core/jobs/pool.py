@@ -1,4 +1,4 @@
-"""Running many cells at a time, with joblib's processes or on a Dask cluster."""
+"""Runs several cells at the same time, in joblib's processes or on a Dask cluster."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from eco_core.jobs.cells import CellOptions, CellResult, run_cell
 BACKENDS = ("loky", "dask")
 
 Runner = Callable[[Cell, Path, CellOptions], CellResult]
-"""Runs one cell in its folder. It must not raise for what happens in the cell."""
+"""Runs one cell in its folder. If the cell fails, it must return a failed result, not raise."""
 
 
 def run_cells(
@@ -32,17 +32,17 @@ def run_cells(
     Closing the iterator, or an exception between two results, ends the running cells.
 
     Args:
-        cells: Which ones; each is run once.
+        cells: The cells; each is run once.
         folder: Each cell's run folder is ``folder / cell.place``.
         options: How each cell is run.
-        jobs: Cells that run at the same time.
+        jobs: Number of cells that run at the same time.
         backend: One of `BACKENDS`: ``loky`` starts processes on this machine; ``dask`` uses the cluster of Dask's
-            configuration, whose workers must share the folder, or starts a local one.
+            configuration, whose workers must share the folder, or starts a local cluster.
         runner: Runs one cell.
 
     Raises:
         EcoError: ECO104, if the backend is not installed.
-        TrainingError: ECO406, if a worker was ended from outside.
+        TrainingError: ECO406, if a worker process was killed from outside.
     """
     if not cells:
         return
@@ -51,7 +51,7 @@ def run_cells(
 
     tasks = (joblib.delayed(runner)(cell, folder / cell.place, options) for cell in cells)
     with _cluster(backend, jobs), joblib.parallel_config(backend=backend):
-        # A batch is one cell, and no cell is handed out before a worker is free for it.
+        # Each of joblib's batches is one cell, and a worker gets its next cell only when it is free.
         parallel = joblib.Parallel(
             n_jobs=min(jobs, len(cells)), batch_size=1, pre_dispatch="n_jobs", return_as="generator_unordered"
         )
@@ -70,7 +70,7 @@ def require_backend(backend: str) -> None:
     """Checks that the packages of a backend can be imported.
 
     Raises:
-        EcoError: ECO104, if they cannot.
+        EcoError: ECO104, if a package cannot be imported.
     """
     if backend == "dask":
         _import_dask()
@@ -91,7 +91,7 @@ def _import_dask() -> Any:
 
 @contextlib.contextmanager
 def _cluster(backend: str, jobs: int) -> Iterator[None]:
-    """Connects to the cluster of Dask's configuration, or starts a local one, for as long as it is needed."""
+    """Context manager: connects to the cluster of Dask's configuration, or starts a local cluster, until its end."""
     if backend != "dask":
         yield
         return

@@ -1,6 +1,6 @@
-"""Making a graph on disk out of files, arrays and tables that may be larger than memory.
+"""Makes a graph on disk from files, arrays and tables that may be larger than memory.
 
-Its names are imported on first use.
+The names of this package are imported on first use.
 """
 
 from __future__ import annotations

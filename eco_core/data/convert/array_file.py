@@ -1,4 +1,4 @@
-"""An ``.npy`` file that is written from its beginning to its end, its length known only then."""
+"""An ``.npy`` file that is written block by block; its length is known only at the end."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from numpy.typing import NDArray
 
 
 class ArrayFile:
-    """Writes rows one block after the other.
+    """Writes an ``.npy`` file one block of rows after the other.
 
     Args:
         path: The file.
-        dtype: Of the entries.
-        width: Entries of a row; None: the array has one dimension.
+        dtype: The dtype of the entries.
+        width: Number of entries of a row; None: the array has one dimension.
     """
 
     def __init__(self, path: Path, dtype: np.dtype[Any], width: int | None = None) -> None:
@@ -28,16 +28,16 @@ class ArrayFile:
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """The shape of what has been written."""
+        """The shape of the rows that have been written."""
         return (self.length, *self._tail)
 
     def append(self, block: NDArray[Any]) -> None:
-        """Writes rows."""
+        """Appends rows to the file."""
         write_entries(self._file, np.asarray(block, dtype=self.dtype))
         self.length += len(block)
 
     def close(self) -> None:
-        """Writes the length, and closes the file."""
+        """Writes the length into the header, and closes the file."""
         if self._file.closed:
             return
         self._file.seek(0)
@@ -53,7 +53,7 @@ class ArrayFile:
 
 
 def write_entries(file: BinaryIO, array: NDArray[Any]) -> None:
-    """Writes the bytes of an array; unlike ``tofile``, which does not, this says why it failed."""
+    """Writes the bytes of an array. Unlike ``tofile``, it raises an ``OSError`` with the cause, such as a full disk."""
     file.write(np.ascontiguousarray(array).reshape(-1).view(np.uint8).data)
 
 

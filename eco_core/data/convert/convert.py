@@ -1,4 +1,4 @@
-"""Writes graphs on disk (see `eco_core.data.on_disk`) in memory for their nodes and a chunk of edges at a time."""
+"""Writes graphs on disk (see `eco_core.data.on_disk`). Memory holds arrays of the nodes and one chunk of edges."""
 
 from __future__ import annotations
 
@@ -36,12 +36,12 @@ from eco_core.data.validate import checked_classes, checked_labels, counted, des
 from eco_core.errors import DataError, Problem, SpecError
 
 TABLES = (".csv", ".parquet", ".npy")
-"""Suffixes of the files that hold edges, features or labels alone."""
+"""Suffixes of files that hold only edges, only features or only labels."""
 
 _VALUES = 2**24
-"""Features that are copied together."""
+"""Number of feature values that are copied at a time."""
 _SMALL_NODES = 2**31
-"""Numbers of fewer nodes fit into int32."""
+"""With fewer nodes than this, node numbers fit into int32."""
 
 
 def save_on_disk(
@@ -58,34 +58,35 @@ def save_on_disk(
     progress: Callable[[str], None] = lambda _: None,
     **loading: Any,
 ) -> Path:
-    """Writes a graph as a folder that is read without loading it.
+    """Writes a graph as a folder of arrays, which is later opened without loading it into memory.
 
     Args:
-        source: A list of edges: CSV or Parquet with the columns source, target and, optionally, weight (by these names
-            where there are more columns, else by position), or ``.npy`` of shape (2, num_edges) or (num_edges, 2). Or a
-            folder with ``edges.csv`` and ``features.csv``; or whatever `eco_core.data.load_graph` takes, which is then
-            in memory as a whole (another graph on disk is not).
+        source: One of three kinds. A list of edges: CSV or Parquet with the columns source, target and, optionally,
+            weight (found by these names if there are more than three columns, else by position), or ``.npy`` of shape
+            (2, num_edges) or (num_edges, 2). Or a folder with ``edges.csv`` and ``features.csv``. Or any other source
+            of `eco_core.data.load_graph`, which is loaded into memory as a whole, except for another graph on disk.
         out: The folder to write. Until it is complete, its name ends with ``.unfinished``.
-        features: Of a list of edges: CSV or Parquet with the nodes' ids, then numbers (in Parquet, or one list of a
-            fixed length); or ``.npy``, of which row i is node i. The order of its rows is that of the nodes.
+        features: The features for a list of edges: CSV or Parquet with a column of node ids and then columns of numbers
+            (or, in Parquet, one column of lists of a fixed length); or ``.npy``, whose row i belongs to node i. Nodes
+            are numbered in the order of the rows.
         labels: CSV or Parquet with ids and labels (any texts), or ``.npy`` with a number for each node.
-        no_features: Goes without features: nodes are those of the edges, in the order in which they come up, and the
-            only feature is the logarithm of 1 + the number of a node's neighbours.
-        n_classes: The number of classes to declare; they are never counted.
-        undirected: Whether to add the missing reverse of every edge and to merge duplicates, of which the largest
-            weight is kept. Otherwise all edges are kept as they are.
+        no_features: Whether the graph has no features. Then the nodes are the ids that the edges name, in the order of
+            their first occurrence, and the only feature is the logarithm of 1 + the number of a node's neighbours.
+        n_classes: The number of classes to declare; it is never counted from the labels.
+        undirected: Whether to add the missing reverse of every edge and to merge duplicates; the largest weight of
+            merged edges is kept. Otherwise all edges are kept as they are.
         normalize_features: ``"row"`` divides each row by the sum of its absolute values.
-        force: Whether a graph on disk that is there already may be replaced.
-        progress: Told what is being done.
-        **loading: ``root``, ``registry`` and parameters, for what `eco_core.data.load_graph` loads.
+        force: Whether an existing graph on disk in ``out`` may be replaced.
+        progress: Called with a message about each step.
+        **loading: ``root``, ``registry`` and parameters of the data set, passed on to `eco_core.data.load_graph`.
 
     Returns:
         The folder.
 
     Raises:
-        DataError: ECO301, ECO302, ECO303, ECO305 for what is missing, unreadable, invalid or does not match; ECO306, if
-            the folder exists or cannot be written. Nothing is left of it then.
-        SpecError: ECO104, for parameters that do not go together; others as `eco_core.data.load_graph`.
+        DataError: ECO301 for a missing file, ECO302 for an unreadable one, ECO303 for an invalid graph, ECO305 for ids
+            that do not match; ECO306, if the folder exists or cannot be written. After an error no new folder is left.
+        SpecError: ECO104, for parameters that cannot be combined; further errors as `eco_core.data.load_graph`.
     """
     out = Path(out).expanduser().absolute()
     _check_options(normalize_features, n_classes)
@@ -119,7 +120,7 @@ def _check_options(normalize_features: str, n_classes: int | None) -> None:
 def _tables_of(
     source: Any, features: str | Path | None, labels: str | Path | None, no_features: bool
 ) -> tuple[Path, Path | None, Path | None] | None:
-    """The files of edges, features and labels; None where the source is no list of edges."""
+    """Returns the files of edges, features and labels; None if the source is not a list of edges."""
     path = Path(source).expanduser() if isinstance(source, (str, Path)) else None
     options = {"--features": features, "--labels": labels, "--no-features": no_features or None}
     given = [name for name, value in options.items() if value is not None]
@@ -163,7 +164,7 @@ def _existing(path: Path) -> Path:
 
 @contextlib.contextmanager
 def _new_folder(out: Path, force: bool, progress: Callable[[str], None]) -> Iterator[Path]:
-    """Makes a folder that gets its name when the block has ended well, and is removed otherwise."""
+    """Context manager: makes a temporary folder; renames it to ``out`` if the block succeeds, else removes it."""
     replaces = out.exists() and not (out.is_dir() and not any(out.iterdir()))
     if replaces and not force:
         raise DataError(Problem("ECO306", f"{out} exists.", "Give another --out, or --force to replace the graph."))
@@ -182,7 +183,7 @@ def _new_folder(out: Path, force: bool, progress: Callable[[str], None]) -> Iter
         folder.mkdir(parents=True)
         yield folder
         if replaces:
-            shutil.rmtree(old, ignore_errors=True)  # What an earlier replacement was killed before it had removed.
+            shutil.rmtree(old, ignore_errors=True)  # An earlier replacement may have been killed before removing it.
             out.rename(old)
         folder.rename(out)
         if replaces:
@@ -199,11 +200,11 @@ def _new_folder(out: Path, force: bool, progress: Callable[[str], None]) -> Iter
 
 
 class _Conversion:
-    """What has been read and written of one graph.
+    """The conversion of one graph: the arrays, facts and notes so far.
 
     Args:
-        folder: Where the arrays are written.
-        name: Of the graph, unless it has one of its own.
+        folder: The folder that the arrays are written to.
+        name: The name of the graph, unless the source has a name.
         undirected: See `save_on_disk`.
         normalize: See `save_on_disk`.
         progress: See `save_on_disk`.
@@ -244,7 +245,7 @@ class _Conversion:
         self.name, self.n_classes = data.name, data.get("n_classes")
         if isinstance(data, OnDiskGraph):
             own = structure_notes(data.manifest["facts"], int(data.num_edges))
-            # What was merged and divided stays so.
+            # A source that is undirected or normalised stays so, whatever the options are.
             self.undirected |= data.manifest["undirected"]
             self.normalize = "row" if data.manifest["normalize_features"] == "row" else self.normalize
         else:
@@ -273,7 +274,7 @@ class _Conversion:
             before = len(index)
             numbers = index.add(ids)
             if len(index) < before + len(ids):
-                # A new id gets a number that is larger than all before it.
+                # New ids get ever larger numbers, so the first number that is not larger belongs to a repeated id.
                 twice = int(np.flatnonzero(np.diff(np.maximum.accumulate(numbers), prepend=before - 1) <= 0)[0])
                 raise unreadable(table.path, f"node {str(ids[twice])!r} in row {first + twice} is there already")
             self._append_features(values, first, table.path)
@@ -300,7 +301,7 @@ class _Conversion:
         self.facts.update(feature_nonzeros=0, zero_rows=0)
 
     def _append_features(self, values: NDArray[Any], first: int, path: Path | None) -> None:
-        with np.errstate(over="ignore"):  # What is too large becomes infinite, and is refused.
+        with np.errstate(over="ignore"):  # Values that are too large become infinite, and are refused below.
             block = values.astype(self.arrays["x"].dtype, copy=False)
         if not np.isfinite(block).all():
             row, column = (int(position) for position in np.argwhere(~np.isfinite(block))[0])
@@ -334,7 +335,7 @@ class _Conversion:
         sorter = EdgeSorter(work, node, edges.weighted)
         for first, source, target, weight in edges.chunks:
             if nodes.index is not None and grows:
-                # Nodes come up in the order of the list, each edge's source before its target.
+                # Number the nodes in the order of the list, each edge's source before its target.
                 both = nodes.index.add(interleaved(source, target))
                 numbers = [both[::2], both[1::2]]
             else:
@@ -422,7 +423,7 @@ class _Conversion:
     # ------------------------------------------------------------------------------------------------ the end
 
     def finish(self, n_classes: int | None) -> None:
-        """Closes the arrays and writes the manifest; the number of classes is the graph's own where none is given."""
+        """Closes the arrays and writes the manifest. If ``n_classes`` is None, the source's declared number is kept."""
         zero_rows = self.facts.pop("zero_rows")
         if self.normalize == "row":
             zeros = f", {zero_rows:,} rows are zero" if zero_rows else ""
@@ -468,7 +469,7 @@ class _Conversion:
 
 
 def structure_notes(facts: Mapping[str, int], num_edges: int) -> list[str]:
-    """What `describe_structure` says of a graph in memory, from what was counted at its conversion."""
+    """Returns the notes of `describe_structure`, from the counts of a conversion instead of a graph in memory."""
     if num_edges == 0:
         return ["the graph has no edges"]
     kinds = (

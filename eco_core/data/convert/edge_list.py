@@ -16,16 +16,16 @@ from eco_core.data.readers.tables import ROWS, Table, open_array, open_table, un
 from eco_core.errors import DataError, Problem
 
 Chunks: TypeAlias = "Iterator[tuple[int, Ids, Ids, NDArray[np.float32] | None]]"
-"""The row of the first edge, sources, targets and weights."""
+"""Yields chunks of edges: the row of the first edge, the sources, the targets and the weights."""
 
 
 class EdgeList(NamedTuple):
-    """Edges that are read once.
+    """A list of edges that can be read once.
 
     Attributes:
-        name: What messages call it.
-        weighted: Whether the edges have weights; these are finite and not negative.
-        chunks: Some edges at a time.
+        name: The name of the list in messages.
+        weighted: Whether the edges have weights; weights are finite and not negative.
+        chunks: Yields some edges at a time.
     """
 
     name: str
@@ -34,14 +34,14 @@ class EdgeList(NamedTuple):
 
 
 def edges_of_file(path: Path, are_nodes: Callable[[Ids], bool]) -> EdgeList:
-    """The edges of a table or an array.
+    """Opens the edges of a table or an array.
 
     Args:
         path: CSV, Parquet or ``.npy``; see `eco_core.data.save_on_disk`.
-        are_nodes: Says whether ids are those of nodes: a header is none.
+        are_nodes: Returns whether texts are ids of nodes. It detects a missing header: column names are no ids.
 
     Raises:
-        DataError: ECO302, for what is no such file, and ECO303 for weights, as soon as they are read.
+        DataError: ECO302, if the file does not hold edges; ECO303 for invalid weights, raised when their chunk is read.
     """
     if path.suffix.lower() == ".npy":
         array = open_array(path)
@@ -62,7 +62,7 @@ def edges_of_file(path: Path, are_nodes: Callable[[Ids], bool]) -> EdgeList:
 
 
 def edges_of_graph(data: Data) -> EdgeList:
-    """The edges of a checked graph, between numbers of nodes; of one on disk, no ``edge_index`` is made."""
+    """Reads the edges of a checked graph as node numbers. For a graph on disk, ``edge_index`` is not built."""
     return EdgeList(data.name, data.get("edge_weight") is not None, _chunks_of_graph(data))
 
 
@@ -79,7 +79,7 @@ def _chunks_of_table(table: Table, columns: Sequence[int]) -> Chunks:
 
 
 def _checked(values: NDArray[np.float64], path: Path, first: int) -> NDArray[np.float32]:
-    with np.errstate(over="ignore"):  # What is too large becomes infinite, and is refused.
+    with np.errstate(over="ignore"):  # Values that are too large become infinite, and are refused below.
         weight = values.astype(np.float32)
     bad = ~(np.isfinite(weight) & (weight >= 0))
     if bad.any():

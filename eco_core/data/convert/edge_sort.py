@@ -1,8 +1,8 @@
-"""Sorts edges by target and source on disk, in memory for the nodes and for a part of the edges.
+"""Sorts edges by target and source on disk. Memory holds arrays of the nodes and a part of the edges.
 
-Edges are written down in the order of the list; then, when the number of entries of each node is known, distributed to
-files of consecutive nodes; then each of these files is sorted by itself. All but the sorting is reading and writing
-from beginning to end, which is what disks do well. One node's entries are sorted in memory, however many they are.
+First, edges are written to files in the order of the list. Then, when the number of entries of each node is known, they
+are distributed to files of consecutive nodes. Then each of these files is sorted by itself. Files are only read and
+written from beginning to end, which is fast on any disk. All entries of one node are always sorted in memory together.
 """
 
 from __future__ import annotations
@@ -18,20 +18,20 @@ from numpy.typing import NDArray
 from eco_core.data.convert.array_file import ArrayFile, write_entries
 
 TOGETHER = 2**22
-"""Entries that are sorted together."""
+"""Number of entries that are sorted together in memory."""
 
 
 class EdgeStatistics(NamedTuple):
-    """What sorting finds out about the edges.
+    """Statistics of the edges, collected while sorting.
 
     Attributes:
-        rowptr: Where each node's entries begin, and the last one's end.
-        max_degree: The largest number of entries that one node is the source of.
-        isolated_nodes: Nodes that no edge joins to another.
-        components: Parts that hang together, whatever the direction of the edges.
-        self_loops: Entries from a node to itself.
-        repeated: Entries that repeat another; merged, or kept.
-        weights_differ: Whether any of these has another weight.
+        rowptr: The start of each node's entries, and the end of the last node's entries.
+        max_degree: The largest number of entries with the same source.
+        isolated_nodes: Number of nodes without an edge to another node.
+        components: Number of weakly connected components.
+        self_loops: Number of entries from a node to itself.
+        repeated: Number of entries that repeat another entry, whether they are merged or kept.
+        weights_differ: Whether a repeated entry differs in weight from the entry that it repeats.
     """
 
     rowptr: NDArray[np.int64]
@@ -44,12 +44,12 @@ class EdgeStatistics(NamedTuple):
 
 
 class EdgeSorter:
-    """A list of edges that are to be sorted.
+    """Collects edges, then sorts them.
 
     Args:
-        folder: An empty folder, for files that are gone in the end.
-        node: Of the numbers of nodes: int32 or int64.
-        weighted: Whether there are weights.
+        folder: An empty folder for temporary files, which `sort` removes.
+        node: The dtype of node numbers: int32 or int64.
+        weighted: Whether the edges have weights.
     """
 
     def __init__(self, folder: Path, node: Any, weighted: bool) -> None:
@@ -61,7 +61,7 @@ class EdgeSorter:
         self._lists: list[Path] = []
 
     def add(self, source: NDArray[Any], target: NDArray[Any], weight: NDArray[np.float32] | None) -> None:
-        """Writes edges down."""
+        """Writes edges to a temporary file."""
         chunk = np.empty(len(source), dtype=self._entry)
         chunk["source"], chunk["target"] = source, target
         if weight is not None:
@@ -72,8 +72,8 @@ class EdgeSorter:
             write_entries(file, chunk)
 
     def room(self, both_ways: bool) -> int:
-        """How many bytes sorting needs on the disk, at most, beside those written already."""
-        # The list goes away while it is distributed, and what was distributed while it is sorted.
+        """The most bytes that sorting needs on the disk, in addition to the temporary files so far."""
+        # Each temporary file is removed as soon as it has been distributed or sorted.
         return (self.listed if both_ways else 0) * self._entry.itemsize
 
     def sort(
@@ -84,14 +84,18 @@ class EdgeSorter:
         weight: ArrayFile | None,
         progress: Callable[[str], None],
     ) -> EdgeStatistics:
-        """Writes the entries, sorted; with ``both_ways`` each edge in both directions, and repeated ones merged.
+        """Writes the sorted entries.
 
         Args:
             num_nodes: Number of nodes.
-            both_ways: Whether the graph is undirected.
-            col: Gets the sources.
-            weight: Gets the weights.
-            progress: Told how far this is.
+            both_ways: Whether the graph is undirected: each edge is written in both directions, and repeated entries
+                are merged.
+            col: The file that the sources are written to.
+            weight: The file that the weights are written to; None without weights.
+            progress: Called with messages on the progress.
+
+        Returns:
+            Statistics of the edges.
         """
         from eco_core.data import _node_id_kernels as kernels
 
@@ -131,7 +135,7 @@ class EdgeSorter:
                 reverse["source"], reverse["target"] = reverse["target"].copy(), reverse["source"].copy()
                 chunk = np.concatenate([chunk, reverse])
             part = np.searchsorted(bounds, chunk["target"], side="right") - 1
-            # Stable: the entries of a node stay in order. Of numbers this short it is a counting sort.
+            # A stable sort keeps the order of a node's entries. For uint16 NumPy uses a radix sort, which is faster.
             order = np.argsort(part.astype(np.uint16 if len(bounds) < 2**16 else np.int64), kind="stable")
             begin = 0
             for number, end in enumerate(np.cumsum(np.bincount(part, minlength=len(bounds) - 1)).tolist()):
@@ -145,13 +149,13 @@ class EdgeSorter:
         return self._folder / f"part-{number}"
 
     def _fields(self, entries: NDArray[Any]) -> list[NDArray[Any]]:
-        """Sources, targets and weights, each in one piece."""
+        """Sources, targets and weights as contiguous arrays."""
         fields = [np.ascontiguousarray(entries[name]) for name in entries.dtype.names or ()]
         return fields if self.weighted else [*fields, np.empty(0, dtype=np.float32)]
 
 
 def _bounds(counts: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Where the nodes that are sorted together begin, and the end of the last ones."""
+    """The first node of each group of nodes that is sorted together, and the number of all nodes."""
     ends, bounds = np.cumsum(counts), [0]
     while bounds[-1] < len(counts):
         before = int(ends[bounds[-1] - 1]) if bounds[-1] else 0

@@ -1,1 +1,1 @@
-"""Data sets with a name: the catalogue of the core, loaders of published graphs, and a generator."""
+"""Named data sets: the catalogue of the core, loaders of published graphs, and a generator."""

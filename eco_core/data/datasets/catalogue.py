@@ -1,4 +1,4 @@
-"""The data sets that come with the core, as records. Light: no torch."""
+"""The records of the data sets that come with the core. Light: no torch."""
 
 from __future__ import annotations
 

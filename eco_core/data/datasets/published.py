@@ -1,6 +1,6 @@
-"""The real data sets of the core: loaders that `eco_core.data.datasets.catalogue` names.
+"""Loaders of the real data sets in `eco_core.data.datasets.catalogue`.
 
-Every function returns a ``torch_geometric.data.Data`` with float32 ``x``, undirected int64 ``edge_index`` and int64
+Every loader returns a ``torch_geometric.data.Data`` with float32 ``x``, undirected int64 ``edge_index`` and int64
 ``y``. The published graphs are read from the raw files in the folder layout of PyG's own data set classes. Their
 ``processed`` folders, which hold pickles, are neither read nor written, so a read-only folder is enough.
 """
@@ -33,22 +33,22 @@ def digits(k: int = 10) -> Data:
     CC BY 4.0.
 
     Args:
-        k: Neighbours per node (Euclidean, the node itself excluded). Two nodes are joined if either is among the
-            other's k.
+        k: Number of nearest neighbours of a node (Euclidean distance, without the node itself). Two nodes are joined if
+            at least one of them is a nearest neighbour of the other.
 
     Returns:
         1,797 nodes; ``x`` ``(1797, 64)``, grey values in [0, 1]; ``y`` the digit.
 
     Raises:
-        SpecError: ECO104, ``k`` is not in 1 to 1796.
+        SpecError: ECO104, if ``k`` is not in 1 to 1796.
     """
     pixels, classes = _digits_table()
     num_nodes = len(pixels)
     if not 1 <= k < num_nodes:
         problem = f"Parameter 'k' of data set 'digits' is {k!r}; expected 1 to {num_nodes - 1}."
         raise SpecError(Problem("ECO104", problem))
-    # Squared distances of integers are exact, and ties are broken by node number: the graph is the same on every
-    # machine and with any number of threads, which a neighbour search does not promise.
+    # Squared distances of integers are exact, and ties are broken by node number. So the graph is the same on every
+    # machine and with any number of threads; a library's neighbour search does not guarantee that.
     squares = (pixels**2).sum(1)
     distances = squares[:, None] + squares[None, :] - 2 * pixels @ pixels.T
     np.fill_diagonal(distances, np.inf)
@@ -66,13 +66,13 @@ def digits(k: int = 10) -> Data:
 
 
 def _digits_table() -> tuple[np.ndarray, np.ndarray]:
-    """Grey values of the digits, (1797, 64), integers from 0 to 16 as float64; and which digits they are, (1797,)."""
+    """Grey values of the digits, (1797, 64), integers from 0 to 16 as float64; and the class of each digit, (1797,)."""
     with np.load(Path(__file__).with_name("digits.npz"), allow_pickle=False) as table:
         return table["pixels"].astype(np.float64), table["classes"]
 
 
 def karate() -> Data:
-    """Zachary's karate club (Zachary, J. Anthropol. Res. 1977), as PyTorch Geometric has it.
+    """Zachary's karate club (Zachary, J. Anthropol. Res. 1977), from PyTorch Geometric.
 
     Returns:
         34 nodes; ``x`` the identity; ``y`` the four communities of Kipf & Welling, ICLR 2017, arXiv 1609.02907.
@@ -87,15 +87,15 @@ def karate() -> Data:
 
 
 class _Published(NamedTuple):
-    """Where the raw files of a published graph come from and lie.
+    """A published graph: where its raw files are, and how they are read.
 
     Attributes:
-        folder: The data set's folder in the data root; the files are in ``raw`` within.
-        url: The address of the folder that they are downloaded from.
-        files: Their names.
-        read: From their paths to the graph.
-        title: What it is, for the docstring of its loader.
-        size: What it holds, likewise.
+        folder: The data set's folder in the data root; the raw files are in its subfolder ``raw``.
+        url: The address of the folder that the raw files are downloaded from.
+        files: The names of the raw files.
+        read: Reads the graph from the data set's name, the paths of the raw files, and whether features are sparse.
+        title: The title of the data set, for the docstring of its loader.
+        size: The size of the graph, for the same docstring.
     """
 
     folder: str
@@ -184,7 +184,7 @@ _PUBLISHED = {
         "34,493 nodes, 495,924 edges, 8,415 binary features (1.2 GB if dense), 5 classes",
     ),
 }
-"""The published graphs, by the name of their data set. Files, folders and addresses are those of PyG's classes."""
+"""The published graphs, by the name of their data set. Files, folders and addresses are the same as in PyG."""
 
 
 def _loader_of(name: str) -> Callable[..., Data]:
@@ -214,7 +214,7 @@ def _loader_of(name: str) -> Callable[..., Data]:
         {published.size}.
 
     Raises:
-        DataError: ECO304, the files are missing and cannot be downloaded; ECO302, they cannot be read.
+        DataError: ECO304, if the files are missing and cannot be downloaded; ECO302, if they cannot be read.
     """
     return load
 
@@ -223,7 +223,7 @@ _UNREADABLE = (
     *(OSError, EOFError, ValueError, KeyError, IndexError, RuntimeError, TypeError),
     pickle.UnpicklingError,
 )
-"""What reading a damaged file raises."""
+"""Exceptions that reading a damaged file may raise."""
 
 cora, citeseer, pubmed = _loader_of("cora"), _loader_of("citeseer"), _loader_of("pubmed")
 photo, computers = _loader_of("photo"), _loader_of("computers")
@@ -236,7 +236,8 @@ cs, physics = _loader_of("cs"), _loader_of("physics")
 def _raw_files(name: str, published: _Published, root: str | Path | None) -> list[Path]:
     """Finds the raw files of a published graph, or downloads them.
 
-    They are looked for in `root`, then in `default_root()`, where they are put if `root` cannot be written.
+    The files are looked for in `root`, then in `default_root()`. Downloads go to `root`, or to `default_root()` if
+    `root` cannot be written.
     """
     roots = list(dict.fromkeys([Path(root).expanduser() if root is not None else default_root(), default_root()]))
     folders = [folder / published.folder / "raw" for folder in roots]
@@ -267,7 +268,7 @@ def _raw_files(name: str, published: _Published, root: str | Path | None) -> lis
 def _download(published: _Published, root: Path, raw: Path) -> list[Path]:
     from torch_geometric.data import download_url
 
-    # Moved only when complete: an interrupted download must not be taken for the data.
+    # Move the files only when all are complete: later loads must not read a partial download.
     with tempfile.TemporaryDirectory(dir=root, prefix=".download-") as scratch:
         for file in published.files:
             download_url(f"{published.url}/{file}", scratch)

@@ -24,33 +24,33 @@ def sbm(
 ) -> Data:
     """An attributed stochastic block model of any size, generated in time and memory proportional to its edges.
 
-    The blocks are of equal size (up to one node) and the nodes in random order. The numbers of edges inside and between
-    blocks are fixed (the microcanonical form of the model), and the edges are drawn uniformly among all pairs of their
-    kind.
+    The sizes of the blocks differ by at most one node, and the nodes are in random order. The numbers of edges inside
+    and between blocks are fixed (the microcanonical form of the model). Edges inside blocks are drawn uniformly
+    from all pairs of nodes of the same block, edges between blocks from all pairs of nodes of different blocks.
 
     Args:
-        num_nodes: Nodes.
-        n_blocks: Blocks; the declared number of classes.
-        num_features: Features.
-        average_degree: Edges per node, each counted at both of its ends.
-        mixing: Share of the edges that join different blocks: 0 for separate blocks; without structure it would be
-            about ``1 - 1 / n_blocks``.
+        num_nodes: Number of nodes.
+        n_blocks: Number of blocks; also the declared number of classes.
+        num_features: Number of features.
+        average_degree: Average number of edges of a node; each edge counts at both of its ends.
+        mixing: Fraction of the edges that join different blocks: 0 separates the blocks; a graph without block
+            structure has about ``1 - 1 / n_blocks``.
         feature_signal: Standard deviation of the blocks' feature means (dense), or weight of the words of the block's
             own topic (sparse).
-        feature_noise: Standard deviation of the nodes around them (dense), or weight of words from the whole
-            vocabulary.
+        feature_noise: Standard deviation of the nodes' features around the mean of their block (dense), or weight of
+            words from the whole vocabulary (sparse).
         sparse: Whether the features are a bag of words, binary and sparse COO, instead of dense and Gaussian. Each
-            block then has a topic: its share of the vocabulary.
-        density: For sparse features, words drawn per node, as a share of the vocabulary. Words drawn twice count once,
-            so the density of ``x`` is at most this.
-        seed: Seed. The edges depend on nothing but it and the parameters of the edges.
+            block then has a topic: its own part of the vocabulary.
+        density: For sparse features, the number of words drawn for a node, as a fraction of the vocabulary. A word
+            drawn twice counts once, so the density of ``x`` is at most this.
+        seed: The random seed. The edges depend only on the seed and on the parameters of the edges.
 
     Returns:
         ``x`` ``(num_nodes, num_features)``; ``edge_index`` sorted, both directions, no self-loops, no duplicates; ``y``
-        the block; ``n_classes``.
+        the block of each node; ``n_classes``.
 
     Raises:
-        SpecError: ECO104, one problem for every invalid parameter.
+        SpecError: ECO104, with a problem for every invalid parameter.
     """
     sizes = _checked_sbm(
         num_nodes, n_blocks, num_features, average_degree, mixing, feature_signal, feature_noise, density, seed
@@ -155,7 +155,7 @@ def _distinct(generator: np.random.Generator, upper: int, number: int) -> np.nda
         return generator.permutation(upper)[:number].astype(np.int64, copy=False)
     chosen = np.unique(generator.integers(0, upper, size=number))
     while len(chosen) < number:
-        # More than are missing, so that few rounds are needed; the surplus is dropped at random to stay uniform.
+        # Draw more than are missing, so that few rounds are needed. The surplus is dropped at random to stay uniform.
         extra = generator.integers(0, upper, size=2 * (number - len(chosen)) + 16)
         chosen = np.union1d(chosen, extra)
     return chosen if len(chosen) == number else generator.permutation(chosen)[:number]
@@ -164,11 +164,11 @@ def _distinct(generator: np.random.Generator, upper: int, number: int) -> np.nda
 def _pairs_within(
     numbers: np.ndarray, pairs: np.ndarray, sizes: np.ndarray, starts: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Turns numbers of pairs inside blocks into their two nodes.
+    """Turns numbers of pairs inside blocks into the two nodes of each pair.
 
     On a circle of n nodes every pair lies at a distance d of 1 to n/2: number ``(d - 1) n + i`` is the pair ``i, i +
-    d``. For even n the last distance has n/2 pairs, which makes n(n-1)/2 in all. Integers only, so it is exact at any
-    size.
+    d``. For even n the last distance has n/2 pairs, so that there are n(n-1)/2 pairs in all. The computation uses only
+    integers, so it is exact for any n.
     """
     offsets = np.concatenate([[0], np.cumsum(pairs)])
     block = np.searchsorted(offsets, numbers, side="right") - 1
@@ -180,7 +180,7 @@ def _pairs_within(
 def _pairs_between(
     numbers: np.ndarray, sizes: np.ndarray, rest: np.ndarray, starts: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Turns numbers of pairs of a block's node and a node of a later block into the two nodes."""
+    """Turns numbers of pairs between blocks into the two nodes: one of a block, the other of a later block."""
     offsets = np.concatenate([[0], np.cumsum(sizes * rest)])
     block = np.searchsorted(offsets, numbers, side="right") - 1
     first, second = np.divmod(numbers - offsets[block], rest[block])

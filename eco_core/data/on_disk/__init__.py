@@ -1,6 +1,6 @@
-"""Graphs whose arrays stay on disk and are read where they are used.
+"""Graphs whose arrays stay on disk and are read when they are used.
 
-Its names are imported on first use.
+The names of this package are imported on first use.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Tensors of a known shape that are built at the first operation that needs their entries."""
+"""Tensors with a known shape, whose entries are built by the first operation that needs them."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ _PROPERTIES_OF_ENTRIES = {Tensor.T, Tensor.mT, Tensor.H, Tensor.mH, Tensor.data,
 
 
 class DeferredTensor(Tensor):
-    """A tensor on the CPU that is built at the first operation that needs its entries, once, and kept from then on.
+    """A tensor on the CPU that is built once, by the first operation that needs its entries.
 
-    Its shape, dtype and device can be asked for at no cost, so that graphs can hold it, copy it and hand it around.
+    Reading its shape, dtype or device does not build it, so that graphs can hold, copy and pass it on.
 
     Args:
-        shape: Its shape.
-        dtype: Its dtype.
+        shape: The shape of the tensor.
+        dtype: The dtype of the tensor.
         build: Makes the tensor.
-        rows: From an index of the first dimension to the rows there, for selections that need not build all.
+        rows: Returns the rows at an index of the first dimension without building the whole tensor; optional.
     """
 
     _build: Callable[[], Tensor]
@@ -43,18 +43,18 @@ class DeferredTensor(Tensor):
         build: Callable[[], Tensor],
         rows: Callable[[Any], Tensor] | None = None,
     ) -> DeferredTensor:
-        """Makes the tensor, without entries."""
+        """Makes a tensor without entries."""
         out = Tensor._make_wrapper_subclass(cls, torch.Size(shape), dtype=dtype, device=torch.device("cpu"))
         out._build, out._rows, out._built = build, rows, None
         return out
 
     @property
     def is_built(self) -> bool:
-        """Whether the entries have been asked for."""
+        """Whether the entries have been built."""
         return self._built is not None
 
     def built(self) -> Tensor:
-        """Returns the tensor itself."""
+        """Returns the tensor with its entries, and builds it first if necessary."""
         if self._built is None:
             self._built = self._build()
         return self._built
@@ -72,7 +72,7 @@ class DeferredTensor(Tensor):
     def __torch_function__(
         cls, func: Any, types: Any, args: Sequence[Any] = (), kwargs: Mapping[str, Any] | None = None
     ) -> Any:
-        """Answers what can be answered without the entries; does the rest with them."""
+        """Runs an operation, without building the entries if it does not need them."""
         kwargs = kwargs or {}
         getter = getattr(func, "__name__", "") == "__get__"
         if func in _WITHOUT_ENTRIES or (getter and func.__self__ not in _PROPERTIES_OF_ENTRIES):
@@ -85,7 +85,7 @@ class DeferredTensor(Tensor):
     def __torch_dispatch__(  # type: ignore[override]
         cls, func: Any, types: Any, args: Sequence[Any] = (), kwargs: Mapping[str, Any] | None = None
     ) -> Any:
-        """Does with the entries what reached torch's core, such as a copy to another device."""
+        """Runs an operation of torch's core, such as a copy to another device, on the entries."""
         return func(*_entries(args), **_entries(kwargs or {}))
 
 
@@ -94,13 +94,13 @@ def _entries(values: Any) -> Any:
 
 
 def _selected_rows(func: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Tensor | None:
-    """Selects rows where that is all that was asked for, else None."""
+    """Returns the rows if the operation only selects rows, else None."""
     tensor = args[0] if args else None
     if not isinstance(tensor, DeferredTensor) or tensor._rows is None or tensor.is_built:
         return None
     if func is Tensor.__getitem__ and isinstance(args[1], (Tensor, slice, int)):
         return tensor._rows(args[1])
-    # By its name: PyG puts a function of its own in the place of torch's, which then calls torch's.
+    # Compare the name, not the function: PyG replaces torch.index_select by a wrapper.
     if getattr(func, "__name__", "") == "index_select" and len(args) == 3 and args[1] == 0:
         return tensor._rows(args[2]) if kwargs.get("out") is None else None
     return None

@@ -1,12 +1,12 @@
-"""Graphs that stay on disk: a folder of arrays that are mapped into memory and read where they are needed.
+"""Graphs that stay on disk: folders of arrays that are mapped into memory and read when they are needed.
 
 ==========================  =====================================================================================
-``manifest.json``           format and version, sizes, what was found at the conversion, and of each array the file,
+``manifest.json``           format and version, sizes, facts and notes of the conversion, and for each array its file,
                             dtype, shape and SHA-256
 ``rowptr.npy, col.npy``     the sources of the edges that point to each node, sorted: int64, int32 (int64 from 2^31
                             nodes on)
 ``edge_weight.npy``         optional: float32, in the order of ``col``
-``x.npy``                   features: float32, or float16, of which rows become float32 when they are read
+``x.npy``                   features: float32, or float16, whose rows become float32 when they are read
 ``y.npy``                   optional: labels, int64, -1 where unknown
 ``node_ids.npy``            optional: the user's ids; integers as int64, texts as UTF-8 bytes with
                             ``node_id_offsets.npy``
@@ -58,38 +58,38 @@ _CHECKSUM_BLOCK = 2**22
 class OnDiskGraph(Data):
     """A graph in a folder: a PyG ``Data`` whose tensors lie in files.
 
-    It is a feature store and a graph store, too: loaders take it as ``graph`` or as ``(graph, graph)``, and read the
-    rows of a batch. ``x``, ``y`` and ``edge_weight`` are mapped: reading them reads the file, writing to them changes
-    nothing there. (Of an array that is larger than the machine's memory the map is read-only, and writing to it ends
-    the process.) ``node_ids`` behaves as a list of texts.
+    It is also a feature store and a graph store of PyG: loaders take ``graph`` or ``(graph, graph)``, and read only the
+    rows of a mini-batch. ``x``, ``y`` and ``edge_weight`` are memory maps: reading them reads the file, writing to them
+    does not change the file. (The map of an array that is larger than the machine's memory is read-only; writing to it
+    ends the process.) ``node_ids`` behaves as a list of texts.
 
-    ``edge_index``, of shape (2, num_edges), sorted by target, is made when its entries are first used, as all training
-    on a whole graph does. It then takes 16 bytes for each edge, and as much again while it is made. Features
-    in float16: using ``x`` as a whole converts all of it to float32 once; selecting rows converts only those.
+    ``edge_index``, of shape (2, num_edges) and sorted by target, is built when its entries are first used; training on
+    the whole graph uses them. It then takes 16 bytes for each edge, and as much again while it is built. For features
+    in float16, using ``x`` as a whole converts all of it to float32 once; selecting rows converts only these rows.
     """
 
     @property
     def incoming(self) -> CSR | None:
-        """The edges by their target, as they lie on disk; None where ``edge_index`` was replaced, as in a batch."""
+        """The stored edges by target; None if ``edge_index`` was replaced, for example in a mini-batch."""
         return incoming_of(self.get("edge_index"), self.get("edge_weight"))
 
     @property
     def manifest(self) -> Mapping[str, Any]:
-        """What ``manifest.json`` says."""
+        """The content of ``manifest.json``."""
         return self.__dict__["_manifest"]
 
     @property
     def is_as_stored(self) -> bool:
-        """Whether features, edges, weights and labels are those of the folder, which were checked when it was made."""
+        """Whether ``x``, ``edge_index``, ``edge_weight`` and ``y`` are the folder's, which its conversion checked."""
         return all(self.get(key) is value for key, value in self.__dict__["_stored"].items())
 
     def get_all_tensor_attrs(self) -> list[TensorAttr]:
-        """The features and whatever else there is for each node."""
-        # PyG's own leave the group open, which its loaders then refuse to look up.
+        """The features and all other tensors with a row for each node."""
+        # The attributes of PyG's Data have no group name, and PyG's loaders fail to look them up.
         return [DataTensorAttr(attr.attr_name) for attr in super().get_all_tensor_attrs()]
 
     def get_all_edge_attrs(self) -> list[EdgeAttr]:
-        """The edges by their target."""
+        """The edges by target."""
         if self.incoming is None:
             return super().get_all_edge_attrs()
         return [DataEdgeAttr("csc", size=(self.num_nodes, self.num_nodes))]
@@ -102,12 +102,12 @@ class OnDiskGraph(Data):
 
 
 class NodeIds:
-    """The user's ids of the nodes, as texts, read one by one from arrays.
+    """The user's ids of the nodes as texts, read one by one from arrays.
 
-    Not a ``Sequence``: PyG takes those apart, node by node, whenever it copies a graph.
+    This class is not a ``Sequence``: PyG visits each entry of a sequence whenever it copies a graph.
 
     Args:
-        ids: Integers, or texts.
+        ids: Integers or texts.
     """
 
     def __init__(self, ids: Ids) -> None:
@@ -133,21 +133,21 @@ class NodeIds:
 
 
 def is_on_disk(path: Path) -> bool:
-    """Says whether a path is the folder of a graph on disk, or of one whose conversion was not finished."""
+    """Returns whether a path is the folder of a graph on disk, or of an unfinished conversion."""
     if (path / MANIFEST).is_file():
-        return not (path / "edges.csv").is_file()  # Other tools call their files so, too.
+        return not (path / "edges.csv").is_file()  # Other programs also name files manifest.json.
     return path.is_dir() and path.name.endswith(UNFINISHED)
 
 
 def open_graph(path: str | Path, verify: bool = False) -> OnDiskGraph:
-    """Opens a graph on disk; nothing but its sizes is read.
+    """Opens a graph on disk; only its manifest and the sizes of its arrays are read.
 
     Args:
         path: A folder that ``eco data convert`` wrote.
-        verify: Whether to read all of it and compare the checksums.
+        verify: Whether to read all arrays and compare their checksums.
 
     Returns:
-        The graph. What was checked, found and changed when the folder was made is in its ``notes``.
+        The graph. Its ``notes`` are the notes of the conversion.
 
     Raises:
         DataError: ECO301, if there is no such folder; ECO302, if files are missing, damaged or of another format.
@@ -163,7 +163,7 @@ def open_graph(path: str | Path, verify: bool = False) -> OnDiskGraph:
     graph = OnDiskGraph()
     graph.x = _features(tensors["x"])
     graph.edge_index = DeferredTensor((2, col.numel()), torch.int64, lambda: _edge_index(rowptr, col))
-    # What can do with it need not make the entries.
+    # Code that can use the edges by target finds them here, without building the entries of edge_index.
     graph.edge_index.incoming = CSR(rowptr, col, symmetric=manifest["undirected"])
     graph.edge_weight, graph.y = tensors.get("edge_weight"), tensors.get("y")
     if "node_ids" in arrays:
@@ -177,10 +177,11 @@ def open_graph(path: str | Path, verify: bool = False) -> OnDiskGraph:
 
 
 def read_manifest(folder: Path) -> dict[str, Any]:
-    """Reads the manifest of a folder and checks that this version can read what it describes.
+    """Reads the manifest of a folder and checks that this version can read the format that it describes.
 
     Raises:
-        DataError: ECO301, if there is no such folder; ECO302.
+        DataError: ECO301, if there is no graph in the folder; ECO302, if the manifest is damaged, of another format, or
+            of an unfinished conversion.
     """
     path = folder / MANIFEST
     if not path.is_file():
@@ -235,12 +236,12 @@ def _mapped(folder: Path, name: str, entry: Mapping[str, Any]) -> NDArray[Any]:
 
 def _map(path: Path) -> NDArray[Any]:
     try:
-        # Private: what is written to the tensor stays in this process.
+        # Copy on write: changes of the tensor stay in this process.
         return np.load(path, mmap_mode="c", allow_pickle=False)
     except OSError:
         if not path.exists():
             raise
-        # The system promises memory for a private map, and refuses one that is larger than it has.
+        # The system reserves memory for a copy-on-write map, and refuses a map that is larger than its memory.
         return np.load(path, mmap_mode="r", allow_pickle=False)
 
 

@@ -1,4 +1,4 @@
-"""A graph of CSV tables: features, edges and labels, read line by line, with the line of whatever is wrong."""
+"""Reads a graph from CSV tables of features, edges and labels; every problem names its file and line."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _MAX_PROBLEMS = 10
 
 
 class _Findings:
-    """Collects problems of tables; keeps the first few and counts the rest."""
+    """Collects problems of tables: keeps the first few, and counts the rest."""
 
     def __init__(self) -> None:
         self.problems: list[Problem] = []
@@ -40,7 +40,7 @@ class _Findings:
 
 
 def graph_of_tables(edges: Path, features: Path, labels: Path | None, name: str) -> Data:
-    """Reads the graph of a feature table, an edge list and, where there is one, a label table.
+    """Reads a graph from a feature table, an edge list and, if given, a label table.
 
     Args:
         edges: The edge list: columns source, target and, optionally, weight.
@@ -52,11 +52,11 @@ def graph_of_tables(edges: Path, features: Path, labels: Path | None, name: str)
         The graph, not yet validated; see `eco_core.data.readers.formats.read_csv`.
 
     Raises:
-        DataError: ECO302 malformed lines, each with file and line; ECO305 ids that the feature table does not have.
+        DataError: ECO302 for malformed lines, each with file and line; ECO305 for ids that the feature table lacks.
     """
     findings = _Findings()
     ids, x = _read_features(features, findings)
-    # Without the right ids every line of the other tables would be reported as well.
+    # Stop here if the feature table has problems: with wrong ids, every line of the other tables would be reported.
     findings.raise_any()
     position = {identifier: index for index, identifier in enumerate(ids)}
     edge_index, weight = _read_edges(edges, features, position, findings)
@@ -70,9 +70,9 @@ def graph_of_tables(edges: Path, features: Path, labels: Path | None, name: str)
 
 @contextlib.contextmanager
 def csv_table(path: Path) -> Iterator[tuple[list[str], Any]]:
-    """Opens a table; gives its header and the csv reader that stands after it."""
+    """Context manager: opens a table; yields its header and a csv reader for the lines after it."""
     try:
-        # utf-8-sig: spreadsheets write a byte order mark, which would become part of the first name.
+        # utf-8-sig: spreadsheets write a byte order mark, which must not become part of the first column name.
         with path.open(newline="", encoding="utf-8-sig") as file:
             reader = csv.reader(file, skipinitialspace=True)
             header = next(reader, None)
@@ -106,10 +106,10 @@ def _is_number(cell: str) -> bool:
 
 
 def looks_like_data(header: list[str]) -> bool:
-    """Whether the first line of a feature table holds a node instead of names."""
+    """Whether the first line of a feature table is a node instead of a header."""
     if not all(_is_number(cell) for cell in header[1:]):
         return False
-    # Columns that are numbered in order are names ("node,0,1,2"), unless the first cell is a number as well.
+    # Consecutive numbers are column names ("node,0,1,2"), unless the first cell is a number as well.
     numbers = [float(cell) for cell in header[1:]]
     in_order = numbers in ([float(i) for i in range(len(numbers))], [float(i + 1) for i in range(len(numbers))])
     return _is_number(header[0]) or not in_order
@@ -227,7 +227,7 @@ def _read_labels(path: Path, features: Path, position: dict[str, int], findings:
 
 
 def sorted_classes(labels: set[str]) -> list[str]:
-    """The labels in the order of their numbers: as integers if all are, else as texts."""
+    """Sorts labels: as integers if all are integers, else as texts."""
     try:
         return sorted(labels, key=lambda label: (int(label), label))
     except ValueError:

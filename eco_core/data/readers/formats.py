@@ -1,4 +1,4 @@
-"""Graphs in files: NumPy archives, torch files and CSV tables.
+"""Reads graphs from files: NumPy archives, torch files and CSV tables.
 
 ==================  ============================================================================================
 ``graph.npz``       arrays ``x`` (or ``x_data, x_indices, x_indptr, x_shape``: CSR), ``edge_index``; optional
@@ -6,11 +6,11 @@
 ``graph.pt``        ``torch.save`` of a dict of tensors with those keys, or of a PyG ``Data``
 ``folder/``         ``features.csv`` (header; node id, then numbers), ``edges.csv`` (header; source, target and,
                     optionally, weight) and, optionally, ``labels.csv`` (header; node, label)
-``edges.csv``       the same files named one by one
+``edges.csv``       the same CSV files, each named by the user
 ``folder/``         ``manifest.json`` and arrays: a graph on disk (`eco_core.data.on_disk.graph`)
 ==================  ============================================================================================
 
-Nothing here unpickles what could run code: archives are read with ``allow_pickle=False`` and torch files with
+Reading a file never runs code from it: archives are read with ``allow_pickle=False``, and torch files with
 ``weights_only=True``.
 """
 
@@ -44,7 +44,7 @@ def reader_for(path: str | Path) -> Callable[..., Data]:
         path: An existing file or folder.
 
     Returns:
-        A function ``(path, ...) -> Data``; its other parameters are the user's.
+        A function ``(path, ...) -> Data``; the user may set its other parameters.
 
     Raises:
         DataError: ECO301 if there is nothing at the path, ECO302 if the format is not known.
@@ -68,14 +68,14 @@ def save_npz(data: Data, path: str | Path) -> Path:
 
     Args:
         data: A graph with ``x`` and ``edge_index``; ``edge_weight``, ``y``, ``node_ids`` and ``n_classes`` are written
-            where present. Sparse features stay sparse (as CSR).
-        path: Where to; ``.npz`` is appended if it is missing.
+            if present. Sparse features stay sparse (as CSR).
+        path: The file to write; ``.npz`` is appended if it is missing.
 
     Returns:
-        The path written.
+        The path of the written file.
 
     Raises:
-        DataError: ECO303, the graph is invalid.
+        DataError: ECO303, if the graph is invalid.
     """
     from eco_core.data.validate import convert_graph
 
@@ -118,11 +118,11 @@ def read_npz(path: str | Path) -> Data:
         The graph, not yet validated.
 
     Raises:
-        DataError: ECO301 no such file; ECO302 not such an archive.
+        DataError: ECO301, if there is no such file; ECO302, if the file is not such an archive.
     """
     path = _existing(path)
     try:
-        if not zipfile.is_zipfile(path):  # NumPy would take it for a pickle, and advise to load it unsafely.
+        if not zipfile.is_zipfile(path):  # Otherwise NumPy takes it for a pickle, and suggests allow_pickle=True.
             raise ValueError("it is not an archive")
         with np.load(path, allow_pickle=False) as archive:
             if not hasattr(archive, "files"):
@@ -151,7 +151,8 @@ def read_pt(path: str | Path) -> Data:
         The graph, on the CPU, not yet validated.
 
     Raises:
-        DataError: ECO301 no such file; ECO302 not such a file, or one that holds more than tensors and plain Python.
+        DataError: ECO301, if there is no such file; ECO302, if the file is not such a file, or holds other objects than
+            tensors and plain Python.
     """
     path = _existing(path)
     how_to = 'torch.save({"x": data.x, "edge_index": data.edge_index}, path)'
@@ -195,7 +196,7 @@ def read_folder(
         The graph, not yet validated.
 
     Raises:
-        DataError: ECO301 no such folder or files; ECO302, ECO305 as `read_csv`.
+        DataError: ECO301, if the folder or a file is missing; ECO302 and ECO305 as in `read_csv`.
     """
     folder = _existing(path)
     missing = [name for name in (edges, features) if not (folder / name).is_file()]
@@ -218,12 +219,12 @@ def read_folder(
 def read_csv(path: str | Path, features: str = "features.csv", labels: str | None = None) -> Data:
     """Reads an edge list with its feature table.
 
-    All files have a header line and commas between columns. The order of the nodes is that of the feature table.
+    All files have a header line and commas between columns. Nodes are numbered in the order of the feature table.
 
     Args:
         path: The edge list: columns source, target and, optionally, weight.
-        features: The feature table: the node's id (any string), then numbers. Relative to the edge list's folder, else
-            to the working directory.
+        features: The feature table: the node's id (any string), then numbers. The path is relative to the edge list's
+            folder; if there is no such file, to the working directory.
         labels: The label table: node, label. Labels are any strings; they are numbered in sorted order (numeric order
             if all are integers). Nodes that are not listed, or whose label is empty or -1, are unlabelled.
 
@@ -231,8 +232,8 @@ def read_csv(path: str | Path, features: str = "features.csv", labels: str | Non
         The graph, not yet validated. ``node_ids`` is None if the ids are exactly 0 to N-1 in order.
 
     Raises:
-        DataError: ECO301 no such file; ECO302 malformed lines, each with file and line; ECO305 ids that the feature
-            table does not have.
+        DataError: ECO301, if a file is missing; ECO302 for malformed lines, each with file and line; ECO305 for ids
+            that the feature table lacks.
     """
     edges = _existing(path)
 
@@ -262,7 +263,7 @@ def _existing(path: str | Path) -> Path:
 
 
 def _not_found(path: Path) -> Problem:
-    """Says which part of a path does not exist and what there is instead."""
+    """Makes the problem of a missing path: which part does not exist, and similar or readable files beside it."""
     parent = path.parent
     while not parent.is_dir() and parent != parent.parent:
         parent = parent.parent
@@ -291,7 +292,7 @@ def _first_line(error: BaseException) -> str:
 
 @contextlib.contextmanager
 def _plain_data_allowed() -> Iterator[None]:
-    """Lets ``weights_only`` loading restore PyG's ``Data``, whose classes only hold their attributes."""
+    """Context manager: lets ``weights_only`` loading restore PyG's ``Data``, whose classes only hold attributes."""
     safe_globals = getattr(torch.serialization, "safe_globals", None)
     if safe_globals is None:  # torch < 2.5: only dicts of tensors can be read.
         yield
@@ -304,7 +305,7 @@ def _plain_data_allowed() -> Iterator[None]:
 
 
 def _graph_of(arrays: dict[str, Any], ignored: list[str], path: Path, how_to: str) -> Data:
-    """Makes a graph of named arrays or tensors."""
+    """Makes a graph from named arrays or tensors."""
     from eco_core.data.validate import as_tensor
 
     has_csr = [key for key in _CSR_KEYS if key in arrays]
@@ -356,4 +357,4 @@ def _csr_features(arrays: dict[str, Any], path: Path) -> Tensor:
                 "They are scipy.sparse.csr_matrix's data, indices, indptr and shape.",
             )
         ) from error
-    return cast(Tensor, as_tensor(matrix))  # A sparse matrix always is one.
+    return cast(Tensor, as_tensor(matrix))  # as_tensor never returns None for a sparse matrix.

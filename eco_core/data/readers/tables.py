@@ -1,4 +1,4 @@
-"""Tables of node ids and numbers, read in chunks: CSV, and Parquet where pyarrow is installed."""
+"""Reads tables of node ids and numbers in chunks: CSV, and Parquet if pyarrow is installed."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from eco_core.data.readers.csv_graph import csv_table
 from eco_core.errors import DataError, Problem
 
 ROWS = 2**20
-"""Rows of a chunk of a narrow table; of a wide one there are fewer."""
+"""Number of rows of a chunk of a narrow table; chunks of a wide table have fewer rows."""
 
 _VALUES = 2**24
 _BLOCK = 2**23
@@ -27,9 +27,10 @@ class Chunk(NamedTuple):
     """Some rows of a table.
 
     Attributes:
-        first: Number of the first one, from 1 after the header.
-        ids: One entry for each column of ids that was asked for.
-        numbers: Of shape (rows, columns of numbers), float64; a column of lists gives as many columns as they are long.
+        first: Number of the chunk's first row; the first row after the header is 1.
+        ids: The ids of each requested column of ids.
+        numbers: The numbers, float64, of shape (rows, columns of numbers). A column of lists of length n gives n
+            columns.
     """
 
     first: int
@@ -41,7 +42,7 @@ class Table(ABC):
     """A table with named columns.
 
     Args:
-        path: Its file.
+        path: The file of the table.
         columns: The names of the columns.
     """
 
@@ -57,11 +58,11 @@ class Table(ABC):
             numbers: Positions of columns that hold numbers.
 
         Raises:
-            DataError: ECO302, for what cannot be read.
+            DataError: ECO302, if the table cannot be read.
         """
 
     def rows_of_a_chunk(self) -> int:
-        """How many rows are read at a time."""
+        """Number of rows that are read at a time."""
         return max(1, min(ROWS, _VALUES // len(self.columns)))
 
 
@@ -69,7 +70,7 @@ def open_table(path: Path) -> Table:
     """Opens a CSV file with a header, or a Parquet file.
 
     Raises:
-        DataError: ECO302, if it cannot be read, or only with pyarrow.
+        DataError: ECO302, if the file cannot be read, or if it needs pyarrow and pyarrow is not installed.
     """
     with_arrow = importlib.util.find_spec("pyarrow") is not None
     if path.suffix.lower() == ".parquet":
@@ -96,13 +97,13 @@ def open_array(path: Path) -> NDArray[Any]:
 
 
 def unreadable(path: Path, reason: object) -> DataError:
-    """The error that a table cannot be read."""
+    """Makes the error for a table that cannot be read."""
     lines = str(reason).strip().splitlines() or [type(reason).__name__]
     return DataError(Problem("ECO302", f"Cannot read {path}: {lines[0].rstrip('.')}.", "Mend the table."))
 
 
 class _CsvTable(Table):
-    """Read by Python's own parser."""
+    """A CSV table that Python's own parser reads."""
 
     def chunks(self, ids: Sequence[int], numbers: Sequence[int]) -> Iterator[Chunk]:
         width, size = len(self.columns), self.rows_of_a_chunk()
@@ -138,17 +139,17 @@ class _CsvTable(Table):
 
 
 class _ArrowCsvTable(Table):
-    """Read by pyarrow, ten times as fast."""
+    """A CSV table that pyarrow reads, ten times as fast."""
 
     def chunks(self, ids: Sequence[int], numbers: Sequence[int]) -> Iterator[Chunk]:
         import pyarrow as pa
         from pyarrow import csv as arrow_csv
 
-        names = [f"c{position}" for position in range(len(self.columns))]  # Names may come up twice.
+        names = [f"c{position}" for position in range(len(self.columns))]  # Column names may be repeated.
         types: dict[str, Any] = {name: pa.string() for name in names}
         types.update({names[column]: pa.float64() for column in numbers})
         try:
-            # Threads would read ahead as many blocks as there are cores.
+            # With threads, pyarrow would read ahead and hold one block for each core in memory.
             reader = arrow_csv.open_csv(
                 self.path,
                 arrow_csv.ReadOptions(column_names=names, skip_rows=1, block_size=_BLOCK, use_threads=False),
@@ -161,7 +162,7 @@ class _ArrowCsvTable(Table):
                 yield _chunk_of(batch, len(ids), first, self.path)
                 first += batch.num_rows
         except pa.ArrowInvalid as error:
-            if "Empty CSV file" not in str(error):  # A header alone is a table without rows.
+            if "Empty CSV file" not in str(error):  # pyarrow raises this for a header without rows, which is valid.
                 raise unreadable(self.path, self._named(str(error))) from error
         except OSError as error:
             raise unreadable(self.path, error) from error
@@ -251,7 +252,7 @@ def _numbers_of(name: str, column: Any, path: Path) -> NDArray[np.float64]:
     kind = values.type
     if not (pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_boolean(kind)):
         raise unreadable(path, f"column {name!r} holds {column.type}; expected numbers, or lists of a fixed length")
-    # Booleans are bits to arrow: by way of bytes.
+    # Arrow stores booleans as bits; convert them to bytes first.
     values = values.cast(pa.uint8()) if pa.types.is_boolean(kind) else values
     return values.to_numpy(zero_copy_only=False).astype(np.float64).reshape(len(column), width or 1)
 

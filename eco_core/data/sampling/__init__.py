@@ -1,6 +1,6 @@
 """Mini-batches of a graph: sampled neighbourhoods and groups of nodes.
 
-Its names are imported on first use.
+The names of this package are imported on first use.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The compiled part of `eco_core.data.sampling.node_groups`; see `eco_core.ops.compiled`."""
+"""Compiled functions of `eco_core.data.sampling.node_groups`; see `eco_core.ops.compiled`."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from eco_core.ops.compiled import compiled
 
 @compiled
 def propagate_labels(rowptr, col, order, weight, capacity, size, label):  # type: ignore[no-untyped-def]
-    """Moves each node, in order, to the label that most of its neighbours have, where there is room; counts moves.
+    """Gives each node, in order, the most frequent label of its neighbours that has room; returns the number of moves.
 
-    ``size`` holds the weight of the nodes of each label.
+    ``size`` holds the total weight of the nodes of each label, which must not exceed ``capacity``.
     """
     count = np.zeros(size.shape[0], np.int64)
     touched = np.empty(size.shape[0], np.int64)
@@ -43,9 +43,9 @@ def propagate_labels(rowptr, col, order, weight, capacity, size, label):  # type
 
 @compiled
 def contract(starts, nodes, rowptr, col, label, heads, columns):  # type: ignore[no-untyped-def]
-    """Writes the graph of labels, by rows: one entry for each edge between two of them; returns how many.
+    """Writes the graph of labels as CSR, with an entry for each edge between two labels; returns the number of entries.
 
-    ``nodes`` are sorted by label, those of label c from ``starts[c]`` on.
+    ``nodes`` are sorted by label; the nodes of label c begin at ``starts[c]``.
     """
     total = np.int64(0)
     for own in range(starts.shape[0] - 1):

@@ -1,4 +1,4 @@
-"""The compiled part of `eco_core.data.sampling.neighbors`; see `eco_core.ops.compiled`."""
+"""Compiled functions of `eco_core.data.sampling.neighbors` and `batches`; see `eco_core.ops.compiled`."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from eco_core.ops._random_walk_kernels import _GAMMA, _ONE, _first_above, _mix, 
 from eco_core.ops.compiled import compiled
 
 _FEW = 64
-"""Up to so many neighbours are compared with each other; more are chosen in one pass over all neighbours."""
+"""Up to this many sampled edges of a node, each draw is compared with all earlier draws; else one pass chooses them."""
 
 
 @compiled
 def count_edges(rowptr, nodes, fan_out, replace, ends):  # type: ignore[no-untyped-def]
-    """Writes the running number of edges that are sampled for each node; ``fan_out`` -1: all."""
+    """Writes the cumulative numbers of edges that are sampled for the nodes; ``fan_out`` -1: all edges."""
     total = np.int64(0)
     for number in range(nodes.shape[0]):
         degree = rowptr[nodes[number] + 1] - rowptr[nodes[number]]
@@ -27,7 +27,7 @@ def count_edges(rowptr, nodes, fan_out, replace, ends):  # type: ignore[no-untyp
 
 @njit(inline="always")
 def _draw_one(cumulative, low, high, state):  # type: ignore[no-untyped-def]
-    """The position of a neighbour: in proportion to its weight where there are weights."""
+    """Draws the position of a neighbour: in proportion to the weights, or uniformly without weights."""
     if cumulative.shape[0] == 0:
         return low + np.int64(_unit(state) * (high - low))
     return _first_above(cumulative, low, high, _unit(state) * cumulative[high - 1])
@@ -55,9 +55,10 @@ def _holds(values, first, last, value):  # type: ignore[no-untyped-def]
 def sample_edges(rowptr, cumulative, weight, nodes, fan_out, replace, ends, out, seed, hop, first, last):  # type: ignore[no-untyped-def]
     """Writes the positions of the edges that are sampled for nodes [first, last).
 
-    Each node of each hop has a stream of random numbers of its own: it does not matter which thread serves it. Weights
-    come as running sums within each node's entries, or as they are (with ``cumulative`` empty): then those of one node
-    at a time are added up, so that a graph on disk needs no second array.
+    Each node of each hop has its own stream of random numbers, so that the result does not depend on the number of
+    threads. Weights are given either as ``cumulative``, their running sums within each node's entries, or as
+    ``weight``. With ``weight``, the running sums of one node at a time are computed, so that a graph on disk needs no
+    second array.
     """
     key = _mix(seed + _GAMMA)
     for number in range(first, last):
@@ -81,7 +82,7 @@ def sample_edges(rowptr, cumulative, weight, nodes, fan_out, replace, ends, out,
             for position in range(begin, end):
                 out[position] += shift
         elif end - begin <= _FEW:
-            # Floyd's algorithm (Bentley & Floyd, CACM 1987): as many draws as edges, whatever the degree.
+            # Floyd's algorithm (Bentley & Floyd, CACM 1987): one draw for each sampled edge, whatever the degree.
             for position in range(begin, end):
                 state += _GAMMA
                 last_one = high - (end - position)
@@ -99,9 +100,10 @@ def sample_edges(rowptr, cumulative, weight, nodes, fan_out, replace, ends, out,
 
 @njit
 def _sample_weighted(cumulative, low, high, begin, end, out, state):  # type: ignore[no-untyped-def]
-    """Draws one after the other, in proportion to the weights of those that are left: exponential races.
+    """Draws edges one after the other, each in proportion to the weights of the edges that are left.
 
-    The smallest of -log(u) / w win (Efraimidis & Spirakis, IPL 2006). Edges of weight 0 come last.
+    The edges with the smallest -log(u) / w are drawn (exponential races; Efraimidis & Spirakis, IPL 2006). Edges of
+    weight 0 come last.
     """
     races = np.empty(high - low)
     for position in range(low, high):
@@ -115,10 +117,10 @@ def _sample_weighted(cumulative, low, high, begin, end, out, state):  # type: ig
 
 @compiled
 def relabel(neighbors, place, nodes, count, local):  # type: ignore[no-untyped-def]
-    """Numbers nodes in the order in which they come up; returns how many there are.
+    """Numbers nodes in the order of their first occurrence; returns the count of numbered nodes.
 
-    ``place`` holds the number of each node of the graph, -1: none yet; ``nodes`` gets the nodes by their numbers, of
-    which ``count`` are there already.
+    ``place`` holds the number of each node of the graph, -1: none yet. ``nodes`` lists the nodes by number; its first
+    ``count`` entries are set already.
     """
     for position in range(neighbors.shape[0]):
         node = neighbors[position]
@@ -134,7 +136,7 @@ def relabel(neighbors, place, nodes, count, local):  # type: ignore[no-untyped-d
 
 @compiled
 def count_induced(rowptr, col, nodes, place, ends):  # type: ignore[no-untyped-def]
-    """Writes the running number of edges that point to each of some nodes from another; ``place`` is -1 elsewhere."""
+    """Writes the cumulative numbers of edges among ``nodes``, by target; ``place`` is -1 for all other nodes."""
     total = np.int64(0)
     for number in range(nodes.shape[0]):
         for position in range(rowptr[nodes[number]], rowptr[nodes[number] + 1]):
@@ -144,7 +146,7 @@ def count_induced(rowptr, col, nodes, place, ends):  # type: ignore[no-untyped-d
 
 @compiled
 def fill_induced(rowptr, col, nodes, place, edges, positions):  # type: ignore[no-untyped-def]
-    """Writes these edges, sources and targets, as places, and the position of each in ``col``."""
+    """Writes the edges that `count_induced` counts, as places of source and target, and their positions in ``col``."""
     total = np.int64(0)
     for number in range(nodes.shape[0]):
         for position in range(rowptr[nodes[number]], rowptr[nodes[number] + 1]):
@@ -158,7 +160,7 @@ def fill_induced(rowptr, col, nodes, place, edges, positions):  # type: ignore[n
 
 @compiled
 def in_degrees(rowptr, col, weight, out):  # type: ignore[no-untyped-def]
-    """Writes the sum of the weights of the edges that point to each node from others; without weights, their number."""
+    """Writes the sum of the weights of the edges from other nodes to each node; without weights, their number."""
     for node in range(out.shape[0]):
         total = 0.0
         for position in range(rowptr[node], rowptr[node + 1]):

@@ -1,10 +1,11 @@
-"""Mini-batches of a graph to train on: sampled neighbourhoods, or subgraphs.
+"""Mini-batches of a graph for training: sampled neighbourhoods, or subgraphs.
 
-Each pass over them is an epoch: every node is a seed once. A batch is a ``Data`` with ``n_id``, ``batch_size`` (its
-first nodes are the seeds) and ``rows``, an `eco_core.ops.sample.BatchRows`: what heads and objectives see of it.
+Each pass over the mini-batches is an epoch: every node is a seed node once. A mini-batch is a ``Data`` with ``n_id``,
+``batch_size`` (its first nodes are the seed nodes) and ``rows``, the `eco_core.ops.sample.BatchRows` that heads and
+objectives see.
 
-Several processes that train together draw the same batches, and each yields its part of every one: ``share`` is the
-part of the batch's seeds that it holds. No seed is in two parts, and none is missing.
+Several processes that train together draw the same mini-batches. Each process yields its part of every mini-batch;
+``share`` is the fraction of the mini-batch's seed nodes in this part. Each seed node is in exactly one part.
 """
 
 from __future__ import annotations
@@ -28,20 +29,21 @@ from eco_core.ops.sample import BatchRows, Sample
 from eco_core.ops.sparse_factor import SparseFactor
 
 _GROUPS_OF_A_BATCH = 8
-"""Groups of nodes that make up a batch of subgraphs: with one alone, batches would show no edge between groups."""
+"""Number of groups in a mini-batch of subgraphs. With one group, no mini-batch would hold edges between groups."""
 
 
 class NeighborBatches:
-    """Random seeds with their sampled neighbourhoods (Hamilton et al., NeurIPS 2017, arXiv 1706.02216).
+    """Random seed nodes with their sampled neighbourhoods (Hamilton et al., NeurIPS 2017, arXiv 1706.02216).
 
-    Seeds are drawn without replacement, so that the rows of a batch are a simple random sample of the nodes.
+    Seed nodes are drawn without replacement, so that the rows of a mini-batch are a simple random sample of the nodes.
 
     Args:
-        graph: With ``x``, ``edge_index`` and, optionally, ``edge_weight``.
-        num_neighbors: How many neighbours of a node are sampled in each hop; -1: all.
-        batch_size: Seeds of a batch at most. All batches of an epoch have as many, or one less.
+        graph: A graph with ``x``, ``edge_index`` and, optionally, ``edge_weight``.
+        num_neighbors: Number of neighbours of a node that are sampled in each hop; -1: all.
+        batch_size: Largest number of seed nodes of a mini-batch. The sizes of an epoch's mini-batches differ by at most
+            one.
         rank: Number of this process.
-        world_size: How many processes share each batch.
+        world_size: Number of processes that share each mini-batch.
     """
 
     def __init__(
@@ -59,7 +61,7 @@ class NeighborBatches:
         return math.ceil(self._sampler.incoming.num_nodes / self.batch_size)
 
     def __iter__(self) -> Iterator[Data]:
-        """Yields the batches of an epoch; order and samples are drawn from torch's generator."""
+        """Yields the mini-batches of an epoch; order and samples are drawn from torch's generator."""
         num_nodes = self._sampler.incoming.num_nodes
         self._sampler.manual_seed(int(torch.randint(2**62, ())) + self._rank)
         for joint in torch.randperm(num_nodes).tensor_split(len(self)):
@@ -74,7 +76,7 @@ class NeighborBatches:
             yield batch
 
     def _add_what_edges_stand_for(self, batch: Data, out: SamplerOutput) -> None:
-        """Adds what `eco_core.ops.sample.SampledEdges` reads."""
+        """Adds ``edge_scale`` and ``in_degree``, which `eco_core.ops.sample.SampledEdges` reads."""
         rowptr = self._sampler.incoming.rowptr
         edges = rowptr[out.node + 1] - rowptr[out.node]
         sampled = torch.bincount(out.col, minlength=len(out.node))
@@ -87,11 +89,11 @@ class SubgraphBatches:
     """Unions of random groups of nodes with all edges among their nodes (Chiang et al., KDD 2019, arXiv 1905.07953).
 
     Args:
-        graph: With ``x``, ``edge_index`` and, optionally, ``edge_weight``.
-        batch_size: Nodes of a batch, about.
-        seed: Of the groups, which are the same in all epochs.
+        graph: A graph with ``x``, ``edge_index`` and, optionally, ``edge_weight``.
+        batch_size: Approximate number of nodes of a mini-batch.
+        seed: Seed of the groups, which are the same in all epochs.
         rank: Number of this process.
-        world_size: How many processes share the groups of each batch.
+        world_size: Number of processes that share the groups of each mini-batch.
     """
 
     def __init__(self, graph: Data, batch_size: int, seed: int = 0, rank: int = 0, world_size: int = 1) -> None:
@@ -109,7 +111,7 @@ class SubgraphBatches:
         return min(self._number, len(self._groups))
 
     def __iter__(self) -> Iterator[Data]:
-        """Yields the batches of an epoch; which groups come together is drawn from torch's generator."""
+        """Yields the mini-batches of an epoch; torch's generator draws which groups form a mini-batch."""
         total = len(self._groups)
         for joint in torch.randperm(total).tensor_split(len(self)):
             chosen = joint.tensor_split(self._world_size)[self._rank]
@@ -119,12 +121,12 @@ class SubgraphBatches:
             sample = Sample(total, len(groups), torch.arange(len(groups)).repeat_interleave(sizes))
             nodes = torch.cat(groups)
             rows = self._induced.rows(nodes, sample, self._sampler.edge_permutation, self._graph)
-            e_id = cast(Tensor, rows.e_id)  # Rows induced by nodes know their edges.
+            e_id = cast(Tensor, rows.e_id)  # InducedEdges always sets e_id.
             yield self._reader.batch(nodes, rows.edge_index, e_id, len(nodes), rows, len(nodes) / joint_size)
 
 
 def _check_shares(units: int, what: str, world_size: int) -> None:
-    """Raises ECO104 where a process would have no share of a batch."""
+    """Raises ECO104 if a process would have no share of a mini-batch."""
     if units < world_size:
         raise CompositionError(
             Problem(
@@ -136,10 +138,10 @@ def _check_shares(units: int, what: str, world_size: int) -> None:
 
 
 class InducedEdges:
-    """The edges among some nodes of a graph.
+    """Finds the edges among some nodes of a graph.
 
     Args:
-        incoming: The graph: the sources of the edges that point to each node.
+        incoming: The graph, as the sources of the edges that point to each node.
     """
 
     def __init__(self, incoming: Neighbors) -> None:
@@ -150,11 +152,11 @@ class InducedEdges:
         """Finds the edges among nodes.
 
         Args:
-            nodes: Shape (num_rows,), int64, each once.
+            nodes: Distinct nodes, shape (num_rows,), int64.
 
         Returns:
-            Edges as rows of ``nodes``, of shape (2, num_edges), from sources to targets; and the position of each in
-            ``incoming.col``.
+            The edges as positions in ``nodes``, of shape (2, num_edges), from sources to targets; and the position of
+            each edge in ``incoming.col``.
         """
         from eco_core.data.sampling import _kernels as kernels
 
@@ -171,12 +173,12 @@ class InducedEdges:
         return edge_index, positions
 
     def rows(self, nodes: Tensor, sample: Sample, edge_of: Tensor | None, graph: Data) -> BatchRows:
-        """Returns what heads and objectives see of a batch.
+        """Returns the rows of a mini-batch that heads and objectives see.
 
         Args:
-            nodes: The rows of the batch.
-            sample: How they were drawn.
-            edge_of: Which edge of the graph each entry of ``incoming.col`` is; None: the same one.
+            nodes: The seed nodes of the mini-batch.
+            sample: How the nodes were drawn.
+            edge_of: The edge of the graph for each entry of ``incoming.col``; None: they are in the same order.
             graph: The graph.
         """
         edge_index, positions = self.among(nodes)
@@ -213,17 +215,17 @@ def _edges_of(edge_of: Tensor | None, positions: Tensor) -> Tensor:
 
 
 _OF_BATCHES = ("edge_index", "n_id", "rows", "num_nodes", "batch_size", "share", "edge_scale", "in_degree")
-"""Attributes that each batch has of its own."""
+"""Attributes that are computed for each mini-batch, not copied from the graph."""
 
 _NOT_IN_BATCHES = ("node_ids", "notes")
-"""Lists that PyG would copy entry by entry; ``n_id`` says which nodes a batch holds."""
+"""Lists that PyG would copy entry by entry. Mini-batches leave them out: ``n_id`` names the nodes of a mini-batch."""
 
 
 class _Reader:
-    """Reads what belongs to the nodes and edges of a batch: features, weights, and attributes of the user's own.
+    """Reads the attributes of the nodes and edges of a mini-batch: features, weights, and the user's own attributes.
 
-    As in PyG's loaders, a tensor or an array with a row for each node or edge is cut down to those of the batch, and
-    any other attribute is the graph's.
+    As in PyG's loaders, of a tensor or an array with a row for each node or edge only the mini-batch's rows are taken;
+    any other attribute is taken from the graph as it is.
     """
 
     def __init__(self, graph: Data) -> None:
@@ -235,7 +237,7 @@ class _Reader:
         self._of_graph = [key for key in keys if key not in self._of_nodes + self._of_edges]
         self._sparse_x: Tensor | None = None
         if graph.x.layout is torch.sparse_coo:
-            # By rows: of a COO tensor, torch reads all entries to find some rows.
+            # Store the features by rows: to find some rows of a COO tensor, torch reads all entries.
             self._sparse_x = SparseFactor.of(graph.x).rows()
 
     def batch(self, nodes: Tensor, edge_index: Tensor, e_id: Tensor, seeds: int, rows: BatchRows, share: float) -> Data:

@@ -1,7 +1,7 @@
-"""Neighbour sampling from pip alone: compiled, seeded, on several threads; no pyg-lib, no torch-sparse.
+"""Neighbour sampling without pyg-lib and torch-sparse: compiled, seeded, on several threads.
 
-`NeighborSampler` is a sampler as PyTorch Geometric has them, so that its ``NodeLoader`` and ``LinkLoader`` take it,
-with ``Data`` and with feature and graph stores. `NeighborLoader` is the loader that is ready to use.
+`NeighborSampler` implements the sampler interface of PyTorch Geometric, so that PyG's ``NodeLoader`` and ``LinkLoader``
+take it, with ``Data`` and with feature and graph stores. `NeighborLoader` is a ready-to-use loader.
 """
 
 from __future__ import annotations
@@ -24,30 +24,30 @@ from eco_core.ops.random_walks import Neighbors, sorted_neighbors
 from eco_core.ops.threads import number_of_threads, run_in_threads
 
 _EDGES_A_THREAD = 2**15
-"""Edges below which another thread costs more than it saves: about a millisecond of work."""
+"""Number of edges for each thread, about a millisecond of work. For fewer, another thread costs more than it saves."""
 
 
 class NeighborSampler(BaseSampler):
     """Samples the neighbourhoods that a graph neural network reads (Hamilton et al., NeurIPS 2017, arXiv 1706.02216).
 
-    From each seed, edges are followed backwards, from targets to sources: up to ``num_neighbors[k]`` in hop k from each
-    node that came up first in the hop before. Seeds come first in a batch. What is drawn depends on the seed and on the
-    number of the call, not on the number of threads.
+    From each seed node, edges are followed backwards, from targets to sources. Hop k samples up to ``num_neighbors[k]``
+    edges to each node that the hop before has added. Seed nodes come first in a mini-batch. The samples depend on the
+    random seed and on the number of earlier calls, not on the number of threads.
 
     Args:
-        edge_index: Edges of shape (2, num_edges), dtype int64, from sources to targets; or those of a graph on disk
-            (`eco_core.data.on_disk.graph.OnDiskGraph.incoming`), which are read where they lie.
+        edge_index: Edges of shape (2, num_edges), dtype int64, from sources to targets; or the edges of a graph on disk
+            (`eco_core.data.on_disk.graph.OnDiskGraph.incoming`), which stay on disk.
         num_nodes: Number of nodes.
-        num_neighbors: How many neighbours of a node are sampled in each hop; -1: all. A node with fewer has all of
-            them.
+        num_neighbors: Number of neighbours of a node that are sampled in each hop; -1: all. Of a node with fewer
+            neighbours, all are taken.
         replace: Whether a neighbour can be drawn several times.
-        edge_weight: Weights of shape (num_edges,): edges are drawn in proportion to them. None: all alike. (Those of a
-            `CSR` are used where they are given here, too.)
-        seed: Any integer.
+        edge_weight: Weights of shape (num_edges,): edges are drawn in proportion to them. None: all edges are equally
+            likely. The weights of a `CSR` are used only if they are also given here.
+        seed: The random seed, any integer.
 
     Raises:
-        ValueError: If ``num_neighbors`` is empty or holds anything but positive numbers and -1.
-        DataError: ECO303, for edges or weights that are invalid.
+        ValueError: If ``num_neighbors`` is empty or has an entry that is neither positive nor -1.
+        DataError: ECO303, if edges or weights are invalid.
     """
 
     def __init__(
@@ -66,7 +66,7 @@ class NeighborSampler(BaseSampler):
             )
         self.num_neighbors = list(num_neighbors)
         self.replace = replace
-        # By target: a node's entries are the sources of the edges that point to it.
+        # Flip the edges: the entries of a node are the sources of the edges that point to it.
         self._weight: Tensor | None = None
         self._order: Tensor | None = None
         if isinstance(edge_index, CSR):
@@ -80,38 +80,38 @@ class NeighborSampler(BaseSampler):
 
     @property
     def incoming(self) -> Neighbors:
-        """The graph by targets: the sources of the edges that point to each node."""
+        """The graph as the sources of the edges that point to each node."""
         return self._incoming
 
     def manual_seed(self, seed: int) -> None:
-        """Begins anew with another seed.
+        """Resets the random generator.
 
         Args:
-            seed: Any integer.
+            seed: The random seed, any integer.
         """
         self._generator.manual_seed(seed)
 
     @property
     def edge_permutation(self) -> Tensor | None:
-        """Which edge of the graph each edge of the sampler is; None: the same one."""
+        """The edge of the graph for each edge of the sampler; None: they are in the same order."""
         return self._order
 
     def sample_from_nodes(self, index: NodeSamplerInput, **kwargs: Any) -> SamplerOutput:
         """Samples the neighbourhood of nodes.
 
         Args:
-            index: The nodes; each may come up several times, and is one seed then.
+            index: The seed nodes. A node may be listed several times.
             **kwargs: Not used.
 
         Returns:
-            Nodes, seeds first; edges between their rows; the numbers of both for each hop.
+            Nodes, seed nodes first; edges as pairs of positions in the nodes; numbers of nodes and edges of each hop.
         """
         out = self._sample(index.node)
         out.metadata = (index.input_id, index.time)
         return out
 
     def sample_from_edges(self, index: EdgeSamplerInput, neg_sampling: NegativeSampling | None = None) -> SamplerOutput:
-        """Samples the neighbourhood of the ends of edges, and of pairs that are no edges where they are asked for."""
+        """Samples the neighbourhoods of the ends of edges and, with ``neg_sampling``, of pairs that are not edges."""
         return edge_sample(index, self._sample, self._incoming.num_nodes, False, None, neg_sampling)
 
     def _sample(self, seeds: Tensor, *_: Any) -> SamplerOutput:
@@ -126,7 +126,7 @@ class NeighborSampler(BaseSampler):
                 )
             )
         key = int(torch.randint(2**63 - 1, (), generator=self._generator))
-        # One for each thread that samples at the same time, kept for the next batch.
+        # Threads that sample at the same time need an array each; the arrays are kept for the next mini-batch.
         place = self._places.pop() if self._places else np.full(self._incoming.num_nodes, -1, dtype=np.int64)
         batch = _Batch(seeds, place)
         try:
@@ -160,14 +160,14 @@ class NeighborSampler(BaseSampler):
 
     def _neighbors_at(self, positions: Tensor) -> Tensor:
         neighbors = self._incoming.col.index_select(0, positions).long()
-        # What a file holds may have changed since it was written, and compiled code reads memory without looking.
+        # The file may have changed since it was written, and compiled code does not check the bounds of arrays.
         if neighbors.numel() and not 0 <= int(neighbors.min()) <= int(neighbors.max()) < self._incoming.num_nodes:
             raise DataError(
                 Problem(
                     "ECO302",
                     f"The edges name node {int(neighbors.min())} or {int(neighbors.max())}, but the graph has "
                     f"{self._incoming.num_nodes} nodes: the file of the edges is damaged.",
-                    "'eco data info FOLDER --verify' says which files are; convert the graph again.",
+                    "'eco data info FOLDER --verify' names the damaged file; convert the graph again.",
                 )
             )
         return neighbors
@@ -176,13 +176,15 @@ class NeighborSampler(BaseSampler):
         """Samples the edges that point to each of some nodes.
 
         Args:
-            nodes: Shape (num_rows,), int64.
-            count: How many edges of a node are sampled; -1: all.
-            key: What is drawn depends on it, ...
-            hop: ... on this number, and on the position of the node.
+            nodes: The nodes, shape (num_rows,), int64.
+            count: Number of edges of a node that are sampled; -1: all.
+            key: Seed of the random numbers. A node's samples depend on ``key``, ``hop`` and the node's position in
+                ``nodes``.
+            hop: Number of the hop, from 0.
 
         Returns:
-            The position of each edge in ``incoming.col``, int64, node by node; and how many each node has, (num_rows,).
+            The position of each sampled edge in ``incoming.col``, int64, node by node; and the number of sampled edges
+            of each node, (num_rows,).
         """
         from eco_core.data.sampling import _kernels as kernels
 
@@ -201,22 +203,24 @@ class NeighborSampler(BaseSampler):
 
 
 class NeighborLoader(NodeLoader):
-    """Mini-batches of sampled neighbourhoods, as PyG's loader of that name gives them, from pip alone.
+    """Mini-batches of sampled neighbourhoods, like PyG's loader of the same name, but without pyg-lib.
 
     Args:
-        data: The graph, with ``edge_index``, or one on disk, of which only what is in a batch is read. Its ``node_ids``
-            and ``notes`` are not in the batches: ``n_id`` says which nodes these hold.
-        num_neighbors: How many neighbours of a node are sampled in each hop; -1: all.
-        input_nodes: The seeds: nodes, a mask, or None for all.
+        data: The graph, with ``edge_index``; or a graph on disk, of which only the rows of a mini-batch are read. Its
+            ``node_ids`` and ``notes`` are not in the mini-batches: ``n_id`` names the nodes of a mini-batch.
+        num_neighbors: Number of neighbours of a node that are sampled in each hop; -1: all.
+        input_nodes: The seed nodes: node numbers, a mask, or None for all nodes.
         replace: Whether a neighbour can be drawn several times.
-        weight_attr: Name of the edges' weights in ``data``: they are drawn in proportion to them. None: all alike.
-        seed: Of the sampling; the order of the batches is drawn by PyTorch's ``DataLoader``.
-        sampler: Who samples: ``eco``, the one of this module, or ``pyg-lib``, PyG's own, where that package is
-            installed. It draws from PyTorch's generator and not by ``seed``, and is given the edges as a tensor.
-        **kwargs: Of PyG's ``NodeLoader`` and of the ``DataLoader``: ``batch_size``, ``shuffle``, ``transform`` ...
+        weight_attr: Name of the edge weights in ``data``; edges are drawn in proportion to them. None: all edges are
+            equally likely.
+        seed: Seed of the sampling. PyTorch's ``DataLoader`` draws the order of the mini-batches.
+        sampler: ``eco``, the sampler of this module, or ``pyg-lib``, PyG's own sampler, if that package is installed.
+            PyG's sampler draws from PyTorch's generator, ignores ``seed``, and needs the edges as a tensor.
+        **kwargs: Arguments of PyG's ``NodeLoader`` and of the ``DataLoader``: ``batch_size``, ``shuffle``,
+            ``transform`` ...
 
     Raises:
-        ImportError: If ``pyg-lib`` is wanted and not installed.
+        ImportError: If ``sampler`` is ``pyg-lib`` and the package is not installed.
 
     Example:
         >>> loader = NeighborLoader(graph, num_neighbors=[15, 10], batch_size=1024, shuffle=True)
@@ -248,7 +252,7 @@ class NeighborLoader(NodeLoader):
             node_sampler = NeighborSampler(
                 edges, int(data.num_nodes), num_neighbors, replace=replace, edge_weight=weight, seed=seed
             )
-        # PyG takes any list that is as long as there are nodes for features, and fails to select its rows.
+        # PyG takes any list with as many entries as nodes for a node attribute, and fails to select its rows.
         data = copy.copy(data)
         for key in ("node_ids", "notes"):
             if key in data:
@@ -261,17 +265,18 @@ def _pyg_lib_sampler(data: Data, num_neighbors: Sequence[int], replace: bool, we
 
     if not typing.WITH_PYG_LIB:
         raise ImportError(
-            "sampler is 'pyg-lib', and pyg-lib is not installed. Install it, or leave sampler out: eco's needs nothing."
+            "sampler is 'pyg-lib', but pyg-lib is not installed. Install it, or leave sampler out: the default sampler "
+            "does not need it."
         )
     return sampler.NeighborSampler(data, list(num_neighbors), replace=replace, weight_attr=weight_attr)
 
 
 class _Batch:
-    """The nodes of a batch, numbered in the order in which they come up.
+    """The nodes of a mini-batch, numbered in the order of their first occurrence.
 
     Args:
-        seeds: The first of them; of equal ones, the first is found again.
-        place: The number of each node of the graph in the batch, -1: none yet. `forget` makes it so again.
+        seeds: The seed nodes, which come first. If a seed node is repeated, edges lead to its first position.
+        place: The number of each node of the graph in the mini-batch; -1: none yet. `forget` resets it to -1.
     """
 
     def __init__(self, seeds: Tensor, place: np.ndarray) -> None:
@@ -281,11 +286,11 @@ class _Batch:
         place[self._nodes[::-1]] = np.arange(self.count)[::-1]
 
     def nodes(self, first: int = 0) -> Tensor:
-        """The nodes from some number on."""
+        """The nodes from number ``first`` on."""
         return torch.from_numpy(self._nodes[first : self.count])
 
     def add(self, neighbors: Tensor) -> Tensor:
-        """Numbers nodes, some of which may have a number already; returns the numbers."""
+        """Returns the number of each node; new nodes get new numbers."""
         from eco_core.data.sampling import _kernels as kernels
 
         known = self._nodes[: self.count]
@@ -296,7 +301,7 @@ class _Batch:
         return local
 
     def forget(self) -> None:
-        """Takes the numbers of all nodes away."""
+        """Removes the numbers of all nodes."""
         self._place[self._nodes[: self.count]] = -1
 
 
@@ -307,7 +312,11 @@ def _check_csr(csr: CSR, num_nodes: int, edge_weight: Tensor | None) -> None:
     ):
         if found != expected:
             raise DataError(
-                Problem("ECO303", f"{found} {what} were given for a graph with {expected}.", "Give those of the graph.")
+                Problem(
+                    "ECO303",
+                    f"{found} {what} were given for a graph with {expected}.",
+                    f"Give the {what} of the graph.",
+                )
             )
 
 

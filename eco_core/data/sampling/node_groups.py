@@ -1,4 +1,4 @@
-"""Divides the nodes of a graph into groups of similar size with few edges between them, for batches of subgraphs."""
+"""Divides the nodes of a graph into groups with few edges between them, for mini-batches of subgraphs."""
 
 from __future__ import annotations
 
@@ -9,27 +9,28 @@ from torch import Tensor
 from eco_core.ops.random_walks import Neighbors
 
 _ROUNDS = 6
-"""Passes over the nodes of a level; after the first few next to nothing moves."""
+"""Passes over the nodes of a level; after the first few passes, almost no node changes its label."""
 
 _SHRINKS = 0.9
-"""A level with more than this share of the nodes of the one before is the last one."""
+"""The last level is the first that keeps more than this fraction of the nodes of the level before."""
 
 
 def node_groups(neighbors: Neighbors, size: int, seed: int = 0) -> list[Tensor]:
     """Divides a graph by label propagation with limited sizes (Meyerhenke, Sanders & Schulz, SEA 2014).
 
-    Every node begins with a label of its own and takes, again and again, the one that most of its neighbours have and
-    that fewer than ``size`` nodes have. The labels are then the nodes of a smaller graph, and the same is done there,
-    until nothing joins any more; what is left in pieces is put together, whole pieces at a time. Time is that of some
-    passes over the edges, memory that of a copy of them. METIS cuts fewer edges, but is not to be had from pip alone.
+    Every node begins with its own label. Repeatedly, each node takes the most frequent label of its neighbours, unless
+    the label would then have more than ``size`` nodes. The labels become the nodes of a smaller graph, and the same is
+    done there, until labels hardly join any more. Finally, whole labels are packed into groups of at most ``size``
+    nodes. The algorithm takes several passes over the edges and the memory of a copy of them. METIS cuts fewer edges,
+    but pip alone cannot install it.
 
     Args:
         neighbors: The neighbours of each node.
-        size: How many nodes a group has at most.
-        seed: Of the order in which nodes are looked at.
+        size: Largest number of nodes of a group.
+        seed: Seed of the order in which nodes are visited.
 
     Returns:
-        The nodes of each group, int64: each node in one group.
+        The nodes of each group, int64; each node is in one group.
     """
     from eco_core.data.sampling import _group_kernels as kernels
 
@@ -61,9 +62,9 @@ def node_groups(neighbors: Neighbors, size: int, seed: int = 0) -> list[Tensor]:
 
 
 def _packed(weight: np.ndarray, size: int) -> np.ndarray:
-    """Puts pieces together: the group of each, of which none has more than ``size`` nodes. The largest come first."""
+    """Packs pieces into groups of at most ``size`` nodes, largest pieces first; returns the group of each piece."""
     group = np.empty(len(weight), dtype=np.int64)
-    rooms: list[list[int]] = [[] for _ in range(size + 1)]  # The groups that have room for so many nodes.
+    rooms: list[list[int]] = [[] for _ in range(size + 1)]  # rooms[n]: the groups that have room for n more nodes.
     count = 0
     for piece in np.argsort(-weight, kind="stable").tolist():
         needed = int(weight[piece])

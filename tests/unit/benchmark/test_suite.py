@@ -93,7 +93,7 @@ def test_all_mistakes_are_told_at_once_each_once() -> None:
         "graph.npz": "ECO301",
         "In 'bad': head 'kmeans' has no parameter 'n_int'": "Did you mean 'n_init'?",
         "no run 'kmens'": "Did you mean 'kmeans'",
-        "reference.nmi.kmeans.karate: 13.9 is no fraction": "write 0.139",
+        "reference.nmi.kmeans.karate: 13.9 is not a fraction": "write 0.139",
     }
     assert len(problems) == len(expected)
     for (found, hint), problem in zip(expected.items(), problems, strict=True):
@@ -118,8 +118,8 @@ def test_a_misfit_says_in_which_runs_it_is() -> None:
         ({"seeds": [0, 0]}, "ECO104", "0 is listed twice"),
         ({"metrics": ["nmi", "nmi"]}, "ECO104", "'nmi' is listed twice"),
         ({"runs": []}, "ECO104", "runs is []"),
-        ({"runs": ["kmeans", "kmeans"]}, "ECO104", "runs: 'kmeans' is there twice"),
-        ({"data": ["sbm", {"name": "sbm", "num_nodes": 50}]}, "ECO104", "data: 'sbm' is there twice"),
+        ({"runs": ["kmeans", "kmeans"]}, "ECO104", "runs: 'kmeans' is listed twice"),
+        ({"data": ["sbm", {"name": "sbm", "num_nodes": 50}]}, "ECO104", "data: 'sbm' is listed twice"),
         ({"data": [{"name": "karate", "undirected": "perhaps"}]}, "ECO104", "undirected"),
         ({"data": [{"name": "sbm", "num_node": 50}]}, "ECO103", "num_node"),
         ({"timeout": 0}, "ECO104", "timeout is 0"),
@@ -159,7 +159,7 @@ def test_a_reference_file_may_hold_more_than_the_suite(tmp_path: Path) -> None:
     (tmp_path / "r.csv").write_text("method,data,metric,mean\nkmeans,karate,nmi,high\nkmeans,karate,ari,50\n")
     first, second = problems_in(tmp_path / "s.yaml")
     assert "line 2" in first
-    assert "line 3: 50 is no fraction" in second
+    assert "line 3: 50 is not a fraction" in second
     (tmp_path / "r.csv").write_text("method,data\n")
     assert "no column metric, mean" in problems_in(tmp_path / "s.yaml")[0]
 
