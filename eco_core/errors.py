@@ -152,7 +152,7 @@ _CODES = {
     "ECO106": ErrorCode(
         "unreadable spec",
         "no such file, not YAML, a key twice, not a mapping",
-        "mend the place that it names; eco schema describes a spec",
+        "correct the place that the message names; eco schema describes a spec",
     ),
     "ECO107": ErrorCode(
         "malformed override",
@@ -168,7 +168,7 @@ _CODES = {
     "ECO109": ErrorCode(
         "part not usable from its class",
         "the constructor raised on its parameters",
-        "change what it complains about",
+        "change the parameter that the message describes",
     ),
     "ECO110": ErrorCode(
         "component failed to load",
@@ -232,8 +232,8 @@ _CODES = {
     ),
     "ECO211": ErrorCode(
         "new nodes not predictable",
-        "predict was called on a graph, but a part knows the nodes that it was fitted on and no others (embedding, "
-        "s2cag, leiden)",
+        "predict was called on a graph, but a part works only on the nodes that it was fitted on (embedding, s2cag, "
+        "leiden)",
         "fit_predict the other graph, or an inductive part: eco list encoders --where inductive",
     ),
     "ECO301": ErrorCode(
@@ -249,7 +249,7 @@ _CODES = {
     "ECO303": ErrorCode(
         "invalid graph",
         "edges out of range, NaN, lengths that do not match, ...",
-        "mend the place that it names",
+        "correct the place that the message names",
     ),
     "ECO304": ErrorCode(
         "download impossible",
@@ -295,12 +295,12 @@ _CODES = {
     ),
     "ECO406": ErrorCode(
         "the run failed",
-        "an exception that nobody foresaw, in a part or in ECO; of several processes, one was killed",
+        "an unexpected exception in a part or in ECO; one of several processes was killed",
         "--debug shows where; the message names the process",
     ),
     "ECO501": ErrorCode(
         "broken plugin",
-        "its module or one of its hooks raised, or gave no records",
+        "its module or one of its hooks raised, or returned no records",
         "upgrade or reinstall it, tell its author",
     ),
     "ECO502": ErrorCode(

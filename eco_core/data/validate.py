@@ -24,11 +24,11 @@ def validate_graph(data: Data) -> Data:
         A copy with ``x`` float32 ``(num_nodes, num_features)``, dense or coalesced sparse COO; ``edge_index`` int64
         ``(2, num_edges)``; ``edge_weight`` float32 ``(num_edges,)`` and ``y`` int64 ``(num_nodes,)`` (-1 = unknown)
         where they exist; ``name`` and ``notes``; ``n_classes`` and ``node_ids`` where they are known. (PyG keeps no
-        attribute whose value is None: read those two with ``data.get("n_classes")``.) The notes tell of self-loops,
-        duplicate edges and isolated nodes, all of which are allowed and kept.
+        attribute whose value is None: read ``n_classes`` and ``node_ids`` with ``data.get("n_classes")``.) The notes
+        list self-loops, duplicate edges and isolated nodes, all of which are allowed and kept.
 
     Raises:
-        DataError: ECO303, one problem for everything that is wrong.
+        DataError: ECO303, with all problems of the graph.
     """
     graph = convert_graph(data)
     add_notes(graph, describe_structure(graph))
@@ -36,7 +36,7 @@ def validate_graph(data: Data) -> Data:
 
 
 def convert_graph(data: Data) -> Data:
-    """Does what `validate_graph` does, except for the notes about the edges (which the caller may be about to change).
+    """Does the same as `validate_graph`, but adds no notes about the edges, since the caller may still change them.
 
     Args:
         data: Any PyG graph; not modified.
@@ -45,7 +45,7 @@ def convert_graph(data: Data) -> Data:
         The checked copy.
 
     Raises:
-        DataError: ECO303, one problem for everything that is wrong.
+        DataError: ECO303, with all problems of the graph.
     """
     graph = copy.copy(data)
     problems: list[Problem] = []
@@ -68,7 +68,7 @@ def convert_graph(data: Data) -> Data:
 
 
 def add_notes(data: Data, notes: Sequence[str]) -> None:
-    """Appends to ``data.notes`` those notes that are not there yet, so that checking twice says nothing twice.
+    """Appends notes to ``data.notes``; a note that the list already has is not repeated.
 
     Args:
         data: The graph; its list of notes is replaced.
@@ -78,7 +78,7 @@ def add_notes(data: Data, notes: Sequence[str]) -> None:
 
 
 def describe_structure(data: Data) -> list[str]:
-    """Says what is unusual, but allowed, about a checked graph's edges.
+    """Makes notes on what is unusual, but allowed, in the edges of a checked graph.
 
     Args:
         data: A graph from `convert_graph`.
@@ -108,8 +108,8 @@ def count_structure(edge_index: Tensor, num_nodes: int) -> tuple[int, int, int]:
         num_nodes: Number of nodes.
 
     Returns:
-        Entries that are self-loops; entries that repeat an earlier one (same direction); nodes that no edge joins to
-        another node.
+        The number of entries that are self-loops, of entries that repeat an earlier entry (in the same direction), and
+        of nodes without an edge to another node.
     """
     source, target = edge_index
     is_loop = source == target
@@ -126,7 +126,7 @@ def counted(number: int, noun: str) -> str:
 
 
 def as_tensor(value: Any) -> Tensor | None:
-    """Turns what users call an array into a tensor.
+    """Turns any kind of array into a tensor.
 
     Args:
         value: A tensor, a NumPy array, a SciPy sparse matrix, or nested lists.
@@ -135,7 +135,7 @@ def as_tensor(value: Any) -> Tensor | None:
         The tensor, sharing memory where possible, or None if the value is not numeric.
     """
     if isinstance(value, Tensor):
-        # PyG's EdgeIndex is a tensor that overrides operations; its plain data is wanted here.
+        # PyG's EdgeIndex is a tensor subclass that overrides operations; take the plain tensor.
         return value.as_tensor() if hasattr(value, "as_tensor") else value.detach()
     if hasattr(value, "tocoo"):
         coo = value.tocoo()
@@ -344,7 +344,7 @@ def _checked_weights(value: Any, edge_index: Tensor | None, problems: list[Probl
 
 
 def checked_labels(value: Any, num_nodes: int | None, problems: list[Problem]) -> Tensor | None:
-    """Labels as int64; what is wrong with them is added to the problems."""
+    """Returns labels as int64, and appends what is wrong with them to ``problems``."""
     if value is None:
         return None
     y = as_tensor(value)
@@ -387,7 +387,7 @@ def checked_labels(value: Any, num_nodes: int | None, problems: list[Problem]) -
 
 
 def checked_classes(value: Any, problems: list[Problem]) -> int | None:
-    """The declared number of classes; what is wrong with it is added to the problems."""
+    """Returns the declared number of classes, and appends what is wrong with it to ``problems``."""
     if value is None:
         return None
     try:

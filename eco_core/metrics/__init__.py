@@ -1,6 +1,6 @@
-"""Figures of a finished clustering: agreement with labels, structure in the graph, and what the run cost.
+"""Metrics of a finished clustering: agreement with labels, structure in the graph, run time and memory.
 
-Its names are imported on first use.
+The names of this package are imported on first use.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Turns the tensors and arrays that metrics take into checked NumPy arrays, and looks metrics up by name."""
+"""Turns the arguments of metrics into checked NumPy arrays, and looks metrics up by name."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 Array: TypeAlias = "NDArray[Any] | Tensor"
 
 UNLABELLED = -1
-"""The label of a node without one; NaN means the same in labels of a floating dtype."""
+"""The label of an unlabelled node; in labels of a floating dtype, NaN means the same."""
 
 
 def to_numpy(values: Any) -> NDArray[Any]:
@@ -36,22 +36,22 @@ def clusters_of(pred: Array) -> NDArray[np.int64]:
         The ids of shape (num_nodes,), dtype int64.
 
     Raises:
-        DataError: ECO305, if they are not one integer a node.
+        DataError: ECO305, if there is not exactly one integer for each node.
     """
     return _integers(to_numpy(pred), "The clusters 'pred'", "take clusters.argmax(-1) of a soft assignment first")
 
 
 def labels_of(y: Array) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
-    """Finds the labels that there are.
+    """Selects the labels of the labelled nodes.
 
     Args:
         y: Labels of shape (num_nodes,) or (num_nodes, 1); -1 or NaN where there is none.
 
     Returns:
-        The labels of the labelled nodes, dtype int64; and a mask of shape (num_nodes,): which nodes these are.
+        The labels of the labelled nodes, dtype int64; and a mask of the labelled nodes, of shape (num_nodes,).
 
     Raises:
-        DataError: ECO305, if there is more than one label a node, or one that is not an integer.
+        DataError: ECO305, if a node has more than one label, or a label is not an integer.
     """
     values = _one_a_node(to_numpy(y), "The labels 'y'", "choose one of several targets, such as y[:, 0]")
     mask = values != UNLABELLED
@@ -61,7 +61,7 @@ def labels_of(y: Array) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
 
 
 def labelled_pairs(y: Array, pred: Array) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Leaves out the nodes without a label.
+    """Selects the labels and clusters of the labelled nodes.
 
     Args:
         y: Labels of shape (num_nodes,) or (num_nodes, 1); -1 or NaN where there is none.
@@ -88,7 +88,7 @@ def labelled_pairs(y: Array, pred: Array) -> tuple[NDArray[np.int64], NDArray[np
             Problem(
                 "ECO305",
                 f"None of the {len(mask)} nodes has a label (-1 and NaN mean unlabelled), so nothing can be compared.",
-                "Pass labels, or use the structure metrics, which need none.",
+                "Pass labels, or use the structure metrics, which need no labels.",
             )
         )
     return labels, clusters[mask]
@@ -97,12 +97,12 @@ def labelled_pairs(y: Array, pred: Array) -> tuple[NDArray[np.int64], NDArray[np
 def compute(
     functions: Mapping[str, Callable[..., float]], metrics: str | Iterable[str], kind: str, pred: Array, **others: Any
 ) -> dict[str, float]:
-    """Computes metrics chosen by name, whatever its case.
+    """Computes metrics that are chosen by name; upper and lower case are the same.
 
     Args:
         functions: The known metrics by lower-case name.
-        metrics: A name or several.
-        kind: What they are, for the message.
+        metrics: One name, or several.
+        kind: The kind of the metrics, such as ``"label"``, for the message.
         pred: The clusters: each metric's first argument.
         **others: Each metric's other arguments.
 
@@ -110,7 +110,7 @@ def compute(
         The values, under the names exactly as given.
 
     Raises:
-        SpecError: ECO101, for unknown names, all of them at once.
+        SpecError: ECO101, with a problem for each unknown name.
     """
     names = [metrics] if isinstance(metrics, str) else list(metrics)
     problems = [

@@ -1,4 +1,4 @@
-"""The core's own metrics, as a plugin lists its own: by target, so that nothing heavy is imported here."""
+"""The records of the core's own metrics. They name their functions as text, so that nothing heavy is imported."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a run cost: wall-clock seconds by phase, and peak memory. Light: only a look at a device imports torch."""
+"""Measures the wall-clock seconds of phases, and peak memory. Light: only `peak_device_memory_mb` imports torch."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ _MIB = 2**20
 
 
 def peak_memory_mb() -> float:
-    """Peak resident memory of this process since it started, in MiB; 0 where the platform does not tell (Windows)."""
-    # On Linux, getrusage's maximum survives exec: a process started by a large one begins with the peak of that one.
-    # The high-water mark in /proc belongs to this program alone.
+    """Peak resident memory of this process since it started, in MiB; 0 if the platform does not report it (Windows)."""
+    # On Linux, the maximum of getrusage survives exec: a process inherits the peak of the process that started it. The
+    # high-water mark in /proc counts this program only.
     status = Path("/proc/self/status")
     if status.exists():
         for line in status.read_text().splitlines():
@@ -33,7 +33,7 @@ def peak_memory_mb() -> float:
 
 
 def peak_device_memory_mb(device: torch.device | str | int) -> float:
-    """Peak memory that torch's tensors took on a CUDA device, in MiB.
+    """Peak memory of torch's tensors on a CUDA device, in MiB.
 
     Args:
         device: A torch device.
@@ -50,10 +50,10 @@ def peak_device_memory_mb(device: torch.device | str | int) -> float:
 
 
 class Stopwatch:
-    """Adds up wall-clock seconds by phase; ``total`` runs from the construction.
+    """Adds up wall-clock seconds by phase; ``total`` counts from the construction of this object.
 
     Args:
-        phases: Phases that are reported even if they never ran.
+        phases: Phases that are reported even if they never run.
 
     Example:
         >>> watch = Stopwatch()
@@ -69,7 +69,7 @@ class Stopwatch:
 
     @contextmanager
     def phase(self, name: str) -> Iterator[None]:
-        """Times the body of a ``with`` statement; a phase that runs again, or raises, adds up too."""
+        """Times the body of a ``with`` statement, also if it raises. Several bodies of the same phase add up."""
         start = time.perf_counter()
         try:
             yield
@@ -78,5 +78,5 @@ class Stopwatch:
 
     @property
     def seconds(self) -> dict[str, float]:
-        """Seconds by phase until now, and in ``total``."""
+        """Seconds of each phase so far, and ``total``."""
         return {**self._phases, "total": time.perf_counter() - self._start}

@@ -1,4 +1,4 @@
-"""Computes metrics: each function gets the arguments that it names, and one that fails stops no other."""
+"""Computes metrics: each function gets the arguments that it names. A metric that fails is left out."""
 
 from __future__ import annotations
 
@@ -25,18 +25,18 @@ _BY_NODE = ("pred", "x", "z")
 def evaluate(metrics: Iterable[tuple[str, Callable[..., Any]]], names: Mapping[str, Any]) -> dict[str, float]:
     """Computes metrics of a finished clustering.
 
-    A metric that asks for ``y`` gets the rows of ``y``, ``pred``, ``x`` and ``z`` of the labelled nodes only, and is
-    left out where there is no ``y`` or no labelled node. A metric that raises, asks for a name that is not there, or
-    does not return a finite number is left out with a warning; so are all that ask for ``y`` if it does not hold one
-    label a node.
+    A metric that asks for ``y`` gets the rows of ``y``, ``pred``, ``x`` and ``z`` of the labelled nodes only. Without
+    ``y``, or without labelled nodes, it is left out. A metric is left out with a warning if it raises, asks for an
+    absent name, or does not return a finite number. If ``y`` does not hold one label for each node, all metrics that
+    ask for it are left out with a warning.
 
     Args:
         metrics: Pairs of name and function.
-        names: What the functions may ask for: ``y``, ``pred``, ``edge_index``, ``edge_weight``, ``x``, ``z``,
+        names: The arguments that functions may ask for: ``y``, ``pred``, ``edge_index``, ``edge_weight``, ``x``, ``z``,
             ``graph``. Of a function's optional parameters only ``edge_weight`` is filled.
 
     Returns:
-        Values by name: Python floats, and integers of metrics that count.
+        Values by name: integers of metrics that count, floats of all others.
     """
     of_labelled = _labelled_nodes(names)
     values: dict[str, float] = {}
@@ -50,7 +50,7 @@ def evaluate(metrics: Iterable[tuple[str, Callable[..., Any]]], names: Mapping[s
             else:
                 continue
             values[name] = _number(value)
-        except Exception as error:  # a stranger's code may raise anything
+        except Exception as error:  # A plugin's metric may raise any exception.
             warnings.warn(
                 f"Metric {name!r} is left out: {type(error).__name__}: {error}", category=EcoWarning, stacklevel=2
             )
@@ -58,7 +58,7 @@ def evaluate(metrics: Iterable[tuple[str, Callable[..., Any]]], names: Mapping[s
 
 
 def _labelled_nodes(names: Mapping[str, Any]) -> Mapping[str, Any] | None:
-    """The names cut down to the labelled nodes; None if there are none."""
+    """Returns the names with the rows of labelled nodes only; None if there are no labelled nodes."""
     if names.get("y") is None:
         return None
     try:
@@ -93,7 +93,7 @@ class _LabelledNodes(Mapping[str, Any]):
 
 
 def _like(example: Any, values: NDArray[np.int64]) -> Any:
-    """Makes a tensor on the device of another one, if it is a tensor."""
+    """Returns the values as an array; if ``example`` is a tensor, as a tensor on its device."""
     if not hasattr(example, "detach"):
         return values
     import torch
@@ -116,10 +116,10 @@ def registered_metrics(registry: Registry) -> list[tuple[str, Callable[..., Any]
     """Lists the names and functions of all metrics that are installed.
 
     Args:
-        registry: What is installed.
+        registry: The registry of installed plugins.
 
     Returns:
-        The core's metrics in the order of its catalogue, then those of plugins.
+        The core's metrics in the order of its catalogue, then the metrics of plugins.
     """
     rank = {metric.name: number for number, metric in enumerate(METRICS)}
     entries = sorted(registry.entries("metric"), key=lambda entry: rank.get(entry.name, len(rank)))
@@ -138,7 +138,7 @@ def evaluate_clustering(
         z: Embeddings of shape (num_nodes, width), for metrics that ask for them.
 
     Returns:
-        Values by name, as `evaluate`.
+        Values by name, as `evaluate` returns them.
     """
     names = {name: getattr(graph, name, None) for name in ("x", "edge_index", "edge_weight")}
     names.update(graph=graph, data=graph, pred=pred)

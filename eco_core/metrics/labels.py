@@ -1,9 +1,9 @@
 """Agreement of clusters with known labels. All metrics are fractions; 1 is perfect.
 
-They hold for any number of clusters, equal to the number of classes or not. Cluster ids may be any integers; the id -1
-(noise, in some algorithms) is a cluster like any other, so that no node can be left out of the score by its cluster.
-Nodes whose label is -1 or NaN have no label and are left out. Only `acc` and `f1` match clusters to classes.
-All of them raise DataError ECO305 if labels and clusters do not match, or no node is labelled.
+The number of clusters may differ from the number of classes. Cluster ids may be any integers. The id -1, which some
+algorithms give to noise, is a cluster like any other: a method cannot leave out nodes to raise its score. Nodes whose
+label is -1 or NaN have no label and are left out. Only `acc` and `f1` match clusters to classes. All metrics raise
+DataError ECO305 if labels and clusters do not match, or no node is labelled.
 """
 
 from __future__ import annotations
@@ -79,10 +79,10 @@ def completeness(pred: Array, *, y: Array) -> float:
 
 
 def acc(pred: Array, *, y: Array) -> float:
-    """Accuracy after the one-to-one matching of clusters and classes that makes it highest (Kuhn, 1955).
+    """Accuracy after the best one-to-one matching of clusters and classes (Kuhn, 1955).
 
-    With more clusters than classes, the nodes of unmatched clusters count as wrong; with fewer, those of unmatched
-    classes do.
+    With more clusters than classes, the nodes of unmatched clusters count as wrong. With fewer clusters, the nodes of
+    unmatched classes count as wrong.
 
     Args:
         pred: Cluster ids of shape (num_nodes,), any integers.
@@ -98,8 +98,8 @@ def acc(pred: Array, *, y: Array) -> float:
 def f1(pred: Array, *, y: Array) -> float:
     """Macro F1 over the true classes after the matching of `acc`.
 
-    A class without a cluster has F1 0. Where several matchings have the same accuracy, the one with the highest macro
-    F1 is taken, so that the value does not depend on how clusters are numbered.
+    A class without a cluster has F1 0. If several matchings have the same accuracy, the matching with the highest macro
+    F1 is taken, so that the value does not depend on the numbering of clusters.
 
     Args:
         pred: Cluster ids of shape (num_nodes,), any integers.
@@ -132,7 +132,7 @@ def label_metrics(
     Args:
         y: Labels of shape (num_nodes,), integers; -1 or NaN where there is none.
         pred: Cluster ids of shape (num_nodes,), any integers.
-        metrics: Names, whatever their case.
+        metrics: Names of metrics; upper and lower case are the same.
 
     Returns:
         The values, under the names exactly as given.
@@ -152,13 +152,13 @@ def label_metrics(
 def _score(function: Callable[..., float], y: Array, pred: Array, **options: Any) -> float:
     labels, clusters = labelled_pairs(y, pred)
     with warnings.catch_warnings():
-        # Many clusters of few nodes make sklearn suspect a regression problem; clusters are never that.
+        # With many small clusters, scikit-learn warns of a regression problem; cluster ids are never its targets.
         warnings.filterwarnings("ignore", message=".*could represent a regression problem", category=UserWarning)
         return float(function(labels, clusters, **options))
 
 
 def _fraction(value: float) -> float:
-    # Entropies are rounded, which can leave a value of 1 + 2e-16 or -1e-16.
+    # Rounding errors of entropies can give 1 + 2e-16 or -1e-16.
     return min(1.0, max(0.0, value))
 
 
@@ -176,6 +176,6 @@ def _match(table: NDArray[np.int64]) -> tuple[NDArray[np.intp], NDArray[np.intp]
     """Matches classes (rows) and clusters (columns): most nodes first, then the highest sum of F1."""
     from scipy.optimize import linear_sum_assignment
 
-    # At most min(shape) pairs have an F1 of at most 1 each: together they weigh less than one node.
+    # At most min(shape) pairs are matched, each with an F1 of at most 1: all tie breaks add up to less than one node.
     tie_break = _f1_of_pairs(table) / (2.0 * min(table.shape))
     return linear_sum_assignment(table + tie_break, maximize=True)

@@ -1,9 +1,9 @@
 """Structure of clusters in the graph; no labels are needed.
 
-All definitions are on the weighted adjacency matrix A that the entries of ``edge_index`` add up to. An undirected graph
-has both directions of each edge. A directed one is taken as the undirected graph (A + A^T) / 2: its figures are the
-same as with both directions of each edge. A self-loop counts once, with its weight, in A and in its node's degree.
-Beside a sort of the cluster ids, the cost is O(num_nodes + num_edges), whatever the number of clusters.
+All metrics are defined on the weighted adjacency matrix A, the sum of all entries of ``edge_index``. An undirected
+graph has both directions of each edge. A directed graph is taken as the undirected graph (A + A^T) / 2: its figures are
+the same as with both directions of each edge. A self-loop counts once, with its weight, in A and in its node's degree.
+The cost is a sort of the cluster ids plus O(num_nodes + num_edges), whatever the number of clusters.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from eco_core.errors import DataError, Problem
 from eco_core.metrics.arrays import Array, clusters_of, compute, to_numpy
 
 _BLOCK_EDGES = 1 << 22
-"""Edges that are added up at a time."""
+"""Number of edges that are summed at a time."""
 
 
 def modularity(pred: Array, *, edge_index: Array, edge_weight: Array | None = None) -> float:
@@ -51,8 +51,8 @@ def conductance(pred: Array, *, edge_index: Array, edge_weight: Array | None = N
     """Mean over clusters of cut / min(volume, total - volume) (Yang & Leskovec, 2012).
 
     The mean is over clusters, not over edges: a small, leaky cluster counts as much as a large one. Tables of deep
-    graph clustering often print `cut_fraction` under the name of conductance. A cluster for which the minimum is 0 (all
-    its nodes are isolated, or it holds all edges) has no cut edges, and conductance 0.
+    graph clustering often print `cut_fraction` under the name of conductance. If the minimum is 0 (all nodes of the
+    cluster are isolated, or it holds all edges), the cluster has no cut edges, and its conductance is 0.
 
     Args:
         pred: Cluster ids of shape (num_nodes,), any integers.
@@ -68,14 +68,14 @@ def conductance(pred: Array, *, edge_index: Array, edge_weight: Array | None = N
     flow = _flow(pred, edge_index, edge_weight)
     cut = flow.volume - flow.within
     smaller_side = np.minimum(flow.volume, flow.total - flow.volume)
-    # Differences of sums are rounded: the side of a cluster without cut edges can be 1e-17 instead of 0.
+    # Rounding errors: for a cluster without cut edges, a difference of sums can be 1e-17 instead of 0.
     leaky = (cut > 0) & (smaller_side > 0)
     ratios = np.divide(cut, smaller_side, out=np.zeros_like(cut), where=leaky)
     return float(np.minimum(ratios, 1.0).mean()) if len(ratios) else 0.0
 
 
 def cut_fraction(pred: Array, *, edge_index: Array, edge_weight: Array | None = None) -> float:
-    """Share of the edge weight that lies between clusters.
+    """Fraction of the edge weight that lies between clusters.
 
     Args:
         pred: Cluster ids of shape (num_nodes,), any integers.
@@ -123,7 +123,7 @@ def structure_metrics(
     Args:
         edge_index: Edges of shape (2, num_edges), integers.
         pred: Cluster ids of shape (num_nodes,), any integers.
-        metrics: Names, whatever their case.
+        metrics: Names of metrics; upper and lower case are the same.
         edge_weight: Weights of shape (num_edges,), not negative; default 1.
 
     Returns:
@@ -170,7 +170,7 @@ _Block = tuple[NDArray[Any], NDArray[Any], "NDArray[np.float64] | None"]
 
 
 def _blocks(edge_index: Array, edge_weight: Array | None, num_nodes: int) -> Iterator[_Block]:
-    """Yields sources, targets and weights of some edges at a time; those of a graph on disk are read where they lie."""
+    """Yields sources, targets and weights of some edges at a time; the edges of a graph on disk stay on disk."""
     incoming = getattr(edge_index, "incoming", None)
     if incoming is None:
         edges = _edges(edge_index, num_nodes)
@@ -191,7 +191,7 @@ def _blocks(edge_index: Array, edge_weight: Array | None, num_nodes: int) -> Ite
         )
     for first in range(0, len(col), _BLOCK_EDGES):
         last = min(first + _BLOCK_EDGES, len(col))
-        # The nodes that these entries are of: the first and the last one may have others besides.
+        # The targets of these entries: nodes low to high. The first and the last node may have entries in other blocks.
         low, high = np.searchsorted(rowptr, [first, last - 1], side="right") - 1
         bounds = np.clip(rowptr[low : high + 2], first, last)
         target = np.repeat(np.arange(low, high + 1), np.diff(bounds))

@@ -1,1 +1,1 @@
-"""The composed module, and models written by hand."""
+"""The composed module, and base classes of models that users write themselves."""

@@ -16,21 +16,21 @@ _T = TypeVar("_T")
 
 
 def overrides(model: nn.Module, method: str, base: type) -> bool:
-    """Whether the class of a model defines a method anew that its base has.
+    """Returns whether the class of a model overrides a method of a base class.
 
     Args:
         model: The model.
         method: Name of the method.
-        base: The base.
+        base: The base class.
     """
     return getattr(type(model), method, None) is not getattr(base, method, None)
 
 
 class BaseModel(nn.Module):
-    """Base of all models. Nothing is abstract: a model defines what it has."""
+    """Base of all models. No method is abstract: a model defines only the methods that it needs."""
 
     def embed(self, *args: Any, **kwargs: Any) -> Tensor:
-        """Returns node embeddings of shape (num_nodes, width); by default what the model's call returns."""
+        """Returns node embeddings of shape (num_nodes, width); by default the result of calling the model."""
         return self(*args, **kwargs)
 
     def infer_full(self, data: Any) -> Tensor:
@@ -40,8 +40,7 @@ class BaseModel(nn.Module):
             data: A ``torch_geometric.data.Data``.
 
         Returns:
-            What this kind of model gives: embeddings of shape (num_nodes, width), or of a `ClusteringModel` clusters
-            of shape (num_nodes,).
+            Embeddings of shape (num_nodes, width); for a `ClusteringModel`, clusters of shape (num_nodes,).
         """
         return self._infer(data, self._embedding)
 
@@ -49,11 +48,11 @@ class BaseModel(nn.Module):
         """Runs the model on mini-batches and joins the rows of their seed nodes.
 
         Args:
-            loader: Yields graphs whose first ``batch_size`` nodes are the seeds (PyG's loaders do).
-            verbose: Whether to print the number of batches done.
+            loader: Yields mini-batches whose first ``batch_size`` nodes are the seed nodes, as PyG's loaders do.
+            verbose: Whether to print the number of finished mini-batches.
 
         Returns:
-            What `infer_full` returns, one row per seed in the loader's order.
+            The rows of `infer_full` for the seed nodes, in the loader's order.
         """
         rows = []
         for number, batch in enumerate(loader, start=1):

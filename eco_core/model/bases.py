@@ -1,4 +1,4 @@
-"""Bases of models that are written by hand, without parts."""
+"""Base classes of models that users write themselves, without parts."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from eco_core.parts.stages import OptimizerSpec, Stage, Update
 
 
 class TrainableModel(EpochTraining):
-    """Base of models with a loss. Subclasses define ``loss``, which names what it needs (``data``, or ``x``, ...)."""
+    """Base of models with a loss. Subclasses define ``loss``; its parameters name its inputs (``data``, ``x``, ...)."""
 
     def loss(self, *args: Any, **kwargs: Any) -> Any:
-        """Returns the training loss: a scalar tensor, a tuple or mapping of them, or a `LossOutput`."""
+        """Returns the training loss: a scalar tensor, a tuple or mapping of scalar tensors, or a `LossOutput`."""
         raise TypeError(f"{type(self).__name__} defines no loss; a trainable model needs loss(self, data).")
 
     def loss_batch(self, batch: Any, **kwargs: Any) -> Any:
-        """Returns the loss of one mini-batch; by default `loss` on it."""
+        """Returns the loss of one mini-batch; by default calls `loss` on the mini-batch."""
         return call(self.loss, self.step_of(batch), **kwargs)
 
     def _hand_updates(self, loss_kwargs: Mapping[str, Any], batched: bool) -> list[HandUpdate]:
@@ -37,10 +37,10 @@ class TrainableModel(EpochTraining):
         """Trains the model through the engine, in one stage of full-batch epochs.
 
         Args:
-            data: What `eco_core.load_graph` takes.
-            epochs: How many epochs.
-            optimizer: An `eco_core.OptimizerSpec` or a function from parameters to an optimiser; default Adam.
-            **options: ``stop`` (an `eco_core.EarlyStopping`), and what the engine's ``train`` takes: ``seed``,
+            data: A source that `eco_core.load_graph` takes.
+            epochs: Number of epochs.
+            optimizer: An `eco_core.OptimizerSpec`, or a function that makes an optimiser from parameters; default Adam.
+            **options: ``stop`` (an `eco_core.EarlyStopping`), and the options of the engine's ``train``: ``seed``,
                 ``device``, ``callbacks``, ``checkpoint``, ``resume``, ...
 
         Returns:
@@ -63,7 +63,7 @@ class TrainableModel(EpochTraining):
 
 
 class ClusteringModel(TrainableModel):
-    """Base of models that give clusters: they define ``predict(data)``, or their call returns labels."""
+    """Base of models that return clusters. Subclasses define ``predict(data)``, or their ``forward`` returns labels."""
 
     def infer_full(self, data: Any) -> Tensor:
         """Returns the cluster of every node: shape (num_nodes,), dtype int64."""
@@ -84,12 +84,12 @@ class ClusteringModel(TrainableModel):
 
         Args:
             data: A ``torch_geometric.data.Data``.
-            train_idx: Only these nodes are used; default all.
-            method: ``"kmeans"``, the only one.
+            train_idx: Only these nodes are used; default all nodes.
+            method: ``"kmeans"``, the only method.
             seed: Seed of k-means.
 
         Raises:
-            ValueError: The method is another.
+            ValueError: If the method is not ``"kmeans"``.
         """
         check_method(method)
         z = self._infer(data, self._embedding)

@@ -1,4 +1,4 @@
-"""Which mini-batches a composition trains on: those of its spec, or those that fit into the device's memory."""
+"""Chooses and makes the mini-batches of a composition, by its spec or by the free memory of the device."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from eco_core.parts.traits import traits_of
 from eco_core.spec.models import TrainSpec
 
 Batches = NeighborBatches | SubgraphBatches
-"""What yields the batches of an epoch, again and again."""
+"""Iterables over the mini-batches of an epoch; each epoch iterates anew."""
 
 _SHARE = 0.6
-"""Share of the free memory that training on the whole graph may take, by its estimate."""
+"""Fraction of the free memory that training on the whole graph may take, by its estimate."""
 
 _COPIES = 4
 """Copies of a layer's output that training holds at a time: before and after the activation, and both gradients."""
 
 _BYTES_AN_EDGE = 40
-"""Bytes an edge: a sparse matrix and its transpose in single precision, and the edges that they are made of."""
+"""Bytes for each edge: a sparse matrix and its transpose in single precision, and the edges themselves."""
 
 _FIRST_FAN_OUT, _FAN_OUT = 15, 10
 
@@ -33,16 +33,17 @@ _FIRST_FAN_OUT, _FAN_OUT = 15, 10
 def choose_batch(
     graph: Any, encoder: nn.Module, objective: Any, reads_edges: bool
 ) -> tuple[Literal["full", "neighbor", "subgraph"], str]:
-    """Chooses for ``auto``: the whole graph where its training fits into memory, and one process does it.
+    """Resolves ``train.batch: auto``: the whole graph if training on it fits into memory and there is one process.
 
     Args:
-        graph: The graph, on the device that it is trained on.
+        graph: The graph, on the device of the training.
         encoder: The encoder.
         objective: The objective, or None.
-        reads_edges: Whether the loss is made of edges between nodes. Random nodes of a large graph have hardly any.
+        reads_edges: Whether the loss is computed from edges among seed nodes. Random seed nodes of a large graph have
+            hardly any edges among them, so subgraphs are chosen.
 
     Returns:
-        What to train on, and why: a sentence for the user.
+        The kind of mini-batches, and a sentence for the user that gives the reason.
     """
     _, world_size = rank_and_size()
     needed, free = full_batch_bytes(graph, encoder, objective), free_bytes(graph.edge_index.device)
@@ -59,9 +60,9 @@ def choose_batch(
 def full_batch_bytes(graph: Any, encoder: nn.Module, objective: Any) -> int:
     """Estimates the memory that training on a whole graph takes beyond the loaded graph.
 
-    Each weight matrix of the encoder stands for an output of as many columns, of which training holds four copies in
-    single precision; an objective that compares views encodes twice. Losses over all pairs run in blocks and are small
-    beside these.
+    Each weight matrix of the encoder is counted as an output with as many columns as the matrix has rows; training
+    holds four copies of it in single precision. An objective that compares views encodes twice. Losses over all pairs
+    of nodes are computed in blocks and take little memory in comparison.
 
     Args:
         graph: The graph.
@@ -69,7 +70,7 @@ def full_batch_bytes(graph: Any, encoder: nn.Module, objective: Any) -> int:
         objective: The objective, or None.
     """
     matrices = (p for p in encoder.parameters() if p.dim() > 1)
-    # A table with a vector for each node is an output itself.
+    # A matrix with a row for each node is an embedding table: an output itself.
     widths = sum(p.size(0) if p.size(0) < graph.num_nodes else p.size(1) for p in matrices)
     passes = 2 if objective is not None and traits_of(objective).needs_views is not False else 1
     return 4 * graph.num_nodes * widths * _COPIES * passes + _BYTES_AN_EDGE * int(graph.num_edges)
@@ -86,21 +87,21 @@ def free_bytes(device: torch.device) -> int:
                 return 1024 * int(line.split()[1])
     if hasattr(os, "sysconf") and "SC_PHYS_PAGES" in os.sysconf_names:
         return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    return 2**33  # A system that does not tell: eight GiB.
+    return 2**33  # The system does not report its memory: assume eight GiB.
 
 
 def make_batches(graph: Any, train: TrainSpec, encoder: nn.Module, seed: int) -> Batches | None:
-    """Makes what yields the batches, or this process's share of them; None for ``full``.
+    """Makes the mini-batches, or this process's share of them; returns None for ``full``.
 
     Args:
         graph: The graph.
-        train: The spec, with ``auto`` resolved.
-        encoder: The encoder, whose ``num_layers`` is the number of hops, where it has one.
-        seed: Of the parts of subgraphs.
+        train: The section ``train`` of the spec, with ``auto`` resolved.
+        encoder: The encoder; its ``num_layers``, if it has one, is the number of hops.
+        seed: Seed of the groups of nodes that make up subgraphs.
 
     Raises:
-        CompositionError: ECO104, if ``fan_out`` has not as many entries as the encoder has layers, or there are more
-            processes than a batch can be shared among.
+        CompositionError: ECO104, if the length of ``fan_out`` is not the encoder's number of layers, or if there are
+            too many processes to share a mini-batch.
     """
     world = rank_and_size()
     if train.batch == "subgraph":
@@ -121,39 +122,39 @@ def make_batches(graph: Any, train: TrainSpec, encoder: nn.Module, seed: int) ->
 
 
 def check_shared(train: TrainSpec, world_size: int) -> None:
-    """Finds that several processes are to train on what they cannot share.
+    """Checks that several processes train on mini-batches, which they can share.
 
     Raises:
-        CompositionError: ECO104, for ``full``.
+        CompositionError: ECO104, if several processes would train on the whole graph (``full``).
     """
     if world_size > 1 and train.batch == "full":
         raise CompositionError(
             Problem(
                 "ECO104",
                 f"{world_size} processes share the seeds of batches, but train.batch is full: all would compute the "
-                "same, of the whole graph.",
+                "same loss on the whole graph.",
                 "Use --set train.batch=neighbor (or subgraph, or auto), or --devices 1.",
             )
         )
 
 
 def check_trained_on_batches(world_size: int, has_batches: bool, encoder: Any) -> None:
-    """Finds an encoder that is never trained on batches of the graph, in several processes.
+    """Checks that several processes train the encoder on mini-batches of the graph.
 
     Args:
         world_size: The number of processes.
-        has_batches: Whether there are batches of the graph.
-        encoder: What the user calls the encoder.
+        has_batches: Whether there are mini-batches of the graph.
+        encoder: The name of the encoder, for the message.
 
     Raises:
-        CompositionError: ECO104.
+        CompositionError: ECO104, if there are several processes and no mini-batches.
     """
     if world_size > 1 and not has_batches:
         raise CompositionError(
             Problem(
                 "ECO104",
                 f"{world_size} processes share the seeds of batches, but {encoder} is not trained on batches of the "
-                "graph: all would compute the same.",
+                "graph: all would compute the same loss.",
                 "Use --devices 1.",
             )
         )

@@ -1,4 +1,4 @@
-"""Making the parts of a composition for a graph."""
+"""Makes the parts of a composition for a graph."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ from eco_core.plan.plan import Plan
 
 @dataclass(frozen=True)
 class GraphFacts:
-    """What the parts are built for.
+    """The sizes that the parts are built for.
 
     Attributes:
         in_channels: Width of the features.
         num_nodes: Number of nodes.
-        n_clusters: The number of clusters; None where no part needs it.
+        n_clusters: The number of clusters; None if no part needs it.
         feature_shape: The shape of one node's features: ``(in_channels,)`` for vectors.
     """
 
@@ -44,7 +44,7 @@ class GraphFacts:
 
         Args:
             graph: A ``torch_geometric.data.Data`` with features ``x``.
-            n_clusters: The number of clusters, where it is known.
+            n_clusters: The number of clusters, if it is known.
         """
         shape = tuple(int(size) for size in graph.x.shape[1:])
         return cls(shape[0], int(graph.num_nodes), n_clusters, shape)
@@ -72,15 +72,15 @@ class Built:
     """The parts of a composition, made for a graph.
 
     Attributes:
-        plan: The plan, with what only the build could know: no objective by default for an encoder without weights,
-            and the mini-batches that ``train.batch: auto`` stands for.
-        facts: What the parts were built for.
+        plan: The plan, completed by the build: the default objective is removed if the encoder has no weights, and
+            ``train.batch: auto`` is resolved.
+        facts: The sizes that the parts were built for.
         wiring: Encoder, objective and head.
         strategy: The strategy.
         notes: Sentences that a user should read.
-        batches: What yields the mini-batches of an epoch; None: the whole graph is one.
-        probe: The step on the whole graph that the width of the embedding was read from; without embeddings where that
-            was a mini-batch.
+        batches: The mini-batches of an epoch; None: each epoch has one step on the whole graph.
+        probe: The step on the whole graph. It holds the embeddings from which their width was read, unless the width
+            was read from a mini-batch. None after `without_graph`.
     """
 
     plan: Plan
@@ -93,24 +93,25 @@ class Built:
 
     @property
     def graph(self) -> Any:
-        """The graph that the parts were made for, in the layout in which they read it; None once it was let go."""
+        """The graph that the parts were made for, in the layout that they read; None after `without_graph`."""
         return None if self.probe is None else self.probe.graph
 
     def without_graph(self) -> Built:
-        """The same parts, without what keeps the graph alive."""
+        """Returns the same parts without the references that keep the graph in memory."""
         return replace(self, batches=None, probe=None)
 
 
 def build_parts(plan: Plan, graph: Any, *, is_example: bool = False) -> Built:
-    """Makes the parts for a graph. Nothing that was there before is changed, but for parts given as instances.
+    """Makes the parts for a graph. No existing object is changed, except for parts that are given as instances.
 
     Args:
         plan: The checked plan.
         graph: A ``torch_geometric.data.Data``, on the device of the parts.
-        is_example: Whether the graph stands for one that is not known yet: nothing is said of its classes and size.
+        is_example: Whether the graph is only an example of a graph that is not known yet. Then its number of classes
+            and its size are not used.
 
     Raises:
-        CompositionError: If parts turn out not to fit: too many clusters, widths that differ, wrong outputs.
+        CompositionError: If the parts do not fit: too many clusters, widths that differ, wrong outputs.
     """
     clusters, notes = number_of_clusters(plan, None if is_example else graph)
     facts = GraphFacts.of(graph, clusters)
@@ -125,7 +126,7 @@ def build_parts(plan: Plan, graph: Any, *, is_example: bool = False) -> Built:
         plan, batches, note = _batches_of(plan, wiring, graph)
         notes = [*notes, *note]
         if batches is not None:
-            # Restores the random state: what a probe batch draws must not change the parts' initial weights.
+            # Restore the random state: drawing a probe batch must not change the parts' initial weights.
             with torch.random.fork_rng(devices=[]):
                 wiring.prepared.make_for_batches(graph, [("encoder", encoder)])
                 probed = next(iter(batches))
@@ -145,12 +146,12 @@ def build_parts(plan: Plan, graph: Any, *, is_example: bool = False) -> Built:
 
 
 def readers_of(plan: Plan) -> tuple[Any, ...]:
-    """The classes or instances of those parts of a plan that read features: encoder and objective."""
+    """The classes or instances of the parts that read features: encoder and objective."""
     return tuple(part.target for kind in ("encoder", "objective") if (part := plan.parts[kind]) is not None)
 
 
 def _batches_of(plan: Plan, wiring: Wiring, graph: Any) -> tuple[Plan, Batches | None, list[str]]:
-    """Makes the mini-batches that the spec asks for; resolves ``auto`` for this graph and this machine."""
+    """Makes the mini-batches of the spec; resolves ``auto`` for this graph and this machine."""
     train, encoder = plan.spec.train, wiring.encoder
     notes: list[str] = []
     if train.batch == "auto":
@@ -165,7 +166,7 @@ def _batches_of(plan: Plan, wiring: Wiring, graph: Any) -> tuple[Plan, Batches |
 
 
 def _probe(plan: Plan, wiring: Wiring, graph: Any, who: str) -> Step:
-    """Embeds a graph without gradients, and checks what comes out."""
+    """Embeds a graph without gradients, and checks the embedding."""
     modules = nn.ModuleList(module for _, module in wiring.parts())
     try:
         with evaluating(modules):
@@ -174,7 +175,7 @@ def _probe(plan: Plan, wiring: Wiring, graph: Any, who: str) -> Step:
     except EcoError:
         raise
     except Exception as error:
-        fix = "Its forward gets what it names: x (num_nodes, in_channels), edge_index (2, num_edges), ..."
+        fix = "Its forward gets the arguments that it names: x (num_nodes, in_channels), edge_index (2, num_edges), ..."
         if is_mini_batch(graph) and callable(getattr(wiring.encoder, "prepare", None)):
             fix += "\nIn mini-batches it gets the values that prepare made of the whole graph: index them by n_id."
         raise CompositionError(
@@ -185,7 +186,7 @@ def _probe(plan: Plan, wiring: Wiring, graph: Any, who: str) -> Step:
 
 
 def example_graph(in_channels: int | None, num_nodes: int | None) -> Any:
-    """A ring with features, to learn the width of an encoder that is built without a graph."""
+    """Makes a ring with random features, to find the width of the embedding when parts are built without a graph."""
     from torch_geometric.data import Data
 
     if in_channels is None:

@@ -1,4 +1,4 @@
-"""Initialising the centres of a cluster head by k-means."""
+"""Initialises the centres of a cluster head by k-means."""
 
 from __future__ import annotations
 
@@ -11,20 +11,23 @@ from eco_core.errors import CompositionError, Problem
 from eco_core.ops.kmeans import TorchKMeans
 
 _SAMPLE = 100_000
-"""Nodes among which k-means looks for the clusters of a larger graph: where training starts, not what it returns."""
+"""Largest number of nodes that k-means clusters. A random sample of a larger graph is enough for initial centres."""
 
 
 def place_centers(
     head: nn.Module, z: Tensor, seed: int | None, n_clusters: int | None = None, compared: Tensor | None = None
 ) -> None:
-    """Initialises a head's centres by k-means: of more than 100,000 nodes, by that of as many random ones.
+    """Initialises a head's centres by k-means. Of more than 100,000 nodes, k-means clusters a random 100,000.
 
     Args:
-        head: Has ``reset_cluster_centers(centers)``.
-        z: Embeddings (num_nodes, n_features); the centres are means of these.
+        head: A cluster head with ``reset_cluster_centers(centers)``.
+        z: Embeddings (num_nodes, n_features); the centres are means of their rows.
         seed: Seed of k-means.
-        n_clusters: How many; default the head's own ``n_clusters``.
-        compared: What k-means clusters, one row for each of ``z``; default ``z`` itself.
+        n_clusters: Number of clusters; default the head's own ``n_clusters``.
+        compared: The points that k-means clusters, one for each row of ``z``; default ``z`` itself.
+
+    Raises:
+        CompositionError: ECO206, if the head has no ``reset_cluster_centers`` or its number of clusters is not known.
     """
     centers = getattr(head, "cluster_centers", None)
     count = n_clusters or getattr(head, "n_clusters", None) or (centers.shape[0] if centers is not None else None)
@@ -51,10 +54,10 @@ def place_centers(
 
 
 def check_method(method: str) -> None:
-    """Refuses ways to place centres that there are not.
+    """Checks the name of the method that places centres.
 
     Raises:
-        ValueError: The method is not ``"kmeans"``.
+        ValueError: If the method is not ``"kmeans"``.
     """
     if method != "kmeans":
         raise ValueError(f"method is {method!r}; cluster centres are initialised by 'kmeans' only.")

@@ -1,4 +1,4 @@
-"""How many clusters a composition has: given, declared by the data, or found by its head."""
+"""The number of clusters of a composition: given, declared by the data, or found by its head."""
 
 from __future__ import annotations
 
@@ -12,14 +12,15 @@ def number_of_clusters(plan: Plan, graph: Any) -> tuple[int | None, list[str]]:
     """Finds the number of clusters.
 
     Args:
-        plan: Its spec holds the number; None: as many as the graph declares.
-        graph: The graph; None where there is none yet.
+        plan: The plan. If its spec has no number of clusters, the graph's declared number of classes is taken.
+        graph: The graph; None if it is not known yet.
 
     Returns:
-        The number, None where no part needs one; and notes to the user: where it is the graph's, or is not used.
+        The number of clusters, None if no part needs it; and notes for the user: that the number is the graph's, or
+        that the given number is not used.
 
     Raises:
-        CompositionError: ECO207, if it is unknown but needed, or larger than the number of nodes.
+        CompositionError: ECO207, if the number is needed but unknown, or larger than the number of nodes.
     """
     wanted = needs_clusters(plan.parts)
     clusters = plan.spec.clusters

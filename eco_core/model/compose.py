@@ -1,4 +1,4 @@
-"""Composing a model from names, classes, instances or a spec."""
+"""Composes a model from names, classes, instances or a spec."""
 
 from __future__ import annotations
 
@@ -35,28 +35,28 @@ def compose(
     Parts are names, classes, instances, or mappings ``{"name": name or class, parameter: value}``.
 
     Args:
-        spec: A spec as a mapping, or the path of a ``spec.yaml``; the other arguments change it.
+        spec: A spec as a mapping, or the path of a ``spec.yaml``; the other arguments override it.
         recipe: Name of a recipe to start from.
         encoder: Turns the graph into embeddings; default ``identity``.
         head: Turns embeddings into clusters; default ``kmeans``.
         strategy: ``decoupled`` (default) or ``joint``.
-        objective: What trains the encoder; ``auto`` chooses, None is none.
-        n_clusters: How many clusters; default the number of classes that the data set declares.
-        clusters: The same as ``n_clusters``, by the name that it has in a spec; give one of the two.
-        epochs: Of every stage.
-        seed: Of everything random in training.
+        objective: The loss that trains the encoder. ``auto`` chooses one; None means no objective.
+        n_clusters: Number of clusters; default the number of classes that the data set declares.
+        clusters: The same as ``n_clusters``, under its name in a spec; give only one of the two.
+        epochs: Number of epochs of every stage.
+        seed: The training seed; it seeds all random numbers of training.
         normalize_embeddings: Whether embeddings are L2-normalised for discrete heads and for k-means initialisation.
         train: ``batch``, ``batch_size``, ``fan_out`` and ``precision``.
-        data: A graph to build for at once: a name, a path, PyG ``Data`` or ``(x, edge_index)``.
-        in_channels: A feature width to build for at once.
-        overrides: ``"head.alpha=2.0"``, as with ``--set``.
+        data: A graph: a name, a path, PyG ``Data`` or ``(x, edge_index)``. If given, the parts are built at once.
+        in_channels: A feature width. If given, the parts are built at once.
+        overrides: Texts such as ``"head.alpha=2.0"``, as for ``--set``.
         registry: Where names are looked up; default all installed plugins.
 
     Returns:
         A `Composition`; call ``fit_predict(data)``.
 
     Raises:
-        CompositionError: With all problems at once.
+        CompositionError: With all problems of the composition.
         TypeError: If both ``n_clusters`` and ``clusters`` are given.
     """
     from eco_core.spec.files import read_spec

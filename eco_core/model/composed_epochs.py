@@ -1,4 +1,4 @@
-"""Loops of one's own over a composition: its strategy's updates, and ``on_epoch`` of its parts."""
+"""Training a composition by a user's own loop: runs its strategy's updates, and ``on_epoch`` of its parts."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from eco_core.parts.traits import traits_of
 
 
 class ComposedEpochs(EpochTraining, ComposedParts):
-    """``train_full`` and ``train_batch`` of a composition: all updates of a stage, the last one by default."""
+    """``train_full`` and ``train_batch`` of a composition: all updates of a stage, by default of the last stage."""
 
     def _stage(self, name: str | None) -> Stage:
         raise TypeError(f"{type(self).__name__} has no stages.")
@@ -35,12 +35,12 @@ class ComposedEpochs(EpochTraining, ComposedParts):
         return [HandUpdate(partial(call, u.loss), tuple(trained_parameters(u)), u.name) for u in updates]
 
     def _due(self, epoch: int) -> list[tuple[str, nn.Module]]:
-        """The parts whose ``on_epoch`` is due."""
+        """The parts whose ``on_epoch`` must be called in this epoch."""
         parts = [(kind, m) for kind, m in self._wiring.parts() if callable(getattr(m, "on_epoch", None))]
         return [(kind, module) for kind, module in parts if epoch % traits_of(module).update_interval == 0]
 
     def _before_epoch(self, step: Step) -> None:
-        # A mini-batch is not all nodes, which `on_epoch` is to see.
+        # `on_epoch` must get the embeddings of all nodes; a mini-batch has only some.
         if not is_mini_batch(step.graph) and (due := self._due(step.epoch)):
             call_on_epoch(self._wiring, due, step)
 

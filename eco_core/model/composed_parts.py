@@ -1,4 +1,4 @@
-"""The parts of a composition: made, swapped, and given the graphs that they read."""
+"""The parts of a composition: builds and swaps them, and prepares the graphs that they read."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from eco_core.plan.part import Part
 from eco_core.plan.plan import Plan
 
 _MODULES = {"encoder": "encoder", "objective": "objective", "cluster_head": "head"}
-"""From the attribute of a module to the kind of the part."""
+"""Maps the attribute of a module to the kind of the part."""
 
 
 class ComposedParts(BaseModel):
@@ -46,7 +46,7 @@ class ComposedParts(BaseModel):
 
     @property
     def plan(self) -> Plan:
-        """The checked plan that this model is made from; once it is built, with what the build made of it."""
+        """The checked plan of this model; after the build, as the build completed it."""
         return self._plan if self._built is None else self._built.plan
 
     @property
@@ -58,17 +58,17 @@ class ComposedParts(BaseModel):
 
     @property
     def graph_facts(self) -> Mapping[str, int]:
-        """What the parts were built for: ``in_channels``, ``num_nodes`` and, where known, ``n_clusters``."""
+        """The sizes that the parts were built for: ``in_channels``, ``num_nodes`` and, where known, ``n_clusters``."""
         return {} if self._built is None else self._built.facts.stored()
 
     @property
     def n_clusters(self) -> int | None:
-        """The number of clusters asked for; None where no part needs it, or before it is known."""
+        """The number of clusters; None if no part needs it, or before it is known."""
         return None if self._built is None else self._built.facts.n_clusters
 
     @property
     def encoder(self) -> nn.Module:
-        """The encoder; assigning one swaps it."""
+        """The encoder; assign another encoder to swap it."""
         return self._part("encoder")
 
     @encoder.setter
@@ -77,7 +77,7 @@ class ComposedParts(BaseModel):
 
     @property
     def objective(self) -> nn.Module | None:
-        """The objective, or None; assigning one swaps it."""
+        """The objective, or None; assign another objective to swap it."""
         return self._part("objective")
 
     @objective.setter
@@ -86,7 +86,7 @@ class ComposedParts(BaseModel):
 
     @property
     def cluster_head(self) -> nn.Module:
-        """The cluster head; assigning one swaps it."""
+        """The cluster head; assign another head to swap it."""
         return self._part("cluster_head")
 
     @cluster_head.setter
@@ -95,7 +95,7 @@ class ComposedParts(BaseModel):
 
     @property
     def strategy(self) -> Strategy:
-        """The strategy; assigning one swaps it."""
+        """The strategy; assign another strategy to swap it."""
         return self._require("strategy").strategy
 
     @strategy.setter
@@ -103,14 +103,15 @@ class ComposedParts(BaseModel):
         self._swap("strategy", value)
 
     def __getattr__(self, name: str) -> Any:
-        # Python asks here, too, when a property raised NotBuiltError, which says more than "no attribute".
+        # Python also calls this method when a property raises NotBuiltError, an AttributeError. Call the property again
+        # to raise its own message, which is more helpful than "no attribute".
         attribute = getattr(type(self), name, None)
         if isinstance(attribute, property) and attribute.fget is not None:
             return attribute.fget(self)
         return super().__getattr__(name)
 
     def __setattr__(self, name: str, value: Any) -> None:
-        # nn.Module registers modules before Python looks for a property: the parts' setters come first.
+        # nn.Module would register a module without looking for a property; call the setters of the parts instead.
         if isinstance(getattr(type(self), name, None), property):
             object.__setattr__(self, name, value)
         else:
@@ -126,7 +127,7 @@ class ComposedParts(BaseModel):
         return self._built
 
     def _swap(self, attribute: str, value: Any) -> None:
-        """Puts an instance in the place of a part, in the model and in its plan."""
+        """Replaces a part by an instance, in the model and in its plan."""
         kind = _MODULES.get(attribute, attribute)
         if isinstance(value, (str, type, Mapping)):
             raise TypeError(
@@ -155,12 +156,15 @@ class ComposedParts(BaseModel):
         """Makes the parts, for a graph or for a width.
 
         Args:
-            graph: What `fit` takes; it is prepared as the spec says.
-            in_channels: Feature width, where no graph is given.
-            num_nodes: Number of nodes, where no graph is given and a part asks for it.
+            graph: A graph as for `fit`; it is prepared according to the spec.
+            in_channels: Feature width, if no graph is given.
+            num_nodes: Number of nodes, if no graph is given and a part asks for it.
+
+        Returns:
+            The model itself.
 
         Raises:
-            CompositionError: If parts turn out not to fit: too many clusters, widths that differ, wrong outputs.
+            CompositionError: If the parts do not fit: too many clusters, widths that differ, wrong outputs.
         """
         prepared = None if graph is None else self.load_graph(graph)
         plan = self.plan_for(prepared)
@@ -174,31 +178,31 @@ class ComposedParts(BaseModel):
         return self
 
     def plan_for(self, graph: Any) -> Plan:
-        """The plan as it was given, for a graph that `load_graph` returned.
+        """Returns the plan as it was before any build, with the data section of a graph.
 
         Args:
-            graph: The graph; any other, and None, leaves the data section as it is.
+            graph: A graph that `load_graph` returned. For any other graph, or None, the data section stays as it is.
         """
         section = self._preparation.section_of(graph)
         return self._plan if section is None else self._plan.with_data(section)
 
     def install(self, built: Built) -> None:
-        """Makes parts those of this module; what `built` holds of the graph is not kept."""
+        """Sets the parts of this module; the references of ``built`` to the graph are not kept."""
         self._built = built.without_graph()
         wiring = built.wiring
         for attribute, module in zip(_MODULES, (wiring.encoder, wiring.objective, wiring.head), strict=True):
             self._modules[attribute] = module
 
     def take_as_prepared(self, graph: Any, plan: Plan) -> None:
-        """Remembers that a graph is prepared as the data section of a plan says."""
+        """Remembers that a graph is prepared according to the data section of a plan."""
         self._preparation.note(graph, plan.spec.data)
 
     def load_graph(self, data: Any = None) -> Any:
-        """Loads and prepares a graph as the spec's ``data`` says.
+        """Loads and prepares a graph according to the spec's section ``data``.
 
         Args:
-            data: What `eco_core.load_graph` takes; None: what the spec names. A graph in memory is prepared, too,
-                unless this method loaded it.
+            data: A source that `eco_core.load_graph` takes; None: the graph that the spec names. A graph in memory is
+                prepared, too, unless this method returned it.
 
         Returns:
             A ``torch_geometric.data.Data``.
@@ -210,20 +214,20 @@ class ComposedParts(BaseModel):
         return graph
 
     def check_graph(self, graph: Any) -> None:
-        """Finds what can be known to be wrong with a graph before anything is trained.
+        """Checks before training that the number of clusters fits a graph.
 
         Raises:
-            CompositionError: ECO207, if the number of clusters is unknown or larger than that of nodes.
+            CompositionError: ECO207, if the number of clusters is unknown or larger than the number of nodes.
         """
         number_of_clusters(self._plan, graph)
 
     def named_parameters(self, *args: Any, **kwargs: Any) -> Iterator[tuple[str, nn.Parameter]]:
-        """As in `torch.nn.Module`; raises before the parts are built."""
+        """As in `torch.nn.Module`; raises `NotBuiltError` before the parts are built."""
         self._require("parameters")
         return super().named_parameters(*args, **kwargs)
 
     def state_dict(self, *args: Any, **kwargs: Any) -> Any:
-        """As in `torch.nn.Module`; raises before the parts are built."""
+        """As in `torch.nn.Module`; raises `NotBuiltError` before the parts are built."""
         self._require("state_dict")
         return super().state_dict(*args, **kwargs)
 
@@ -235,13 +239,13 @@ class ComposedParts(BaseModel):
         """Returns the names that the parts' calls may ask for on a graph.
 
         Args:
-            data: A `Step`, a mini-batch, or what `fit` takes: that is prepared as the training graph was.
+            data: A `Step`, a mini-batch, or a graph as for `fit`; such a graph is prepared like the training graph.
             epoch: Number of the epoch, for calls that ask for it.
         """
         return data if isinstance(data, Step) else self._wiring.step(self._graph(data), epoch)
 
     def _graph(self, data: Any) -> Any:
-        """The graph that the parts read, of what a user gives, on the device of the model."""
+        """Returns the prepared graph for a user's ``data``, on the device of the model."""
         if is_mini_batch(data):
             return data
         known = self._preparation.known(data)

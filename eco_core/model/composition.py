@@ -1,4 +1,4 @@
-"""The composed model: a module, and its public face. What it does is in the modules beside it."""
+"""The composed model: the public class. The other modules of this package implement its methods."""
 
 from __future__ import annotations
 
@@ -29,24 +29,24 @@ _T = TypeVar("_T")
 class Composition(ComposedEpochs, FittedResults):
     """An encoder, a cluster head, a strategy and an objective, as one module.
 
-    Made by `eco_core.compose`. Parts given by name or class are made when the graph is known (`build`, or `fit`), and
-    made anew from the seed at every `fit`; parts given as instances are trained in place. Assigning ``encoder``,
-    ``objective``, ``cluster_head`` or ``strategy`` swaps the part.
+    `eco_core.compose` makes it. Parts that are given by name or class are made when the graph is known (`build`, or
+    `fit`), and made anew from the seed at every `fit`. Parts that are given as instances are trained in place. Assign
+    ``encoder``, ``objective``, ``cluster_head`` or ``strategy`` to swap a part.
 
     Attributes:
-        clustering_: What the last `fit` found, as one value; the following read it.
+        clustering_: The result of the last `fit` as one value; the following attributes read it.
         labels_: The cluster of every node: (num_nodes,), int64.
-        confidence_: How sure each is: (num_nodes,), float32 in [0, 1].
-        embedding_: (num_nodes, width), float32.
-        metrics_: Figures of the clustering, as fractions.
-        history_: One row per epoch.
+        confidence_: The confidence in each node's cluster: (num_nodes,), float32 in [0, 1].
+        embedding_: The embeddings: (num_nodes, width), float32.
+        metrics_: Metrics of the clustering; shares are fractions.
+        history_: The history of the training, with one row per epoch.
         seconds_: Wall-clock seconds of training and clustering.
-        node_ids_: The user's own ids of the nodes; None: they are numbered.
+        node_ids_: The user's own ids of the nodes; None if nodes are numbered from 0.
         notes_: Sentences that a user should read.
     """
 
     def objective_loss(self, step: Any) -> LossOutput:
-        """The loss of the objective, named after it in the history.
+        """The loss of the objective; its column in the history has the objective's name.
 
         Args:
             step: A `Step`, or a graph.
@@ -54,7 +54,7 @@ class Composition(ComposedEpochs, FittedResults):
         return losses.objective_loss(self._wiring, self.plan, self.step_of(step))
 
     def head_loss(self, step: Any) -> LossOutput:
-        """The loss of the cluster head, named after it in the history.
+        """The loss of the cluster head; its column in the history has the head's name.
 
         Args:
             step: A `Step`, or a graph.
@@ -100,9 +100,9 @@ class Composition(ComposedEpochs, FittedResults):
         """Returns the embeddings (num_nodes, width) of a graph, or of features and edges.
 
         Args:
-            data: A `Step`, what `fit` takes, or features (num_nodes, in_channels).
-            edge_index: (2, num_edges), where ``data`` is features.
-            edge_weight: (num_edges,), where ``data`` is features.
+            data: A `Step`, a graph as for `fit`, or features (num_nodes, in_channels).
+            edge_index: The edges (2, num_edges), if ``data`` is features.
+            edge_weight: Weights (num_edges,), if ``data`` is features.
         """
         if edge_index is not None:
             from torch_geometric.data import Data
@@ -115,41 +115,41 @@ class Composition(ComposedEpochs, FittedResults):
         return self._infer(data, self._assigned)
 
     def predict(self, data: Any) -> Tensor:
-        """Returns the clusters of the nodes of any graph, with the parts as they were trained.
+        """Returns the clusters of the nodes of any graph, with the trained parts.
 
         Args:
-            data: What `fit` takes; it is prepared as the training graph was.
+            data: A graph as for `fit`; it is prepared like the training graph.
 
         Returns:
             Labels of shape (num_nodes,), int64, on the CPU.
 
         Raises:
-            CompositionError: ECO211, if a part knows the nodes that it was fitted on and no others.
+            CompositionError: ECO211, if a part works only on the nodes that it was fitted on.
         """
         check_inductive(self.plan, self._wiring)
         return self.infer_full(data).cpu()
 
     def predict_proba(self, data: Any) -> Tensor:
-        """Returns the soft assignment of the nodes of any graph, with the parts as they were trained.
+        """Returns the soft assignment of the nodes of any graph, with the trained parts.
 
         Args:
-            data: What `fit` takes; it is prepared as the training graph was.
+            data: A graph as for `fit`; it is prepared like the training graph.
 
         Returns:
             Probabilities of shape (num_nodes, n_clusters), on the CPU; rows sum to 1.
 
         Raises:
-            CompositionError: ECO211, if a part knows the nodes that it was fitted on and no others.
+            CompositionError: ECO211, if a part works only on the nodes that it was fitted on.
         """
         check_inductive(self.plan, self._wiring)
         return self._infer(data, lambda step: self._assigned(step, soft=True)).cpu()
 
     def cluster(self, data: Any = None, soft: bool = False) -> Tensor:
-        """Returns clusters: labels (num_nodes,), or with ``soft`` assignments (num_nodes, n_clusters).
+        """Returns clusters: labels (num_nodes,), or with ``soft`` the soft assignment (num_nodes, n_clusters).
 
         Args:
-            data: What `fit` takes; None: the graph of the last `fit`.
-            soft: Whether probabilities are wanted.
+            data: A graph as for `fit`; None: the graph of the last `fit`.
+            soft: Whether to return probabilities instead of labels.
         """
         if data is not None:
             return self._infer(data, lambda step: self._assigned(step, soft))
@@ -170,19 +170,19 @@ class Composition(ComposedEpochs, FittedResults):
     def initialize_cluster_centers(
         self, data: Any, train_idx: Tensor | None = None, method: str = "kmeans", seed: int | None = None
     ) -> None:
-        """Places the head's centres: the means of the clusters that k-means finds in the current embeddings.
+        """Places the head's centres at the means of the clusters that k-means finds in the current embeddings.
 
-        With ``normalize_embeddings`` k-means compares directions, while the means are those of the embeddings
-        themselves, the space that a differentiable head works in.
+        With ``normalize_embeddings``, k-means clusters the normalised embeddings. The centres are still means of the
+        embeddings themselves, because a differentiable head works on embeddings that are not normalised.
 
         Args:
             data: A graph.
-            train_idx: Only these nodes are used; default all.
-            method: ``"kmeans"``, the only one.
-            seed: Seed of k-means; default the spec's.
+            train_idx: Only these nodes are used; default all nodes.
+            method: ``"kmeans"``, the only method.
+            seed: Seed of k-means; default the spec's seed.
 
         Raises:
-            ValueError: The method is another.
+            ValueError: If the method is not ``"kmeans"``.
         """
         check_method(method)
         z = self._infer(data, lambda step: step.z)
@@ -200,25 +200,25 @@ class Composition(ComposedEpochs, FittedResults):
         resume: Path | None = None,
         verbose: bool | None = None,
     ) -> Composition:
-        """Trains and clusters a graph. In a process that was launched with others, all of them do so together.
+        """Trains and clusters a graph. Processes that were launched together must all call it, and train together.
 
         Args:
             data: A name, a path, a PyG ``Data`` or ``(x, edge_index)``.
             device: ``auto``, ``cpu`` or ``cuda``.
             callbacks: Objects with some of the methods of `eco_core.Callback`.
-            checkpoint: Where the engine writes its state every 50 epochs of a stage.
-            resume: A checkpoint of the same spec, seed and graph to go on from.
+            checkpoint: The file that the engine writes its state to every 50 epochs of a stage.
+            resume: A checkpoint of the same spec, seed and graph, from which training continues.
             verbose: Whether progress is shown on stderr: as a bar on a terminal and in a notebook, else as a line for
-                each stage. None: only as a bar.
+                each stage. None: a bar if one can be shown, else nothing.
 
         Returns:
             The model itself, with ``labels_``, ``embedding_``, ``metrics_`` and ``history_``.
 
         Raises:
-            EcoError: The data or the checkpoint cannot be used, or the parts do not fit the graph.
-            TrainingError: Training failed, for example with a loss that is not finite.
+            EcoError: If the data or the checkpoint cannot be used, or the parts do not fit the graph.
+            TrainingError: If training fails, for example because a loss is not finite.
         """
-        self._clustering = None  # A fit that fails leaves no results of the one before.
+        self._clustering = None  # If this fit fails, the results of the previous fit must not remain.
         self._clustering = fit_composition(
             self, data, device=device, callbacks=callbacks, checkpoint=checkpoint, resume=resume, verbose=verbose
         )
@@ -232,8 +232,11 @@ class Composition(ComposedEpochs, FittedResults):
         """Writes the fitted model as a run folder, as `eco compose` does.
 
         Args:
-            folder: Where to; an existing folder with files in it is refused.
-            force: Whether an existing run there is replaced.
+            folder: The folder to write; an existing folder with files in it is refused.
+            force: Whether an existing run in the folder is replaced.
+
+        Returns:
+            The folder.
         """
         from eco_core.results.folder import claim_folder, write_run
 

@@ -1,4 +1,4 @@
-"""Training by a loop of one's own: one epoch at a time, on a whole graph or on mini-batches."""
+"""Training by a user's own loop: one epoch at a time, on a whole graph or on mini-batches."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from eco_core.parts.step import Step
 
 @dataclass(frozen=True)
 class HandUpdate:
-    """One update of a loop of one's own; several alternate within a step.
+    """One update of a user's own loop; several updates alternate within a step.
 
     Attributes:
-        loss: From a step to its loss.
-        parameters: What it moves, of the parameters that the optimiser has; None: all of them.
-        name: Prefix of its columns; empty for the main update.
+        loss: Returns the loss of a step.
+        parameters: The parameters that the update changes; None: all parameters of the optimiser.
+        name: Prefix of the names of its loss terms; empty for the main update.
     """
 
     loss: Callable[[Step], Any]
@@ -30,7 +30,7 @@ class HandUpdate:
 
 
 class EpochTraining(BaseModel):
-    """``train_full`` and ``train_batch``, for models that say what their updates are."""
+    """``train_full`` and ``train_batch``, for models that define ``_hand_updates``."""
 
     def _hand_updates(self, loss_kwargs: Mapping[str, Any], batched: bool) -> list[HandUpdate]:
         raise TypeError(f"{type(self).__name__} defines no loss; a trainable model needs loss(self, data).")
@@ -39,7 +39,7 @@ class EpochTraining(BaseModel):
         """Called before the step on a whole graph; compositions call their parts' ``on_epoch``."""
 
     def _before_batches(self, loader: Iterable[Any], epoch: int) -> Iterable[Any]:
-        """Called before the steps on mini-batches; returns what to iterate over."""
+        """Called before the steps on mini-batches; returns the mini-batches to iterate over."""
         return loader
 
     def train_full(
@@ -49,13 +49,13 @@ class EpochTraining(BaseModel):
 
         Args:
             data: A ``torch_geometric.data.Data``.
-            optimizer: Moves the parameters.
+            optimizer: The optimiser of the parameters.
             epoch: Number of the epoch, for the log and for losses that ask for it.
             verbose: Whether to print the loss.
             **loss_kwargs: Passed on to `loss`.
 
         Returns:
-            The loss before the step, detached. It formats as its total.
+            The loss before the step, detached. Formatting it formats its total.
         """
         self.train()
         step = self.step_of(data, epoch)
@@ -71,20 +71,20 @@ class EpochTraining(BaseModel):
         verbose: bool = False,
         **loss_kwargs: Any,
     ) -> LossOutput:
-        """Trains one epoch on mini-batches: one step of the optimiser for each, and for each update.
+        """Trains one epoch on mini-batches: one step of the optimiser for each mini-batch and each update.
 
         Args:
-            loader: Yields graphs.
-            optimizer: Moves the parameters.
+            loader: Yields mini-batches.
+            optimizer: The optimiser of the parameters.
             epoch: Number of the epoch.
             verbose: Whether to print the mean loss.
             **loss_kwargs: Passed on to `loss_batch`.
 
         Returns:
-            The mean loss over the batches, detached.
+            The mean loss over the mini-batches, detached.
 
         Raises:
-            ValueError: The loader yields no batch.
+            ValueError: If the loader yields no mini-batch.
         """
         updates = self._hand_updates(loss_kwargs, batched=True)
         losses = []
@@ -99,7 +99,7 @@ class EpochTraining(BaseModel):
         parts: list[tuple[str, LossOutput]] = []
         for update in updates:
             if parts:
-                step = step.anew()  # The update before moved the weights.
+                step = step.anew()  # The previous update changed the weights.
             optimizer.zero_grad()
             loss = LossOutput.of(update.loss(step), f"The loss of {type(self).__name__}")
             loss.total.backward()
@@ -111,7 +111,7 @@ class EpochTraining(BaseModel):
 
 
 def _drop_gradients(optimizer: torch.optim.Optimizer, keep: Iterable[nn.Parameter]) -> None:
-    """Leaves the optimiser the gradients of some parameters alone: it skips parameters that have none."""
+    """Drops all gradients but those of ``keep``: the optimiser skips parameters without a gradient."""
     kept = {id(parameter) for parameter in keep}
     for group in optimizer.param_groups:
         for parameter in group["params"]:

@@ -1,4 +1,4 @@
-"""In which layout the parts get the features of a graph: dense, or sparse where that pays and they can read it."""
+"""Chooses the layout of features: dense, or sparse if that is faster and the parts can read sparse features."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from torch import Tensor
 from eco_core.parts.traits import reads_sparse
 
 _SPARSE_SHARE = 0.1
-"""Up to this share of features that are not zero, sparse products are faster (measured on a CPU: about twice as fast at
-a tenth, ten times at a hundredth; at a fifth they are slower)."""
+"""Up to this fraction of non-zero features, sparse products are faster (measured on a CPU: about twice as fast at a
+tenth, ten times as fast at a hundredth; slower at a fifth)."""
 
 
 def readable(graph: Any, encoder: Any) -> Any:
-    """Returns the graph with dense features, where the encoder cannot read sparse ones.
+    """Returns the graph, with dense features if the encoder cannot read sparse features.
 
     Args:
         graph: A ``torch_geometric.data.Data``.
@@ -32,7 +32,7 @@ def readable(graph: Any, encoder: Any) -> Any:
 
 
 def sparse_where_it_pays(graph: Any, readers: Iterable[Any]) -> Any:
-    """Returns the graph with sparse features, where most are zeros and all who read them can read those.
+    """Returns the graph, with sparse features if most features are zero and all readers can read sparse features.
 
     Args:
         graph: A ``torch_geometric.data.Data``.

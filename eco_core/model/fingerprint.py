@@ -1,4 +1,4 @@
-"""A short digest of a graph, by which a checkpoint and a prediction know it again."""
+"""A short digest of a graph, by which a checkpoint is matched with its graph."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ import torch
 from torch import Tensor
 
 _WHOLE = 2**24
-"""Entries up to which a tensor is read in full; of a larger one as many, evenly spread, are."""
+"""Number of entries that are read of a tensor: of a larger tensor, this many evenly spread entries are read."""
 
 
 def graph_fingerprint(graph: Any) -> str:
     """Returns a digest of a graph's features, edges and edge weights: their shapes, types and values.
 
     Args:
-        graph: A ``torch_geometric.data.Data``. Of tensors with more than 16 million entries a part is read.
+        graph: A ``torch_geometric.data.Data``. Of tensors with more than 16 million entries, only a part is read.
     """
     digest = hashlib.blake2b(digest_size=16)
     for name in ("x", "edge_index", "edge_weight"):

@@ -36,16 +36,19 @@ def fit_composition(
     resume: Path | None,
     verbose: bool | None,
 ) -> Clustering:
-    """Trains and clusters a graph; see `Composition.fit`, whose arguments these are.
+    """Trains and clusters a graph. The arguments are the same as for `Composition.fit`.
 
     Args:
         model: The composition; it has the trained parts afterwards.
         data: A name, a path, a PyG ``Data`` or ``(x, edge_index)``.
         device: ``auto``, ``cpu`` or ``cuda``.
-        callbacks: Listen to the fit, on rank 0.
-        checkpoint: Where the engine writes its state.
-        resume: A checkpoint to go on from.
+        callbacks: Objects that listen to the fit, on rank 0.
+        checkpoint: The file that the engine writes its state to.
+        resume: A checkpoint from which training continues.
         verbose: Whether progress is shown.
+
+    Returns:
+        The clusters, embeddings, metrics and history.
     """
     train_spec = model.plan_for(None).spec.train
     fabric = make_fabric(device, train_spec.precision)
@@ -54,7 +57,7 @@ def fit_composition(
         graph = model.load_graph(data)
     plan = model.plan_for(graph)
     listening = (*callbacks, *_progress(verbose)) if fabric.is_global_zero else ()
-    # Callbacks are closed at the very end; the metrics are computed outside the seeded time.
+    # The callbacks are closed at the very end, after the metrics, which are computed outside the seeded context.
     with ExitStack() as events:
         with seeded(plan.spec.seed):
             start = time.perf_counter()
@@ -98,7 +101,7 @@ def _begin(model: ComposedParts, plan: Plan, graph: Any) -> FitSession:
 
 
 def _progress(verbose: bool | None) -> list[Callback]:
-    """What shows progress: a bar where one can be drawn, else, if it was asked for, a line for each stage."""
+    """Returns the callback that shows progress: a bar if one can be drawn, else, if ``verbose``, a log of stages."""
     if verbose is False:
         return []
     bar = progress_for()
@@ -108,11 +111,11 @@ def _progress(verbose: bool | None) -> list[Callback]:
 
 
 def fit_info(model: ComposedParts, device: torch.device, world_size: int = 1, notes: tuple[str, ...] = ()) -> FitInfo:
-    """What callbacks and run folders are told of a built composition.
+    """Returns the facts of a built composition for callbacks and run folders.
 
     Args:
         model: The composition.
-        device: Where it is trained.
+        device: The device that it is trained on.
         world_size: The number of processes.
         notes: Sentences that a user should read.
     """

@@ -1,4 +1,4 @@
-"""What a composition has after a fit: one value, and the names by which users read it."""
+"""The results of a fit as attributes of the model."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from eco_core.results.clustering import Clustering
 
 
 class FittedResults:
-    """The attributes that end in an underscore, all of them read from one `Clustering`."""
+    """The attributes that end in an underscore; all of them read one `Clustering`."""
 
     _clustering: Clustering | None = None
 
     @property
     def clustering_(self) -> Clustering:
-        """What the last `fit` found."""
+        """The result of the last `fit`."""
         return self._fitted("clustering_")
 
     @clustering_.setter
@@ -29,7 +29,7 @@ class FittedResults:
     def _fitted(self, name: str) -> Clustering:
         if self._clustering is None:
             raise NotBuiltError(
-                Problem("ECO208", f"{name} exists after fit; this composition is not fitted.", "Call fit(data) first.")
+                Problem("ECO208", f"{name} exists only after fit; this composition is not fitted.", "Call fit(data).")
             )
         return self._clustering
 
@@ -40,7 +40,7 @@ class FittedResults:
 
     @property
     def confidence_(self) -> Tensor:
-        """How sure each node's cluster is: (num_nodes,), float32 in [0, 1]."""
+        """The confidence in each node's cluster: (num_nodes,), float32 in [0, 1]."""
         return self._fitted("confidence_").confidence
 
     @property
@@ -50,12 +50,12 @@ class FittedResults:
 
     @property
     def metrics_(self) -> dict[str, float]:
-        """Figures of the clustering, as fractions."""
+        """Metrics of the clustering; shares are fractions."""
         return dict(self._fitted("metrics_").metrics)
 
     @property
     def history_(self) -> History:
-        """One row per epoch."""
+        """The history of the training, with one row per epoch."""
         return self._fitted("history_").history
 
     @property
@@ -65,12 +65,12 @@ class FittedResults:
 
     @property
     def node_ids_(self) -> Sequence[str] | None:
-        """The user's own ids of the nodes; None: they are numbered."""
+        """The user's own ids of the nodes; None if nodes are numbered from 0."""
         return None if self._clustering is None else self._clustering.node_ids
 
     @property
     def notes_(self) -> list[str]:
-        """Sentences that a user should read: of the plan, and of the last build or fit."""
+        """Sentences that a user should read, from the plan and from the last build or fit."""
         if self._clustering is not None:
             return list(dict.fromkeys(self._clustering.notes))
         return list(self.notes_before_a_fit())  # type: ignore[attr-defined]

@@ -1,4 +1,4 @@
-"""Embedding and clustering a graph with finished parts."""
+"""Embeds and clusters a graph with trained parts."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from eco_core.plan.plan import Plan
 
 @dataclass(frozen=True, eq=False)
 class Prediction:
-    """What finished parts say of a graph.
+    """The clusters and embeddings of a graph's nodes.
 
     Attributes:
-        labels: (num_nodes,), int64, on the CPU.
-        confidence: (num_nodes,), float32 in [0, 1].
-        embedding: (num_nodes, width), float32.
+        labels: The cluster of every node: (num_nodes,), int64, on the CPU.
+        confidence: The confidence in each node's cluster: (num_nodes,), float32 in [0, 1].
+        embedding: The embeddings: (num_nodes, width), float32.
     """
 
     labels: Tensor
@@ -39,8 +39,8 @@ def predict(wiring: Wiring, part: Part, step: Step, names: Mapping[str, Any] | N
         wiring: The parts.
         part: The plan's head, for messages.
         step: The step on the graph.
-        names: The names as the head sees them, where they exist already: of many nodes, another view of the embeddings
-            takes gigabytes.
+        names: The head's view of the step's names, if the caller has it already: for many nodes, a second normalised
+            copy of the embeddings would take gigabytes.
     """
     names = wiring.head_names(step) if names is None else names
     labels = assign(wiring, part, names)
@@ -54,11 +54,11 @@ def assign(wiring: Wiring, part: Part, names: Mapping[str, Any], soft: bool = Fa
     Args:
         wiring: The parts.
         part: The plan's head, for messages.
-        names: The names as the head sees them.
-        soft: Whether probabilities are wanted.
+        names: The head's view of the step's names.
+        soft: Whether to return the soft assignment instead of labels.
 
     Returns:
-        Labels (num_nodes,), int64; with ``soft`` (num_nodes, n_clusters).
+        Labels (num_nodes,), int64; with ``soft`` the soft assignment (num_nodes, n_clusters).
 
     Raises:
         CompositionError: ECO209, if the head returns another shape.
@@ -80,7 +80,7 @@ def assign(wiring: Wiring, part: Part, names: Mapping[str, Any], soft: bool = Fa
 
 
 def confidence_of(wiring: Wiring, part: Part, names: Mapping[str, Any]) -> Tensor:
-    """How sure the head is of each node's cluster: its ``confidence``, else the largest soft assignment."""
+    """The confidence in each node's cluster: the head's ``confidence``, else the largest soft assignment."""
     own = getattr(wiring.head, "confidence", None)
     if callable(own):
         return call(own, names)
@@ -88,17 +88,17 @@ def confidence_of(wiring: Wiring, part: Part, names: Mapping[str, Any]) -> Tenso
 
 
 def check_inductive(plan: Plan, wiring: Wiring) -> None:
-    """Refuses to predict nodes that were not trained on, where a part cannot.
+    """Checks that encoder and head can handle nodes that they were not fitted on.
 
     Raises:
-        CompositionError: ECO211; it names the part.
+        CompositionError: ECO211, if one of them cannot; the message names the part.
     """
     for kind, module in wiring.parts():
         if kind != "objective" and not traits_of(module).inductive:
             raise CompositionError(
                 Problem(
                     "ECO211",
-                    f"{plan.part(kind)} knows the nodes that it was fitted on and no others: it cannot predict.",
+                    f"{plan.part(kind)} works only on the nodes that it was fitted on: it cannot predict other nodes.",
                     f"labels_ has the clusters of the fitted graph. Fit another graph (fit_predict), or use another "
                     f"{kind}: 'eco list {kind}s --where inductive'.",
                 )

@@ -1,4 +1,4 @@
-"""The losses of a composition's parts, under the names of the history's columns."""
+"""The losses of a composition's parts, named like the columns of the history."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from eco_core.plan.plan import Plan
 
 
 def objective_loss(wiring: Wiring, plan: Plan, step: Step) -> LossOutput:
-    """The loss of the objective on a step, named after it."""
+    """The loss of the objective on a step, under the objective's name."""
     objective: Any = wiring.objective
     value = call(objective, wiring.names("objective", step))
     return LossOutput.of(value, str(plan.part("objective"))).named(column(plan, "objective"))
 
 
 def head_loss(wiring: Wiring, plan: Plan, step: Step) -> LossOutput:
-    """The loss of the cluster head on a step, named after it."""
+    """The loss of the cluster head on a step, under the head's name."""
     head: Any = wiring.head
     value = call(head, wiring.head_names(step))
     return LossOutput.of(value, str(plan.part("head"))).named(column(plan, "head"))
@@ -32,6 +32,6 @@ def adversary_loss(wiring: Wiring, step: Step) -> LossOutput:
 
 
 def column(plan: Plan, kind: str) -> str:
-    """The column of a part in the history: its short name, with its kind where objective and head share one."""
+    """The column of a part in the history: its short name, plus its kind if objective and head share the name."""
     names = {k: part.short_name for k in ("objective", "head") if (part := plan.parts[k]) is not None}
     return names[kind] if len(set(names.values())) == len(names) else f"{names[kind]}_{kind}"

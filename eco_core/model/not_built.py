@@ -1,4 +1,4 @@
-"""The error of a composition that is asked for something before its parts exist."""
+"""The error of using a composition's parts before they exist."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from eco_core.errors import CompositionError, Problem
 
 
 class NotBuiltError(CompositionError, AttributeError):
-    """A composition was asked for something that exists only when the width of its graph is known."""
+    """An attribute was read that exists only after the parts of a composition are built."""
 
 
 def not_built(name: str) -> Problem:
-    """The problem that a composition is asked for something that only a built one has."""
+    """Makes the problem that an attribute was read before the parts are built."""
     return Problem(
         "ECO208",
         f"{name} was asked for, but this composition is not built: the width of its graph is not known yet.",

@@ -1,4 +1,4 @@
-"""What prepared the training graph prepares every graph that a user gives to a composition."""
+"""Remembers the prepared graphs of a composition, so that a graph that is given again is not prepared again."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from eco_core.ops.origin import Origin
 
 
 class GraphPreparation:
-    """Remembers which graphs are prepared, and what graphs given by a user became, as long as those live.
+    """Remembers which graphs are prepared, and the prepared graph of each graph that a user gave, as long as it lives.
 
-    A loop of one's own gives the same graph in every epoch; it is prepared once.
+    A user's own training loop gives the same graph in every epoch; the graph is prepared only once.
     """
 
     def __init__(self) -> None:
@@ -32,27 +32,27 @@ class GraphPreparation:
 
         Args:
             graph: The graph.
-            section: The data section of the spec that says what it is.
+            section: The data section of the spec that describes the graph.
         """
         self._prepared.put(graph, section)
 
     def section_of(self, data: Any) -> Any:
-        """The data section of a graph that is prepared; None for anything else."""
+        """The data section of a prepared graph; None for anything else."""
         return self._prepared.get(data)
 
     def known(self, data: Any) -> Any:
-        """What a graph became when it was last given, unless it was changed since; None where it is new."""
+        """The prepared graph of a graph that was given before; None if it is new or was changed since then."""
         origin, graph = self._became.get(data) or (None, None)
         return graph if origin is not None and origin.is_of(*_tensors(data)) else None
 
     def remember(self, data: Any, graph: Any) -> None:
-        """Remembers what a graph that was given became."""
+        """Remembers ``graph`` as the prepared graph of ``data``."""
         if hasattr(data, "edge_index") and graph is not data:
             self._became.put(data, (Origin(*_tensors(data)), graph))
 
 
 class _ByIdentity:
-    """Values of objects that cannot be dictionary keys, such as PyG's ``Data``, as long as these live."""
+    """Maps objects that cannot be dictionary keys, such as PyG's ``Data``, to values, as long as the objects live."""
 
     def __init__(self) -> None:
         self._values: dict[int, tuple[weakref.ref[Any], Any]] = {}
@@ -67,7 +67,7 @@ class _ByIdentity:
 
 
 def is_mini_batch(data: Any) -> bool:
-    """Whether a graph is a sampled part of another one, which was prepared as a whole."""
+    """Whether a graph is a mini-batch of a graph, which was prepared as a whole."""
     return hasattr(data, "n_id")
 
 

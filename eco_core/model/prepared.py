@@ -1,4 +1,4 @@
-"""The values that parts prepare once for each graph, and what their calls on mini-batches get of them."""
+"""The values that parts prepare once for each graph, and their restriction to mini-batches."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from eco_core.parts.traits import traits_of
 
 
 class PreparedValues:
-    """The names that parts made of one graph for their own calls. It does not keep the graph alive."""
+    """The values that each part's ``prepare`` returned for one graph. This object does not keep the graph alive."""
 
     def __init__(self) -> None:
         self._values: dict[str, Mapping[str, Any]] = {}
@@ -24,7 +24,7 @@ class PreparedValues:
         return {"_values": {}, "_graph": None}
 
     def forget(self, kind: str | None = None) -> None:
-        """Forgets what one part made.
+        """Forgets the values of one part.
 
         Args:
             kind: The kind of the part; None: all parts.
@@ -45,7 +45,7 @@ class PreparedValues:
 
         Args:
             graph: The graph as the parts read it.
-            original: The graph as it was given, by which it is recognised.
+            original: The graph as it was given; it is compared to recognise the graph.
             parts: Kinds and modules.
         """
         if hasattr(graph, "n_id"):
@@ -58,7 +58,7 @@ class PreparedValues:
                 self._values[kind] = dict(call(module.prepare, Step(graph))) if prepares else {}
 
     def make_for_batches(self, graph: Any, parts: Iterable[tuple[str, Any]]) -> None:
-        """Calls the ``prepare`` of those parts that read its values in mini-batches, once for each graph.
+        """Calls ``prepare`` once for each graph, for the parts that use its values in mini-batches.
 
         Args:
             graph: The whole graph.
@@ -74,11 +74,11 @@ class PreparedValues:
         self.make(graph, graph, [part for part in parts if traits_of(part[1]).prepared_for_batches])
 
     def of(self, kind: str, step: Step) -> dict[str, Any]:
-        """Returns the names that a part made; on a mini-batch, values that can be are restricted to it.
+        """Returns the values of a part by name; on a mini-batch, values with ``of_batch`` are restricted to it.
 
         Args:
             kind: The kind of the part.
-            step: What the part is called on.
+            step: The step that the part is called on.
         """
         values = dict(self._values.get(kind, {}))
         rows = step.rows
@@ -88,7 +88,7 @@ class PreparedValues:
 
 
 def _check_does_without(kind: str, module: Any) -> None:
-    """Finds names that a part requires of its own ``prepare`` although that is not called for mini-batches."""
+    """Raises ECO203 if a part requires values of its ``prepare``, but ``prepare`` is not called for mini-batches."""
     if traits_of(module).prepared_for_batches or not callable(getattr(module, "prepare", None)):
         return
     available = NAMES if kind == "encoder" else (*NAMES, *ENCODED_NAMES)

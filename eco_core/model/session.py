@@ -1,4 +1,4 @@
-"""The state of one training: what `fit` makes, and what ends with it."""
+"""The state of one training, which exists only during a `fit`."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ from eco_core.spec.digest import spec_digest
 
 
 class FitSession:
-    """The state of one training of a composition: batches, prepared values, and the graph.
+    """The state of one training of a composition: mini-batches, prepared values, and the graph.
 
     Args:
-        module: The composition, for its weights and its mode.
-        built: Its parts, made for this graph.
+        module: The composition, for its weights and its training mode.
+        built: The parts of the composition, made for this graph.
     """
 
     def __init__(self, module: nn.Module, built: Built) -> None:
@@ -43,14 +43,14 @@ class FitSession:
         self._probe: Step | None = built.probe
         self._identity: dict[str, str] | None = None
         self._is_replaced = False
-        # The probe's graph is the one that the parts were made for, in its readable layout.
+        # build_parts prepared values for the graph in its original layout; keep them for its readable layout.
         self._wiring.prepared.hold_for(self.graph)
 
     @property
     def identity(self) -> Mapping[str, str]:
-        """Digests of the spec and of the graph, made when a checkpoint first asks for them."""
+        """Digests of the spec and of the graph, computed when they are first read."""
         if self._identity is None:
-            # Of the data, the graph itself says more than its name; the seed is compared by itself.
+            # Leave the data section out: the graph has its own digest. Leave the seed out: it is compared separately.
             spec = {**self._plan.resolved(), "data": {}, "seed": None, "clusters": self._facts.n_clusters}
             self._identity = {
                 "spec": spec_digest(spec),
@@ -59,7 +59,7 @@ class FitSession:
         return self._identity
 
     def place(self, device: torch.device) -> None:
-        """Does nothing: the parts were made on their device, for a graph there."""
+        """Does nothing: the parts and the graph are on the device already."""
 
     def before(self, stage: Stage) -> None:
         """Calls the stage's ``before``, for example to place the head's centres."""
@@ -67,7 +67,7 @@ class FitSession:
             call(stage.before, self.step())
 
     def step(self, epoch: int = 0) -> Step:
-        """The step on the whole graph, with what the parts that are called on it prepare."""
+        """Returns the step on the whole graph, after calling ``prepare`` of the parts that are called on it."""
         return self._wiring.step(self.graph, epoch, self._called_on_the_whole_graph())
 
     def _called_on_the_whole_graph(self) -> list[tuple[str, nn.Module]]:
@@ -75,9 +75,9 @@ class FitSession:
         return self._wiring.parts() if self.batches is None else self._wiring.called_for_embeddings()
 
     def steps(self, epoch: int, modules: Iterable[nn.Module]) -> Iterator[Step]:
-        """Yields one step on the whole graph, or one for each mini-batch: the spec's, or the objective's own.
+        """Yields one step on the whole graph, or one step for each mini-batch.
 
-        Where the objective has batches of its own, those of the spec come before them.
+        The mini-batches are the spec's; if the spec trains on the whole graph, the objective's own ``batches``, if any.
         """
         wiring = self._wiring
         if self.batches is not None:
@@ -97,8 +97,8 @@ class FitSession:
     def begin_epoch(self, step: Step, modules: Iterable[nn.Module]) -> None:
         """Calls ``on_epoch`` of the parts that are being trained; they share one embedding of all nodes.
 
-        A part with an ``update_interval`` is called every so many epochs only: in mini-batch training the embedding of
-        all nodes takes as long as many steps.
+        A part with an ``update_interval`` is called only every ``update_interval`` epochs: in mini-batch training,
+        embedding all nodes takes as long as many steps.
         """
         trained = {id(module) for module in modules}
         due = [
@@ -110,13 +110,13 @@ class FitSession:
         ]
         if not due:
             return
-        # `on_epoch` gets the embeddings of all nodes (DEC's targets), not of this mini-batch. On the whole graph it is
-        # the step's own, with its gradients: the loss differentiates through the same embedding.
+        # `on_epoch` gets the embeddings of all nodes (DEC's targets), not of this mini-batch. In whole-graph training
+        # use the step's own embedding: the loss then uses the same embedding, and it is computed only once.
         everything = step if self.batches is None else self._embedded(step.epoch)
         call_on_epoch(self._wiring, due, everything)
 
     def end_epoch(self, epoch: int) -> None:
-        """Replaces the graph by that of a part's ``next_graph(z, epoch)``, where one defines it and returns a graph."""
+        """Replaces the graph if a part defines ``next_graph(z, epoch)`` and the call returns a graph."""
         for kind, module in self._wiring.parts():
             if callable(getattr(module, "next_graph", None)):
                 names = self._wiring.names(kind, self._embedded(epoch))
@@ -125,9 +125,9 @@ class FitSession:
                     self.replace_graph(graph)
 
     def end_stage(self) -> None:
-        """Takes the statistics of batch normalisation on the whole graph, where the encoder was trained on it.
+        """Recomputes the running statistics of batch normalisation on the whole graph, if it was trained on.
 
-        In mini-batch training the running averages stay: the statistics of one batch would say less.
+        In mini-batch training the running averages stay: the statistics of a single mini-batch would be less accurate.
         """
         if self.batches is None and has_batch_norm(self.module):
             with torch.no_grad(), recalibrated_batch_norm(self.module):
@@ -139,7 +139,7 @@ class FitSession:
         Args:
             graph: A ``torch_geometric.data.Data`` with the same nodes and the same width of features.
         """
-        _ = self.identity  # Of the graph that the run began with.
+        _ = self.identity  # Compute the digest of the first graph before it is replaced.
         device = self.graph.edge_index.device
         self.graph = self._wiring.readable(graph if graph.edge_index.device == device else copy.copy(graph).to(device))
         self._wiring.prepared.forget()
@@ -149,13 +149,13 @@ class FitSession:
             self.batches = make_batches(self.graph, plan.spec.train, self._wiring.encoder, plan.spec.seed)
 
     def state(self) -> dict[str, Any]:
-        """The tensors of a graph that was replaced; batches are drawn from the random states."""
+        """The tensors of the current graph if it replaced the first one. Mini-batches follow from the random states."""
         if not self._is_replaced:
             return {}
         return {name: value for name, value in self.graph.to_dict().items() if isinstance(value, torch.Tensor)}
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Brings back what `state` returned."""
+        """Restores the state that `state` returned."""
         if state:
             graph = copy.copy(self.graph)
             graph.update(state)
@@ -168,7 +168,11 @@ class FitSession:
         return step
 
     def keep_probe(self, is_final: bool) -> None:
-        """Says whether the embeddings of the probe are final, as nothing is trained; else their memory is freed."""
+        """Keeps the probe's embeddings if they are final, else frees their memory.
+
+        Args:
+            is_final: Whether nothing is trained, so that the embeddings of the probe are the final embeddings.
+        """
         self._probe = self._probe if is_final and self.batches is None else None
 
     def finish(self) -> Prediction:
@@ -176,9 +180,9 @@ class FitSession:
         wiring, part = self._wiring, self._plan.part("head")
         self.module.eval()
         with torch.no_grad():
-            step = self.step()  # It also prepares the head, which did not exist when the probe was made.
+            step = self.step()  # Also calls `prepare` of the head, which did not exist when the probe was made.
             step = step if self._probe is None else self._probe
-            names = wiring.head_names(step)  # Once: of many nodes, another view of the embeddings is gigabytes.
+            names = wiring.head_names(step)  # Only once: for many nodes, a normalised copy of the embeddings takes GBs.
             head: Any = wiring.head
             if callable(getattr(head, "fit", None)):
                 call(head.fit, names)
@@ -204,10 +208,10 @@ def call_on_epoch(wiring: Any, due: list[tuple[str, nn.Module]], step: Step) -> 
 
 
 class WholeGraphSession:
-    """The training of a model written by hand: one step an epoch, on the whole graph, and nothing prepared.
+    """The training of a model without parts: one step on the whole graph in each epoch, and no ``prepare``.
 
     Args:
-        model: Has ``step_of(graph, epoch)``.
+        model: A model with ``step_of(graph, epoch)``.
         graph: A ``torch_geometric.data.Data``; it is not changed.
     """
 
@@ -223,7 +227,7 @@ class WholeGraphSession:
         return {"model": f"{cls.__module__}.{cls.__qualname__}", "graph": graph_fingerprint(self.graph)}
 
     def place(self, device: torch.device) -> None:
-        """Moves the model, and a copy of the graph: ``Data.to`` moves in place, and the caller's stays where it is."""
+        """Moves the model and a copy of the graph: ``Data.to`` works in place, and must not move the caller's graph."""
         self.module.to(device)
         if self.graph.edge_index.device != device:
             self.graph = copy.copy(self.graph).to(device)
@@ -247,11 +251,11 @@ class WholeGraphSession:
         """Does nothing."""
 
     def state(self) -> dict[str, Any]:
-        """Nothing beside weights and random states."""
+        """Returns an empty state: a resumed run needs only weights and random states."""
         return {}
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Brings back what `state` returned."""
+        """Does nothing."""
 
 
 __all__ = ["FitSession", "WholeGraphSession", "call_on_epoch"]

@@ -1,4 +1,4 @@
-"""What each part's calls see: the names available on a graph, and the values that the parts prepared of it."""
+"""Connects the parts of one model: the names that each part's calls get, and the values that parts prepared."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ from eco_core.model.prepared import PreparedValues
 from eco_core.parts.step import PartNames, Step, num_seeds
 
 KINDS = ("encoder", "objective", "head")
-"""The parts that are called on graphs, in the order in which they prepare."""
+"""The parts that are called on graphs, in the order in which their ``prepare`` is called."""
 
 
 class Wiring:
-    """Encoder, objective and head of one model, and what they prepared of one graph.
+    """Encoder, objective and head of one model, and the values that they prepared for one graph.
 
     Args:
-        readers: Classes (or instances) of encoder and objective as the plan has them: the layout of the features
-            depends on both, and is needed before the objective is made.
-        normalize: Whether discrete heads and k-means initialisation see embeddings of unit length.
+        readers: The classes (or instances) of encoder and objective in the plan. The layout of the features depends on
+            both, and is needed before the objective is made.
+        normalize: Whether discrete heads and k-means initialisation get embeddings of unit length.
         encoder: The encoder.
-        objective: The objective; None where there is none, or not yet.
+        objective: The objective; None if there is none, or before it is made.
         head: The cluster head; None before it is made.
     """
 
@@ -47,18 +47,18 @@ class Wiring:
         self.prepared = PreparedValues()
 
     def parts(self) -> list[tuple[str, nn.Module]]:
-        """The kinds and modules that exist."""
+        """The kinds and modules of the parts that exist."""
         modules = zip(KINDS, (self.encoder, self.objective, self.head), strict=True)
         return [(kind, module) for kind, module in modules if module is not None]
 
     def called_for_embeddings(self) -> list[tuple[str, nn.Module]]:
-        """The parts that are called on a whole graph that is embedded and clustered, but not trained on."""
+        """The parts that are called to embed and cluster a whole graph without training on it."""
         return [(k, m) for k, m in self.parts() if k != "objective" or callable(getattr(m, "embed", None))]
 
     # ------------------------------------------------------------------------------------------------------- steps
 
     def step(self, data: Any, epoch: int = 0, parts: list[tuple[str, nn.Module]] | None = None) -> Step:
-        """Returns the names that calls on a graph may ask for, once the parts have prepared what they want of it.
+        """Returns the names that calls on a graph may ask for, after calling ``prepare`` of the parts.
 
         Args:
             data: The graph, whole or a mini-batch.
@@ -70,51 +70,51 @@ class Wiring:
         return self.step_on(graph, epoch)
 
     def step_on(self, graph: Any, epoch: int = 0) -> Step:
-        """Returns the step on a graph in its readable layout, without preparing anything."""
+        """Returns the step on a graph with readable features, without calling ``prepare``."""
         return Step(graph, epoch, lambda other: self.encode(other, epoch), self.embed)
 
     def names(self, kind: str, step: Step, **replaced: Any) -> Mapping[str, Any]:
-        """Returns a step's names as one part sees them: with what it prepared, and with replaced values."""
+        """Returns the names that one part gets: the step's names, the part's prepared values, and replaced values."""
         own = {**self.prepared.of(kind, step), **(step.batch if kind == "objective" else {})}
         return PartNames(step, own, **replaced) if own or replaced else step
 
     def head_names(self, step: Step) -> Mapping[str, Any]:
-        """Returns a step's names as the head sees them."""
+        """Returns the names that the head gets."""
         return self.names("head", step, z=self.head_view(step.z))
 
     # -------------------------------------------------------------------------------------------------- embeddings
 
     def encode(self, graph: Any, epoch: int = 0) -> Tensor:
-        """Returns the encoder's embeddings of a graph: (num_nodes, width); of a mini-batch, those of the seeds."""
+        """Returns the encoder's embeddings (num_nodes, width) of a graph; for a mini-batch, of its seed nodes only."""
         z = call(self.encoder, self.names("encoder", Step(readable(graph, self.encoder), epoch)))
         return z[: num_seeds(graph)] if hasattr(graph, "n_id") else z
 
     def embed(self, step: Step) -> Tensor:
-        """Returns the embedding ``z`` of a step: the objective's ``embed`` where it has one, else the encoder's."""
+        """Returns the embedding ``z`` of a step: the objective's ``embed`` if it has one, else the encoder's output."""
         own = getattr(self.objective, "embed", None)
         if callable(own):
             return call(own, self.names("objective", step))
         return step.encode(step.graph)
 
     def head_view(self, z: Tensor) -> Tensor:
-        """The embedding as the head sees it: of unit length for discrete heads, as it is for differentiable ones."""
+        """The embedding that the head gets: normalised for discrete heads, unchanged for differentiable heads."""
         return self.normalized(z) if hasattr(self.head, "fit") else z
 
     def normalized(self, z: Tensor) -> Tensor:
-        """The embedding as k-means compares it."""
+        """The embedding for k-means: rows have unit length if ``normalize`` is set."""
         return F.normalize(z, dim=-1) if self.normalize else z
 
     def readable(self, graph: Any) -> Any:
-        """The graph with its features in the layout in which the encoder and the objective read them."""
+        """The graph with features in a layout that the encoder and the objective can read."""
         return sparse_where_it_pays(readable(graph, self.encoder), self.readers)
 
 
 @contextmanager
 def evaluating(module: nn.Module) -> Iterator[None]:
-    """Without gradients, and with a module in evaluation mode.
+    """Context manager: disables gradients and sets a module to evaluation mode.
 
     Args:
-        module: Its mode, and that of all modules in it, is afterwards what its own was.
+        module: The module. Afterwards it and all its submodules have the mode that the module had before.
     """
     training = module.training
     module.eval()

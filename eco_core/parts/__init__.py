@@ -1,6 +1,6 @@
-"""The contract between the core and those who write parts: protocols, stages, losses, bases of heads, and traits.
+"""The interface between the core and the authors of parts: protocols, stages, losses, bases of heads, and traits.
 
-Its names are imported on first use.
+The names of this package are imported on first use.
 """
 
 from __future__ import annotations

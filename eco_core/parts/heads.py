@@ -1,4 +1,4 @@
-"""The base of cluster heads."""
+"""The base class of cluster heads."""
 
 from __future__ import annotations
 
@@ -37,14 +37,14 @@ class BaseClusterHead(nn.Module):
 
 
 def buffers_of_any_size(module: nn.Module, *names: str) -> None:
-    """Lets a fresh module load buffers whose size is known only when it is fitted.
+    """Lets a new module load buffers whose sizes are known only after a fit.
 
-    Call it in the constructor. Sizes that are 0 then are unknown: ``load_state_dict`` takes them from what is loaded,
-    also where the module is a part of a larger one. Other sizes have to agree, as always.
+    Call this function in the constructor. Dimensions of size 0 count as unknown: ``load_state_dict`` takes their sizes
+    from the loaded buffer, also if the module is a submodule. All other sizes must agree, as usual.
 
     Args:
-        module: Has the buffers.
-        *names: Their names.
+        module: The module with the buffers.
+        *names: The names of the buffers.
     """
     unknown = {name: [size == 0 for size in getattr(module, name).shape] for name in names}
     module.register_load_state_dict_pre_hook(functools.partial(_take_saved_sizes, unknown))
@@ -62,6 +62,6 @@ def _take_saved_sizes(
 
 
 def is_differentiable(head: Any) -> bool:
-    """Tells whether a cluster head, or a class of heads, has a loss of its own (a ``forward``)."""
+    """Returns whether a cluster head, or a class of heads, defines a loss (a ``forward``)."""
     forward = getattr(head if isinstance(head, type) else type(head), "forward", None)
     return forward is not None and forward not in (BaseClusterHead.forward, nn.Module.forward)

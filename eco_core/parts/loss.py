@@ -1,4 +1,4 @@
-"""The one loss type."""
+"""`LossOutput`, the type of all losses inside the core."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from eco_core.errors import CompositionError, Problem
 
 
 class LossOutput:
-    """A loss and the parts that it is made of.
+    """A loss and its named parts.
 
     Args:
-        total: Scalar tensor that is differentiated.
+        total: The scalar tensor that is differentiated.
         components: Named parts (scalar tensors or numbers), for the history.
         **parts: More parts, by name.
 
@@ -36,22 +36,22 @@ class LossOutput:
         """Sums ``weight * term``; the components are the unweighted terms.
 
         Args:
-            **terms: For each part its name, and a pair of weight and scalar tensor.
+            **terms: For each part, a pair of weight and scalar tensor under the part's name.
         """
         total = torch.stack([weight * term for weight, term in terms.values()]).sum()
         return cls(total, {name: term for name, (_, term) in terms.items()})
 
     @classmethod
     def of(cls, value: Any, source: str = "the loss") -> LossOutput:
-        """Makes a `LossOutput` of anything that a loss may return.
+        """Makes a `LossOutput` from any value that a loss function may return.
 
         Args:
             value: A `LossOutput`, a scalar tensor, a tuple of scalars (summed) or a mapping of named scalars (summed,
                 unless one of them is named ``total``).
-            source: Whose loss this is, for the error message.
+            source: The origin of the loss, for the error message.
 
         Raises:
-            CompositionError: ECO209, for anything else.
+            CompositionError: ECO209, if the value is none of these.
         """
         if isinstance(value, LossOutput):
             return value
@@ -78,12 +78,12 @@ class LossOutput:
         return LossOutput(self.total + weight * other.total, {**self.components, **other.components})
 
     def named(self, name: str) -> LossOutput:
-        """Returns this loss as one named part: its own parts keep their names, prefixed where there are several."""
+        """Returns this loss as one part called ``name``; the names of its own parts get the prefix ``name.``."""
         parts = {f"{name}.{part}": value for part, value in self.components.items()}
         return LossOutput(self.total, {name: self.total, **parts})
 
     def detach(self) -> LossOutput:
-        """Returns the same figures without their graph; they stay on their device."""
+        """Returns the same loss, detached from autograd; tensors stay on their device."""
         parts = {k: v.detach() if isinstance(v, Tensor) else v for k, v in self.components.items()}
         return LossOutput(self.total.detach(), parts)
 
@@ -110,7 +110,7 @@ class LossOutput:
 
 
 def _figure(value: Tensor | float) -> float:
-    # Detached: torch warns where a tensor that is being differentiated becomes a number.
+    # Detach first: torch warns when a tensor that requires gradients is converted to a number.
     return float(value.detach() if isinstance(value, Tensor) else value)
 
 
@@ -136,11 +136,11 @@ def mean_loss(losses: list[LossOutput]) -> LossOutput:
 
 
 def joined_loss(parts: Sequence[tuple[str, LossOutput]]) -> LossOutput:
-    """Joins the losses of alternating updates for the record.
+    """Joins the losses of alternating updates into one row of the history.
 
     Args:
-        parts: Name and loss of each update. The first one's figures keep their names; those of the others become
-            components under the update's name.
+        parts: Name and loss of each update. The total and the components of the first update keep their names. The
+            losses of the other updates become components under the update's name.
     """
     first = parts[0][1]
     components = dict(first.components)

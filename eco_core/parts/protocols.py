@@ -1,7 +1,7 @@
-"""What the four parts of a composition look like, and the plan that a strategy makes of them.
+"""The interfaces of the four parts of a composition, and of the model that a strategy makes stages for.
 
-This module is light: it imports torch for type checking only. Parts need not inherit from these protocols; a part asks
-for what it needs by naming it in its constructor and in its calls (see `eco_core.inject.parameters`).
+This module is light: it imports torch for type checking only. Parts need not inherit from these protocols. A part gets
+the values that the parameters of its constructor and of its calls name (see `eco_core.inject`).
 """
 
 from __future__ import annotations
@@ -21,13 +21,15 @@ if TYPE_CHECKING:
 class Encoder(Protocol):
     """Turns a graph into node embeddings: a ``torch.nn.Module``.
 
-    Optional class attributes: see `eco_core.parts.traits.Traits`. Optional method: ``prepare(graph)``. A value of its
-    result that has ``of_batch(rows)`` (`eco_core.ops.sample.BatchRows`) is passed to a head or an objective as that
-    method returns it, where they are called on a batch.
+    Optional class attributes: see `eco_core.parts.traits.Traits`.
+
+    Optional method: ``prepare(graph)``, which returns named values for the part's own calls. If such a value has a
+    method ``of_batch(rows)`` (with `eco_core.ops.sample.BatchRows`), calls of heads and objectives on a mini-batch get
+    the result of that method instead.
     """
 
     def forward(self, *args: Any, **kwargs: Any) -> Tensor:
-        """Returns embeddings of shape (num_nodes, width); names what it needs: ``x``, ``edge_index``, ..."""
+        """Returns embeddings of shape (num_nodes, width). Its parameters name its inputs: ``x``, ``edge_index``, ..."""
 
 
 @runtime_checkable
@@ -35,13 +37,18 @@ class ClusterHead(Protocol):
     """Turns embeddings into clusters.
 
     A *differentiable* head overrides ``forward(z, ...)``, its loss. A *discrete* head has ``fit(z, ...)`` instead.
-    Optional: ``reset_cluster_centers(centers)`` to be initialised by k-means, ``on_epoch(z, ...)`` at the start of each
-    epoch that trains it, or of every ``update_interval``-th where it has that attribute; ``confidence(z)`` of shape
-    (num_nodes,), ``prepare(graph)``.
+
+    Optional methods:
+
+    - ``reset_cluster_centers(centers)``: takes initial centres from k-means.
+    - ``on_epoch(z, ...)``: called at the start of each epoch that trains the head; with the attribute
+      ``update_interval``, only every so many epochs.
+    - ``confidence(z)``: returns the confidence in each node's cluster, of shape (num_nodes,).
+    - ``prepare(graph)``: returns named values for the head's own calls.
     """
 
     def cluster(self, z: Tensor, soft: bool = False) -> Tensor:
-        """Returns labels (num_nodes,), or with ``soft`` the assignment (num_nodes, n_clusters)."""
+        """Returns labels (num_nodes,), or with ``soft`` the soft assignment (num_nodes, n_clusters)."""
 
 
 @runtime_checkable
@@ -50,21 +57,24 @@ class Objective(Protocol):
 
     Optional class attributes: see `eco_core.parts.traits.Traits`.
 
-    Optional: ``adversary`` (a module) with ``adversary_loss(...)``, trained in a second, alternating update;
-    ``embed(...)`` where the embedding is not what the encoder returns; ``prepare(graph)``; ``batches(...)`` where a
-    step is a batch of walks or pairs: called at every epoch, it yields mappings, each of them a step whose entries are
-    names that this objective's calls may ask for.
+    Optional attributes and methods:
+
+    - ``adversary``, a module, with ``adversary_loss(...)``: trained in a second, alternating update.
+    - ``embed(...)``: returns the embedding, if it differs from the encoder's output.
+    - ``prepare(graph)``: returns named values for the objective's own calls.
+    - ``batches(...)``: for objectives whose step is a batch of walks or pairs. It is called in every epoch and yields
+      mappings. Each mapping is one step; its entries are further names that the objective's calls may ask for.
     """
 
     def forward(self, *args: Any, **kwargs: Any) -> Tensor | Mapping[str, Tensor] | LossOutput:
-        """Returns the loss; names what it needs: ``encode`` (a graph to its embeddings), ``graph``, ..."""
+        """Returns the loss. Its parameters name its inputs: ``encode`` (embeds a graph), ``graph``, ..."""
 
 
 @runtime_checkable
 class Strategy(Protocol):
-    """Says how encoder, objective and head are optimised: a plan of stages, as data.
+    """Defines how encoder, objective and head are optimised, as a sequence of stages.
 
-    Optional class attribute: ``trains_head`` (True: its stages train the head, which must be differentiable).
+    Optional class attribute: ``trains_head``. True means that the stages train the head, which must be differentiable.
     """
 
     def stages(self, model: StagedModel) -> Iterable[Stage]:
@@ -72,11 +82,11 @@ class Strategy(Protocol):
 
 
 class StagedModel(Protocol):
-    """What a strategy may ask of the model whose training it plans.
+    """The attributes and methods of the model that a strategy may use in its stages.
 
     Attributes:
         encoder: The encoder.
-        objective: The objective; None where there is none.
+        objective: The objective; None if there is none.
         cluster_head: The cluster head.
     """
 

@@ -1,4 +1,4 @@
-"""The plan of a training, as data: stages, their updates, early stopping and options. Imports no torch."""
+"""A training as data: stages, their updates, early stopping and options. Imports no torch."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class EarlyStopping:
-    """Stops a stage that no longer improves, and brings back the weights of its best epoch.
+    """Stops a stage that no longer improves, and restores the weights of its best epoch.
 
     Attributes:
         patience: Epochs without a lower training loss before the stage ends; None: the stage runs to its end.
-        min_delta: By how much a loss must be lower to count as an improvement.
+        min_delta: Smallest decrease of the loss that counts as an improvement.
         restore_best: Whether the weights (and buffers) of the epoch with the lowest training loss are restored.
     """
 
@@ -33,12 +33,13 @@ class Update:
     """One optimisation step of some modules towards one loss.
 
     Attributes:
-        loss: Called by name injection; names what it needs, or ``step`` for the whole mapping of names.
-        modules: The modules whose parameters the optimiser moves; other parameters are left alone.
-        optimizer: A description, or a function from parameters to a ``torch.optim.Optimizer``.
-        name: Prefix of this update's columns in the history; empty for the main one.
+        loss: A function that returns the loss. It gets the arguments that it names, or ``step``, the mapping of all
+            names.
+        modules: The modules whose parameters the optimiser changes.
+        optimizer: A description, or a function that makes a ``torch.optim.Optimizer`` from parameters.
+        name: Prefix of this update's columns in the history; empty for the main update.
         clip_norm: Largest norm of the gradients; None: not clipped.
-        without: Modules within ``modules`` that this update leaves alone, such as an adversary.
+        without: Submodules of ``modules`` that this update does not change, such as an adversary.
     """
 
     loss: Callable[..., Any]
@@ -54,11 +55,12 @@ class Stage:
     """A span of epochs that runs the same updates.
 
     Attributes:
-        name: Such as ``"pretrain"`` or ``"joint"``; a column of the history.
-        updates: One or several, alternating within each step; the optimisers are the stage's own.
-        epochs: How many epochs at most.
-        before: Called once before the stage, by name injection, for example to place cluster centres.
-        stop: Early stopping on the epoch's training loss; None: all epochs run and the last weights stay.
+        name: The name of the stage, such as ``"pretrain"`` or ``"joint"``; the history has it in the column ``stage``.
+        updates: One or more updates, which alternate within each step. Each stage makes new optimisers.
+        epochs: Largest number of epochs.
+        before: A function that is called once before the stage, for example to place cluster centres. It gets the
+            arguments that it names.
+        stop: Early stopping on the epoch's training loss; None: all epochs run, and the last weights are kept.
     """
 
     name: str
@@ -72,10 +74,10 @@ class OptimizerSpec(BaseModel):
     """An optimiser of ``torch.optim``.
 
     Attributes:
-        name: Which one.
+        name: The name of the optimiser.
         lr: Learning rate.
         weight_decay: L2 penalty (decoupled for ``adamw``).
-        momentum: Of ``sgd`` and ``rmsprop``; other optimisers have none.
+        momentum: Momentum of ``sgd`` and ``rmsprop``; other optimisers have none.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -112,7 +114,7 @@ class StageOptions(BaseModel):
     clip_norm: float | None = Field(default=None, gt=0)
 
     def early_stopping(self) -> EarlyStopping | None:
-        """The stage's early stopping, None where neither patience nor the best weights are wanted."""
+        """The stage's early stopping; None if ``patience`` is None and ``restore_best`` is False."""
         if self.patience is None and not self.restore_best:
             return None
         return EarlyStopping(self.patience, restore_best=self.restore_best)

@@ -11,10 +11,10 @@ from torch import Tensor
 from eco_core.ops.sample import BatchRows, SampledEdges
 
 NAMES = ("x", "edge_index", "edge_weight", "graph", "data", "n_id", "num_seeds", "sampled", "epoch", "step")
-"""What every call can have."""
+"""The names that every call may ask for."""
 
 ENCODED_NAMES = ("encode", "z")
-"""What the calls of heads and objectives can have beside `NAMES`."""
+"""Further names that the calls of heads and objectives may ask for."""
 
 
 class Step(Mapping[str, Any]):
@@ -28,9 +28,9 @@ class Step(Mapping[str, Any]):
     Args:
         graph: The whole graph, or a sampled batch of it.
         epoch: Number of the epoch within its stage, from 0.
-        encode: From a graph to embeddings; None for models without an encoder of their own.
-        embed: From a step to the embedding ``z``; default ``encode(graph)``.
-        batch: Names that the objective's own batches gave to this step.
+        encode: Returns the embeddings of a graph; None for models without an encoder.
+        embed: Returns the embedding ``z`` of a step; default ``encode(graph)``.
+        batch: The names that the objective's own ``batches`` yielded for this step.
     """
 
     def __init__(
@@ -52,7 +52,7 @@ class Step(Mapping[str, Any]):
 
     @property
     def rows(self) -> BatchRows | None:
-        """The seeds of a batch and the edges among them; None for a whole graph, and where the encoder asks."""
+        """The seed nodes of a mini-batch and the edges among them; None for a whole graph, and for encoders."""
         if self._encode is None or getattr(self.graph, "n_id", None) is None:
             return None
         if self._rows is None:
@@ -65,17 +65,21 @@ class Step(Mapping[str, Any]):
         return self.graph.num_nodes if self.rows is None else len(self.rows.n_id)
 
     def anew(self, batch: Mapping[str, Any] | None = None) -> Step:
-        """Returns the same step with nothing computed: for after the weights have moved, or with another batch."""
+        """Returns a copy of the step without computed embeddings: after a change of the weights, or for another batch.
+
+        Args:
+            batch: The names of another batch of the objective; None keeps this step's.
+        """
         return Step(self.graph, self.epoch, self._encode, self._embed, self.batch if batch is None else batch)
 
     def encode(self, graph: Any) -> Tensor:
-        """Returns the embeddings (num_nodes, width) of a graph; those of the step's own graph are computed once.
+        """Returns the embeddings (num_nodes, width) of a graph; the step's own graph is encoded only once.
 
         Raises:
-            RuntimeError: The model has no encoder of its own.
+            RuntimeError: If the model has no encoder.
         """
         if self._encode is None:
-            raise RuntimeError("This step is of a model without an encoder: nothing can be encoded.")
+            raise RuntimeError("This step belongs to a model without an encoder: it cannot encode a graph.")
         if graph is not self.graph:
             return self._encode(graph)
         if self._encoded is None:
@@ -124,12 +128,12 @@ class Step(Mapping[str, Any]):
 
 
 def num_seeds(graph: Any) -> int:
-    """The number of seeds of a batch, which are its first nodes; all nodes of a whole graph."""
+    """The number of seed nodes of a mini-batch, which are its first nodes; for a whole graph, the number of nodes."""
     return getattr(graph, "batch_size", None) or graph.num_nodes
 
 
 def _sampled_rows(batch: Any) -> BatchRows:
-    """The seeds of a batch that another loader made: of the edges among them, those that it sampled."""
+    """The seed nodes of a mini-batch from another loader, and the sampled edges among them."""
     seeds = num_seeds(batch)
     among = (batch.edge_index < seeds).all(dim=0)
     weight = getattr(batch, "edge_weight", None)
@@ -137,15 +141,15 @@ def _sampled_rows(batch: Any) -> BatchRows:
 
 
 class PartNames(Mapping[str, Any]):
-    """A step's names with some added or replaced.
+    """A step's names, with some names added or replaced for one part.
 
     Args:
         step: The names of the step.
-        own: Names that one part made for itself, in ``prepare`` or ``batches``; they fill optional parameters, too.
-        **replaced: Names with another value for this part, such as the embedding as its head sees it.
+        own: The names that the part's ``prepare`` or ``batches`` returned; they fill optional parameters, too.
+        **replaced: Names with another value for this part, such as a normalised embedding for a discrete head.
     """
 
-    # Not a ChainMap: that would take a KeyError raised while computing a value for an absent name.
+    # Not a ChainMap: it would take a KeyError that is raised while computing a value for an absent name.
 
     def __init__(self, step: Mapping[str, Any], own: Mapping[str, Any], **replaced: Any) -> None:
         self._step = step

@@ -1,8 +1,8 @@
-"""What a part can do: the one place that reads it, for classes and for instances.
+"""The traits of parts, that is, what a part can do. This is the only module that reads them.
 
 A part declares most traits as class attributes (``supports_sparse_x = True``); an instance may have its own value, such
-as ``num_layers``. The other traits are read off the class: which names its constructor and its calls ask for. A
-declared attribute always wins. `Traits` lists every attribute with its meaning and its default.
+as ``num_layers``. The other traits are derived from the names that the constructor and the calls of the class ask for.
+A declared attribute overrides a derived trait. `Traits` lists every attribute with its meaning and its default.
 """
 
 from __future__ import annotations
@@ -26,18 +26,18 @@ class Traits:
     """What a part can do. Each field is the class attribute of the same name; this table is for authors of parts.
 
     Attributes:
-        learns: Encoder: it has parameters to train. None: not declared, so known only of an instance, from its
+        learns: Encoder: it has parameters to train. None: not declared; then only an instance shows it, by its
             parameters.
         reads_graph: Encoder: its embeddings depend on features or edges. False: on neither, so that all views of a
-            graph are the same to it.
+            graph have the same embeddings.
         supports_sparse_x: Encoder, objective: the features ``x`` may be a sparse COO tensor.
-        needs_views: Objective: it compares embeddings of changed copies of the graph, and says nothing where they are
-            those of the graph itself. None: not declared; taken as False, but for estimates of memory as True.
+        needs_views: Objective: it compares embeddings of changed copies of the graph, and is useless if these equal the
+            embeddings of the graph itself. None: not declared; taken as False, but for estimates of memory as True.
         trains_head: Strategy: its stages train the head, which must be differentiable.
-        prepared_for_batches: Encoder, objective, head: mini-batches use what ``prepare`` returns for the whole graph.
-            False: they do not, and in mini-batch training ``prepare`` is not called.
+        prepared_for_batches: Encoder, objective, head: mini-batches use the values that ``prepare`` returns for the
+            whole graph. False: they do not, and in mini-batch training ``prepare`` is not called.
         num_layers: Encoder: hops that sampled neighbourhoods must have. None: unknown; 2 hops are sampled.
-        update_interval: Part with ``on_epoch``: epochs from one call of it to the next. None means 1.
+        update_interval: Part with ``on_epoch``: number of epochs from one call of it to the next. None means 1.
         inductive: Encoder, head: it can embed or assign nodes that it was not fitted on. The embeddings of all graphs
             then have the same axes, which singular vectors do not. Not declared: False if the constructor asks for
             ``num_nodes``, since such parts hold a row for each training node; else True.
@@ -47,8 +47,8 @@ class Traits:
             one of its calls names ``edge_weight``.
         directed: The direction of edges changes its result. False: a directed graph is taken as undirected, or edges
             are not read.
-        minibatch: Encoder, objective, head: it can be trained on mini-batches. Not declared: True for everything that
-            is called in training, which are all but discrete heads and encoders with ``learns = False``.
+        minibatch: Encoder, objective, head: it can be trained on mini-batches. Not declared: True, except for discrete
+            heads and encoders with ``learns = False``, which are not trained.
         soft: Head: ``cluster(z, soft=True)`` returns probabilities, not just one-hot rows.
         hierarchy: Head: it finds clusters within clusters.
         deterministic: On a CPU, the same seed and the same input give the same result.
@@ -77,13 +77,13 @@ class Traits:
 def traits_of(part: Any) -> Traits:
     """Returns what a part can do.
 
-    Reading is cheap enough for every epoch. Attributes are read anew each time, so that one that changes is seen.
+    Reading traits is fast enough for every epoch. Attributes are read anew each time, so that changed values are seen.
 
     Args:
-        part: A class or an instance of one: an encoder, an objective, a cluster head or a strategy.
+        part: An encoder, an objective, a cluster head or a strategy, as a class or an instance.
 
     Raises:
-        CompositionError: ECO206, if a declared attribute has a value of another type; all of those at once.
+        CompositionError: ECO206, with a problem for each declared attribute whose value has a wrong type.
     """
     declared: dict[str, Any] = {}
     problems: list[Problem] = []
@@ -91,7 +91,7 @@ def traits_of(part: Any) -> Traits:
     for name, check in _CHECKS.items():
         value = _value(part, cls, name)
         if value is None or hasattr(value, "__get__"):
-            continue  # Not declared. A property is known of an instance alone; a method only happens to have the name.
+            continue  # Not declared. A property of a class has no value yet; a method only happens to have this name.
         if check.accepts(value):
             declared[name] = value
         else:
@@ -107,12 +107,12 @@ def traits_of(part: Any) -> Traits:
 
 
 def reads_sparse(part: Any) -> bool:
-    """Whether a part, or the class of one, reads features that are a sparse COO tensor."""
+    """Whether a part, given as a class or an instance, reads features that are a sparse COO tensor."""
     return traits_of(part).supports_sparse_x
 
 
 def prepares_for_batches(part: Any) -> bool:
-    """Whether mini-batches use what a part's ``prepare`` returns for the whole graph."""
+    """Whether mini-batches use the values that a part's ``prepare`` returns for the whole graph."""
     return traits_of(part).prepared_for_batches
 
 
@@ -139,11 +139,11 @@ _OTHERS = {
 _CHECKS = {field.name: _OTHERS.get(field.name, _FLAG) for field in dataclasses.fields(Traits)}
 
 _CALLS = ("forward", "prepare", "fit", "cluster", "confidence", "embed", "batches", "adversary_loss", "on_epoch")
-"""The methods that get what they name."""
+"""The methods that get the arguments that they name."""
 
 
 def _value(part: Any, cls: type, name: str) -> Any:
-    """An attribute. Modules look for absent attributes among their children, which takes ten times as long."""
+    """Reads an attribute. ``getattr`` is avoided for absent ones: a module searches its submodules, which is slow."""
     if part is cls:
         return getattr(cls, name, None)
     own = getattr(part, "__dict__", {})
@@ -162,7 +162,7 @@ def _wrong_type(cls: type, name: str, value: Any, expected: str) -> Problem:
 
 @functools.lru_cache(maxsize=512)
 def _derived(cls: type) -> tuple[tuple[str, bool], ...]:
-    """The traits that the signatures of a class tell; a signature that cannot be read tells nothing."""
+    """Derives traits from the signatures of a class. If a signature cannot be read, the defaults are taken."""
     constructor = _parameters(cls)
     is_head = callable(getattr(cls, "cluster", None))
     return (

@@ -1,1 +1,1 @@
-"""A spec with its parts looked up and checked, before any tensor exists."""
+"""Plans: a spec with its parts looked up and checked, before any tensor exists."""

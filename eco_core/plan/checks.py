@@ -1,4 +1,4 @@
-"""Which parts fit: what each must have, what its calls may ask for, and what goes together; before any is made."""
+"""Checks parts before any part is made: their methods, the names that their calls ask for, and how they fit."""
 
 from __future__ import annotations
 
@@ -29,26 +29,30 @@ _MUST_HAVE = {"encoder": "forward", "objective": "forward", "head": "cluster", "
 
 
 def check_parts(chosen: Mapping[str, Part | None], registry: Registry, unknown: Collection[str] = ()) -> list[Problem]:
-    """Finds what does not fit among the parts of a plan.
+    """Finds the problems of the parts of a plan.
 
     Args:
         chosen: The parts by kind; the objective may be None.
-        registry: Where a fix looks for parts that would go together.
-        unknown: The parts that could not be resolved: nothing is said about how they fit.
+        registry: The registry in which fixes look for parts that would fit.
+        unknown: The kinds of parts that could not be resolved; whether these parts fit is not checked.
+
+    Returns:
+        All problems; an empty list if the parts fit.
     """
     problems: list[Problem] = []
     parts: dict[str, Part | None] = {}
     for kind, part in chosen.items():
         found = [] if part is None else _check_calls(kind, part)
         problems += found
-        # Nothing more is said about a part that is not usable at all.
+        # For an unusable part, the further checks are skipped: their problems would only follow from the first.
         parts[kind] = None if any(problem.code == "ECO206" for problem in found) else part
     encoder, head, strategy, objective = (parts[kind] for kind in ("encoder", "head", "strategy", "objective"))
     if encoder is not None and encoder.wants("n_features"):
         problems.append(
             Problem(
                 "ECO202",
-                f"{encoder} asks for 'n_features' when it is made; that is the encoder's own width, known afterwards.",
+                f"The constructor of {encoder} asks for 'n_features', the width of the encoder's own output, which is "
+                "known only afterwards.",
                 "Ask for in_channels, n_clusters, num_nodes or seed, or make it a parameter with another name.",
             )
         )
@@ -78,8 +82,8 @@ def check_parts(chosen: Mapping[str, Part | None], registry: Registry, unknown: 
         problems.append(
             Problem(
                 "ECO210",
-                f"{objective} compares views of the graph, but {encoder} does not look at the graph: all views are the "
-                "same to it.",
+                f"{objective} compares views of the graph, but {encoder} does not look at the graph: its embeddings "
+                "are the same for all views.",
                 "Use an encoder that reads features or edges, or an objective without views: "
                 f"{_names_where(registry, 'objective', lambda cls: not traits_of(cls).needs_views)}.",
             )
@@ -91,7 +95,7 @@ def check_parts(chosen: Mapping[str, Part | None], registry: Registry, unknown: 
 
 
 def learns(part: Part) -> bool | None:
-    """Whether an encoder has something to train; None: only known when it is built, or its traits cannot be read."""
+    """Whether an encoder has parameters to train; None: only the built encoder shows it, or a trait is invalid."""
     try:
         return traits_of(part.target).learns
     except CompositionError:
@@ -99,12 +103,12 @@ def learns(part: Part) -> bool | None:
 
 
 def unusable(kind: str, label: str, what: str) -> Problem:
-    """The problem that something cannot be a part of a kind at all.
+    """Makes the problem that an object is not usable as a part of a kind.
 
     Args:
         kind: ``encoder``, ``objective``, ``head`` or ``strategy``.
-        label: Its name.
-        what: What is wrong with it: "has no forward".
+        label: The name of the part.
+        what: The predicate of the message, such as ``"has no forward"``.
     """
     needs = {
         "encoder": "a torch.nn.Module whose forward returns embeddings",
@@ -131,7 +135,7 @@ def _discrete_head(registry: Registry, strategy: Part, head: Part) -> Problem:
 
 
 def untrained_encoder(registry: Registry, strategy: Part, encoder: Part) -> Problem:
-    """The problem that an encoder learns, but nothing trains it."""
+    """Makes the problem that an encoder has parameters, but nothing trains them."""
     objectives = ", ".join(registry.short_name(e) for e in registry.entries("objective"))
     found = (
         f"Use --objective with one of: {objectives}." if objectives else "Install one, such as eco-autoencoder's gae."
@@ -144,7 +148,7 @@ def untrained_encoder(registry: Registry, strategy: Part, encoder: Part) -> Prob
 
 
 def _names_where(registry: Registry, kind: str, accepts: Any) -> str:
-    """Names the installed components that a condition holds for; those that cannot be loaded are passed over."""
+    """The names of the installed components that fulfil a condition, without those that cannot be loaded."""
     names = []
     for entry in registry.entries(kind):
         try:
@@ -172,7 +176,7 @@ def _check_calls(kind: str, part: Part) -> list[Problem]:
     except CompositionError as error:
         return list(error.problems)
     if hasattr(target, "prepare") or (kind == "objective" and hasattr(target, "batches")):
-        return []  # What prepare and batches give is known when they have run; calls are checked then.
+        return []  # The names that prepare and batches return are known only when they run; calls are checked then.
     problems = []
     for method, encoded in _CALLS[kind]:
         if not callable(getattr(target, method, None)):

@@ -11,7 +11,7 @@ from eco_core.registry.registry import Entry, Registry
 
 
 def describe(entry: Entry, registry: Registry) -> dict[str, Any]:
-    """Returns the description of an entry as plain data: parameters, papers, and a command that works."""
+    """Returns the description of an entry as plain data: parameters, paper, and a command that works."""
     document: dict[str, Any] = {
         "name": registry.short_name(entry),
         "kind": entry.kind,
@@ -169,7 +169,7 @@ def _trains_head(cls: Any) -> bool:
 
 
 def _published_with(objective: Entry, registry: Registry) -> str | None:
-    """The encoder that a recipe has this objective train, if it is installed."""
+    """The encoder that the first recipe with this objective trains by it, if the encoder is installed."""
     from eco_core.spec.recipes import part_names, read_recipe
 
     for recipe in registry.entries("recipe"):
@@ -178,12 +178,12 @@ def _published_with(objective: Entry, registry: Registry) -> str | None:
             if registry.find("objective", names["objective"]) is objective:
                 return registry.short_name(registry.find("encoder", names["encoder"]))
         except EcoError:
-            continue  # Recipes without an objective, broken ones, and ones whose parts are not installed.
+            continue  # The recipe has no objective, is broken, or its parts are not installed.
     return None
 
 
 def _first(registry: Registry, kind: str, accepts: Callable[[Any], Any]) -> str | None:
-    """The first component that a condition holds for; those that cannot be loaded are passed over."""
+    """The first component that fulfils a condition, without those that cannot be loaded; None if there is none."""
     for entry in registry.entries(kind):
         try:
             if accepts(entry.load()):

@@ -1,4 +1,4 @@
-"""The graph that the data section of a spec names."""
+"""Loads the graph that the data section of a spec names."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from eco_core.spec.models import IN_MEMORY, DataSpec
 
 
 def load_planned(section: DataSpec, registry: Registry, source: Any = None) -> tuple[Data, DataSpec]:
-    """Loads and prepares a graph as a data section says.
+    """Loads and prepares a graph according to a data section.
 
     Args:
-        section: The section: a name with its parameters, and how graphs are prepared.
+        section: The section: the name of a data set with its parameters, and how graphs are prepared.
         registry: Where names are looked up.
-        source: Another graph than the section names, prepared in the same way: what `eco_core.load_graph` takes. It has
-            no parameters, unless it is the section's own name.
+        source: Another graph, as for `eco_core.load_graph`, which is prepared in the same way; None: the graph that the
+            section names. The section's parameters are used only for the graph that it names.
 
     Returns:
         The graph, and the section that names it; the name of a graph that was given from Python is `IN_MEMORY`.

@@ -20,9 +20,9 @@ class Part:
 
     Attributes:
         kind: ``encoder``, ``objective``, ``head`` or ``strategy``.
-        label: Its name in specs and messages.
-        origin: Where it is from: distribution and version, or the class.
-        target: The class it is made from, or the instance itself.
+        label: The name of the part in specs and messages.
+        origin: The origin of the part: distribution and version, or that it was given from Python.
+        target: The class that the part is made from, or the instance itself.
         parameters: The validated constructor parameters; None for instances.
         registered: Whether a spec can name it.
     """
@@ -36,12 +36,12 @@ class Part:
 
     @classmethod
     def of_instance(cls, kind: str, instance: Any) -> Part:
-        """The part that an instance is, which was given from Python."""
+        """Makes the part for an instance that was given from Python."""
         return cls(kind, PythonOnly.of(instance), "given from Python", instance, registered=False)
 
     @property
     def short_name(self) -> str:
-        """Its name without distribution or module, as columns of the history show it."""
+        """The name without distribution or module, as in columns of the history."""
         if self.registered:
             return self.label.rpartition(":")[2]
         return (self.target if isinstance(self.target, type) else type(self.target)).__name__
@@ -55,14 +55,14 @@ class Part:
         return f"{self.kind} '{self.label}' ({self.origin})"
 
     def wants(self, name: str) -> bool:
-        """Whether the constructor, or one nested in its parameters, asks for a provided name."""
+        """Whether the constructor, or a constructor nested in its parameters, asks for a provided name."""
         return not self.is_instance and name in _provided_names(self.parameters)
 
     def build(self, names: Mapping[str, Any]) -> Any:
         """Makes the part, or returns the instance.
 
         Raises:
-            CompositionError: ECO109, if the constructor refuses its parameters.
+            CompositionError: ECO109, if the constructor raises on its parameters.
         """
         if self.parameters is None:
             return self.target
@@ -75,12 +75,12 @@ class Part:
                 Problem(
                     "ECO109",
                     f"{self} refused its parameters: {type(error).__name__}: {error}",
-                    f"'eco show {self.label}' shows what it takes." if self.registered else "",
+                    f"'eco show {self.label}' shows its parameters." if self.registered else "",
                 )
             ) from error
 
     def spec(self) -> dict[str, Any]:
-        """The section of a spec that names this part with all its parameters, as plain data."""
+        """The section of a spec for this part: its name and all its parameters, as plain data."""
         if self.parameters is None:
             return {"name": self.label}
         return {"name": self.label, **plain(self.parameters)}
@@ -95,10 +95,10 @@ def _provided_names(value: Any) -> set[str]:
 
 
 def plain(value: Any) -> Any:
-    """Parameters as plain data for a spec; a value that only Python can hold becomes a `PythonOnly`."""
+    """Returns parameters as plain data for a spec; a value that YAML cannot hold becomes a `PythonOnly`."""
     if isinstance(value, ParameterModel):
         items = {key: plain(item) for key, item in value.values().items()}
-        # A default that only Python can write is written by leaving it out.
+        # Leave out a default that YAML cannot hold: a run of this spec then has the same default.
         return {key: item for key, item in items.items() if key in value.given() or not has_python_only(item)}
     if isinstance(value, (list, tuple)):
         return [plain(item) for item in value]
@@ -110,11 +110,11 @@ def plain(value: Any) -> Any:
 
 
 def _to_jsonable(value: Any) -> Any:
-    """Enumerations, dates, data classes and the like as plain data."""
+    """Returns enumerations, dates, data classes and the like as plain data."""
     marked: dict[str, PythonOnly] = {}
 
     def mark(item: Any) -> str:
-        # pydantic makes ordinary texts of marked ones: a text that nobody else has stands for the mark meanwhile.
+        # pydantic turns a PythonOnly into an ordinary text. Return a unique key instead; _put_back replaces it.
         key = uuid.uuid4().hex
         marked[key] = PythonOnly.of(item)
         return key

@@ -1,4 +1,4 @@
-"""The plan of a composition: a spec with its parts looked up and checked, all problems at once, before any tensor."""
+"""The plan of a composition: a spec with its parts looked up and checked, before any tensor exists."""
 
 from __future__ import annotations
 
@@ -22,21 +22,21 @@ from eco_core.spec.digest import spec_digest
 from eco_core.spec.models import IN_MEMORY, PART_SECTIONS, ComponentSpec, DataSpec, RunSpec
 from eco_core.spec.python_only import PythonOnly, has_python_only, was_python_only
 
-# The types of what YAML can hold. A part's name of one of these is a name, or a mistake that validation reports.
+# The types of values that YAML can hold. If a part's name has another type, it is a class or an instance.
 _WRITTEN = (str, int, float, list, dict, datetime.date, type(None))
 
 
 @dataclass(frozen=True)
 class Plan:
-    """A checked run: its spec, and the parts that the names in it stand for. It never changes: methods return another.
+    """A checked run: its spec and its parts. A plan never changes: its methods return new plans.
 
     Attributes:
         spec: The validated spec.
-        parts: By section, read-only; the objective may be None.
+        parts: The parts by section, read-only; the objective may be None.
         registry: Where the names were found.
-        notes: Sentences for the user.
-        objective_by_default: Whether the objective was chosen by ``auto``: the build drops it if the encoder turns out
-            to have no parameters.
+        notes: Sentences that a user should read.
+        objective_by_default: Whether ``auto`` chose the objective. Then the build drops it if the encoder has no
+            parameters.
     """
 
     spec: RunSpec
@@ -50,16 +50,16 @@ class Plan:
         object.__setattr__(self, "notes", tuple(self.notes))
 
     def __reduce__(self) -> tuple[Any, ...]:
-        # A read-only view of a dictionary can neither be pickled nor copied deeply; the dictionary can.
+        # A read-only view of a dictionary cannot be pickled or deep-copied, so pass the dictionary itself.
         return Plan, (self.spec, dict(self.parts), self.registry, self.notes, self.objective_by_default)
 
     def part(self, kind: str) -> Part:
-        """Returns a part that every plan has."""
+        """Returns a part that is not None, such as the encoder."""
         return cast(Part, self.parts[kind])
 
     @property
     def rerunnable(self) -> bool:
-        """Whether the spec names everything: no part, and no parameter, that only Python can give."""
+        """Whether the spec alone is enough to run again: YAML can hold all its parts and parameters."""
         parts = [part for part in self.parts.values() if part is not None]
         return all(part.registered and not has_python_only(part.spec()) for part in parts)
 
@@ -75,7 +75,7 @@ class Plan:
         return spec_digest(self.resolved())
 
     def with_part(self, kind: str, part: Part | None) -> Plan:
-        """Returns a plan with another part, checked like the first.
+        """Returns a plan with another part, and checks it.
 
         Args:
             kind: ``encoder``, ``objective``, ``head`` or ``strategy``.
@@ -91,7 +91,7 @@ class Plan:
         return replace(self, parts=parts, objective_by_default=self.objective_by_default and kind != "objective")
 
     def without_objective(self) -> Plan:
-        """Returns a plan without an objective, unchecked: for an encoder that turns out to have no weights."""
+        """Returns a plan without an objective, unchecked: used if the built encoder has no weights."""
         return replace(self, parts={**self.parts, "objective": None})
 
     def with_data(self, section: DataSpec) -> Plan:
@@ -99,12 +99,12 @@ class Plan:
         return self.with_spec(data=section)
 
     def with_spec(self, **changes: Any) -> Plan:
-        """Returns a plan with some fields of its spec replaced by valid values; parts are not looked up again."""
+        """Returns a plan with some fields of its spec replaced. The values must be valid; parts are not looked up."""
         return replace(self, spec=self.spec.model_copy(update=changes))
 
 
 def plan_run(registry: Registry, **layers: Any) -> Plan:
-    """Joins the layers of a run (the keyword arguments of `eco_core.spec.assemble.assemble`) and checks the result."""
+    """Joins the layers of a run (keyword arguments of `eco_core.spec.assemble.assemble`) and checks the joined spec."""
     notes: list[str] = []
     return make_plan(assemble(registry, notes, **layers), registry, notes)
 
@@ -115,7 +115,7 @@ def make_plan(layers: Mapping[str, Any], registry: Registry, notes: list[str] | 
     Args:
         layers: The joined layers (see `eco_core.spec.assemble.assemble`); parts may be classes and instances.
         registry: Where names are looked up.
-        notes: Sentences for the user so far.
+        notes: Sentences for the user from joining the layers.
 
     Raises:
         CompositionError: With every problem that was found.
@@ -153,7 +153,7 @@ def make_plan(layers: Mapping[str, Any], registry: Registry, notes: list[str] | 
 
 
 def _valid_rest(by_name: dict[str, Any], error: pydantic.ValidationError) -> RunSpec:
-    """The spec without what is invalid in it, so that the rest is checked, too."""
+    """Returns the spec without its invalid keys, so that the rest is checked, too."""
     rest = {str(key): value for key, value in by_name.items()}
     for section, *keys in (map(str, detail["loc"]) for detail in error.errors()):
         value = rest.get(section)
@@ -167,7 +167,7 @@ def _valid_rest(by_name: dict[str, Any], error: pydantic.ValidationError) -> Run
 def _make_part(
     kind: str, section: ComponentSpec, given: Any, registry: Registry, problems: list[Problem]
 ) -> Part | None:
-    """Looks a part up and validates its parameters; on a mistake notes the problems and returns None."""
+    """Looks a part up and validates its parameters. On a mistake it appends to ``problems`` and returns None."""
     parameters = dict(section.model_extra or {})
     if given is None and was_python_only(section.name):
         problems.append(
@@ -213,7 +213,7 @@ def _with_show(problem: Problem, kind: str, label: str, registered: bool) -> Pro
 
 
 def _default_objective(encoder: Part | None, registry: Registry) -> ComponentSpec | None:
-    """What ``objective: auto`` stands for; None: no objective."""
+    """The objective that ``objective: auto`` chooses; None: no objective."""
     name = default_objective(registry)
     if name is None or encoder is None or learns(encoder) is False:
         return None
@@ -242,7 +242,7 @@ def needs_clusters(parts: Mapping[str, Part | None]) -> list[Part]:
 
 
 def check_clusters(spec: RunSpec, parts: Mapping[str, Part | None]) -> list[Problem]:
-    """Refuses ``clusters: auto`` where a part needs a number: nothing searches for the number of clusters yet."""
+    """Refuses ``clusters: auto`` if a part needs a number, because ECO has no search for the number of clusters yet."""
     wanted = needs_clusters(parts)
     if spec.clusters != "auto" or not wanted:
         return []

@@ -1,6 +1,6 @@
-"""What is installed, who offers it, and how a name in a spec is found.
+"""Finds the installed plugins and their components, and looks up the names in specs.
 
-Its names are imported on first use.
+The names of this package are imported on first use.
 """
 
 from __future__ import annotations

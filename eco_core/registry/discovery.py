@@ -1,8 +1,8 @@
-"""Plugins: which are installed, which load, what each offers and why some do not.
+"""Scans for installed plugins, loads them, and collects what they offer and why some fail.
 
-A plugin is a module named by an entry point of the group ``eco.plugins``. Each one is loaded alone and guarded, so that
-a plugin that fails becomes a status with a reason and takes neither the command line nor another plugin down. Loading
-imports the plugins' own light modules only; the components they offer are imported when they are used.
+A plugin is a module named by an entry point of the group ``eco.plugins``. Each plugin is loaded separately, and its
+exceptions are caught: a plugin that fails gets a status with a reason, and affects neither the command line nor other
+plugins. Loading imports only the plugins' light modules; components are imported when they are used.
 """
 
 from __future__ import annotations
@@ -34,12 +34,12 @@ from eco_core.registry.records import (
 
 @dataclass(frozen=True)
 class LoadedPlugins:
-    """Everything that one scan for plugins found.
+    """The result of one scan for plugins.
 
     Attributes:
-        plugins: All installed plugins, the core's first, then by distribution and entry point.
+        plugins: All installed plugins: first the core's, then the others by distribution and entry point.
         entries: The components, recipes, data sets and metrics of the plugins that loaded.
-        warnings: Sentences that concern no single plugin, such as a blocked name that matches nothing.
+        warnings: Sentences that do not belong to one plugin, for example on a blocked name that matches no plugin.
     """
 
     plugins: tuple[PluginInfo, ...]
@@ -48,16 +48,16 @@ class LoadedPlugins:
 
 
 def load_plugins(block: Iterable[str] = ()) -> LoadedPlugins:
-    """Scans ``sys.path`` for plugins and loads each of them alone.
+    """Scans ``sys.path`` for plugins and loads each plugin separately.
 
-    Every call is a fresh scan. What plugins print while they load goes to stderr: stdout is for results.
+    Every call scans anew. Output of plugins while they load goes to stderr: stdout is for results.
 
     Args:
-        block: Names of distributions or entry points that are not to be imported, besides those in the environment
-            variable ``ECO_BLOCK_PLUGINS``. A word may hold several names, separated by commas.
+        block: Names of distributions or entry points that are not imported. The names in the environment variable
+            ``ECO_BLOCK_PLUGINS`` are not imported either. A word may hold several names, separated by commas.
 
     Returns:
-        The plugins with their statuses, and what they offer. No plugin's failure raises.
+        The plugins with their statuses, and what they offer. A plugin that fails does not raise.
     """
     found, warnings = _discover()
     blocked = _blocked_words(block)
@@ -71,7 +71,7 @@ def load_plugins(block: Iterable[str] = ()) -> LoadedPlugins:
         by = [(word, source) for word, source in blocked.items() if word in _names(info)]
         if by:
             word, source = by[0]
-            reason = f"It is blocked by {source} and was not imported. To use it, take {word!r} out of {source}."
+            reason = f"It is blocked by {source} and was not imported. To use it, remove {word!r} from {source}."
             plugins.append(replace(info, status="blocked", reason=reason))
             continue
         try:
@@ -84,7 +84,7 @@ def load_plugins(block: Iterable[str] = ()) -> LoadedPlugins:
             trace = "".join(traceback.format_exception(refusal.__cause__)) if refusal.__cause__ else ""
             plugins.append(replace(info, status=refusal.status, reason=refusal.reason, traceback=trace))
             continue
-        except Exception as error:  # such as a record whose attributes raise
+        except Exception as error:  # For example, reading an attribute of a record raised.
             reason = f"Loading it failed: {describe_error(error)}. {way_out(info)}"
             plugins.append(replace(info, status="broken", reason=reason, traceback=traceback.format_exc()))
             continue
@@ -98,24 +98,24 @@ def load_plugins(block: Iterable[str] = ()) -> LoadedPlugins:
 
 
 def _discover() -> tuple[list[tuple[PluginInfo, importlib_metadata.EntryPoint]], list[str]]:
-    """All plugins on ``sys.path``, and warnings about distributions that cannot be read."""
-    names: dict[str, str] = {}  # normalised: as it is spelled
+    """Returns all plugins on ``sys.path``, and warnings about distributions that cannot be read."""
+    names: dict[str, str] = {}  # Maps the normalised name of a distribution to its own spelling.
     warnings: list[str] = []
     for distribution in importlib_metadata.distributions():
         try:
-            # Only the few distributions with plugins are parsed: the metadata of the others is the slow part of a scan.
+            # Parse only the few distributions with plugins: parsing the metadata of all of them would be slow.
             if ENTRY_POINT_GROUP not in (distribution.read_text("entry_points.txt") or ""):
                 continue
             if distribution.entry_points.select(group=ENTRY_POINT_GROUP):
                 names.setdefault(canonicalize_name(distribution.name), distribution.name)
         except Exception as error:
-            # Its name may be what cannot be read; the folder tells which one it is.
+            # The name itself may be unreadable; the path of the metadata identifies the distribution.
             warnings.append(_unreadable(str(getattr(distribution, "_path", distribution)), error))
 
     found = []
     for normalised, name in names.items():
         try:
-            # A name can be on the path twice, with other entry points or none: the first one is what Python imports.
+            # A distribution can be on the path twice, with different entry points. Python imports the first one.
             first = importlib_metadata.distribution(name)
             version = first.version
             entry_points = list(first.entry_points.select(group=ENTRY_POINT_GROUP))
@@ -140,7 +140,7 @@ def _unreadable(distribution: str, error: Exception) -> str:
 
 
 def _blocked_words(block: Iterable[str]) -> dict[str, str]:
-    """Normalised blocked names, each with where it was written."""
+    """Maps each blocked name (normalised) to its source: ``--block`` or the environment variable."""
     words: dict[str, str] = {}
     arguments = [block] if isinstance(block, str) else block
     for source, texts in (("--block", arguments), (BLOCK_VARIABLE, [os.environ.get(BLOCK_VARIABLE, "")])):

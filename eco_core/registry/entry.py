@@ -1,4 +1,4 @@
-"""An entry of the registry: one thing that a plugin offers, and how it is imported."""
+"""An entry of the registry: a component, recipe, data set or metric that a plugin offers, and how it is imported."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ if TYPE_CHECKING:
 
 
 def plural(kind: str) -> str:
-    """The plural of a kind, as ``eco list`` takes it: ``"strategies"``."""
+    """Returns the plural of a kind, which ``eco list`` takes, such as ``"strategies"``."""
     return kind[:-1] + "ies" if kind.endswith("y") else kind + "s"
 
 
 @dataclass(frozen=True)
 class Entry:
-    """One thing that can be named in a spec, and who offers it.
+    """A component, recipe, data set or metric that a name can select, and the plugin that offers it.
 
     Attributes:
         kind: One of `KINDS`.
         name: Short name.
-        distribution: The distribution that offers it, its name normalised (PEP 503).
+        distribution: The normalised name (PEP 503) of the distribution that offers it.
         version: Version of that distribution.
-        item: The record that the plugin gave: a Component, Recipe, Dataset or Metric.
-        plugin: `PluginInfo.id` of the plugin; empty if none offered it.
+        item: The record that the plugin's hook returned: a Component, Recipe, Dataset or Metric.
+        plugin: `PluginInfo.id` of the plugin; empty if no plugin offers it.
     """
 
     kind: str
@@ -46,17 +46,17 @@ class Entry:
         return f"{self.distribution}:{self.name}"
 
     def load(self) -> Any:
-        """Imports what the target names.
+        """Imports the class or function that the target names.
 
         Returns:
             The class of a component, the function of a data set or a metric.
 
         Raises:
-            SpecError: ECO110 if the module cannot be imported or has no such attribute.
-            TypeError: For a recipe, which is text: see `read`.
+            SpecError: ECO110, if the module cannot be imported or has no such attribute.
+            TypeError: For a recipe, which is a text file: use `read`.
         """
         if isinstance(self.item, Recipe):
-            raise TypeError(f"{self.kind} {self.id!r} is a packaged text and is not imported: use read().")
+            raise TypeError(f"{self.kind} {self.id!r} is a packaged text file, which cannot be imported: use read().")
         module_name, _, path = self.item.target.partition(":")
         try:
             module = importlib.import_module(module_name)
@@ -69,12 +69,12 @@ class Entry:
 
     @property
     def parameters(self) -> type[ParameterModel]:
-        """The model of the parameters of a component, which is derived from its class once in a process.
+        """The model of a component's parameters; it is derived from the class once in a process.
 
         Raises:
-            SpecError: ECO110 if it cannot be imported, ECO108 if its parameters cannot be read.
+            SpecError: ECO110, if the class cannot be imported; ECO108, if its parameters cannot be read.
         """
-        from eco_core.inject.parameters import parameter_model  # imports pydantic, which listing does not need
+        from eco_core.inject.parameters import parameter_model  # Imports pydantic, which listing does not need.
 
         return parameter_model(self.load())
 
@@ -85,12 +85,12 @@ class Entry:
             The text of the file.
 
         Raises:
-            SpecError: ECO110 if the package or the file in it cannot be read.
-            TypeError: For anything but a recipe: see `load`.
+            SpecError: ECO110, if the package or the file in it cannot be read.
+            TypeError: For all other kinds: use `load`.
         """
         if not isinstance(self.item, Recipe):
-            raise TypeError(f"{self.kind} {self.id!r} is not a packaged text: use load().")
-        from importlib import resources  # slow to import, and only needed here
+            raise TypeError(f"{self.kind} {self.id!r} is not a packaged text file: use load().")
+        from importlib import resources  # Slow to import, and needed only here.
 
         package, _, path = self.item.spec.partition(":")
         try:

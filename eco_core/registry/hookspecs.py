@@ -1,7 +1,7 @@
-"""Every hook that a plugin may implement, and the small records it answers with.
+"""The hooks that a plugin may implement, and the small records that they return.
 
-A plugin is a module named by an entry point of the group ``eco.plugins``. It imports no torch: components are named by
-*targets* (``"package.module:attribute"``) that are imported when they are used. Example::
+A plugin is a module named by an entry point of the group ``eco.plugins``. It does not import torch: it names components
+by *targets* (``"package.module:attribute"``), which are imported when they are used. Example::
 
     from eco_core import Component, hookimpl
 
@@ -22,7 +22,7 @@ from dataclasses import dataclass
 import pluggy
 
 ECO_API_VERSION = "1.0"
-"""The version of the plugin interface that this core speaks: protocols, hooks and injected names."""
+"""The version of this core's plugin interface: protocols, hooks and injected names."""
 
 ENTRY_POINT_GROUP = "eco.plugins"
 
@@ -54,11 +54,11 @@ class Component:
 
     Attributes:
         name: Short name, unique within the distribution and the kind, such as ``"gat"``.
-        target: Where it is: ``"package.module:Class"``; imported on first use.
+        target: The class, ``"package.module:Class"``; it is imported on first use.
         summary: One line for ``eco list``.
-        paper: Where it is published, empty if nowhere.
-        tags: What it can do, for ``eco list --where``: the names of its traits that are true (see `TAGS`). A component
-            without tags is listed, but no ``--where`` finds it.
+        paper: The paper that describes it; may be empty.
+        tags: The names of its traits that are true (see `TAGS`), for ``eco list --where``. A component without tags is
+            listed, but ``--where`` never finds it.
     """
 
     name: str
@@ -74,10 +74,11 @@ class Recipe:
 
     Attributes:
         name: Short name, such as ``"daegc"``.
-        spec: Packaged YAML: ``"package:path/inside/the/package.yaml"``. It holds the keys of a ``spec.yaml`` and,
-            optionally, ``overrides``: a mapping from data set names to keys that replace the others there.
+        spec: A packaged YAML file, ``"package:path/inside/the/package.yaml"``. It holds the keys of a ``spec.yaml``
+            and, optionally, ``overrides``: a mapping from data set names to keys that replace the file's keys for this
+            data set.
         summary: One line for ``eco list``.
-        paper: Where the method is published.
+        paper: The paper that describes the method.
     """
 
     name: str
@@ -92,13 +93,13 @@ class Dataset:
 
     Attributes:
         name: Short name, such as ``"cora"``.
-        target: ``"package.module:function"``. The function returns a ``torch_geometric.data.Data``; if it has a
-            parameter ``root`` it gets the folder of ``--data-root``; its other parameters are the user's
+        target: ``"package.module:function"``. The function returns a ``torch_geometric.data.Data``. If it has a
+            parameter ``root``, it gets the folder of ``--data-root``. A user may set its other parameters
             (``--set data.NAME=VALUE``).
         summary: One line for ``eco list``.
         size: Nodes, edges and features, in words.
         licence: Licence or origin of the data.
-        classes: The number of classes it is published with: the default for the number of clusters.
+        classes: The published number of classes, which is the default number of clusters.
     """
 
     name: str
@@ -114,12 +115,12 @@ class Metric:
     """A figure computed from a finished clustering.
 
     Attributes:
-        name: Key in ``metrics.json``.
-        target: ``"package.module:function"``. The function asks for what it needs by naming it: ``y`` and ``pred``
-            (both ``(num_nodes,)`` integers; with ``y`` only labelled nodes are passed, and without labels the metric is
-            left out), ``edge_index``, ``edge_weight``, ``x``, ``z``, ``graph``. It returns a float.
+        name: The key of the metric in ``metrics.json``.
+        target: ``"package.module:function"``. The function gets the arguments that its parameters name: ``y`` and
+            ``pred`` (both ``(num_nodes,)`` integers; a function with ``y`` gets only the labelled nodes, and is left
+            out if there are none), ``edge_index``, ``edge_weight``, ``x``, ``z``, ``graph``. It returns a float.
         summary: One line for ``eco list``.
-        paper: Where it is defined.
+        paper: The paper that defines it.
     """
 
     name: str
@@ -145,7 +146,7 @@ def eco_objectives() -> Iterable[Component]:  # type: ignore[empty-body]
 
 @hookspec
 def eco_strategies() -> Iterable[Component]:  # type: ignore[empty-body]
-    """Strategies: plans of stages that say what is optimised when."""
+    """Strategies: sequences of stages that train the parts."""
 
 
 @hookspec

@@ -1,4 +1,4 @@
-"""Loading one plugin: import, hooks, API version, and the records that it offers."""
+"""Loads one plugin: import, hooks, API version, and the records that it offers."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from eco_core.registry.records import (
 
 
 def way_out(info: PluginInfo) -> str:
-    """What a user can do about a plugin that fails."""
+    """Returns a sentence on what a user can do about a plugin that fails."""
     return (
         f"Upgrade or reinstall {info.distribution}, tell its author, or leave it out: "
         f"{BLOCK_VARIABLE}={info.distribution}."
@@ -39,7 +39,7 @@ def import_plugin(info: PluginInfo, entry_point: importlib_metadata.EntryPoint) 
     """Imports the module of a plugin.
 
     Raises:
-        RefusedError: The import failed, or the entry point names something other than a module.
+        RefusedError: If the import fails, or the entry point does not name a module.
     """
     try:
         plugin = entry_point.load()
@@ -101,14 +101,14 @@ def register_hooks(manager: pluggy.PluginManager, module: ModuleType, info: Plug
 
 
 def _call(manager: pluggy.PluginManager, module: ModuleType, hook: str, info: PluginInfo) -> list[object]:
-    """What the module's own implementation of a hook gives; empty if it has none."""
+    """Calls the module's own implementation of a hook and returns its results; empty if it has none."""
     if not any(found.plugin is module for found in getattr(manager.hook, hook).get_hookimpls()):
         return []
     try:
         results = list(manager.subset_hook_caller(hook, manager.get_plugins() - {module})())
     except (Exception, SystemExit) as error:
         raise RefusedError("broken", f"Its hook {hook} failed: {describe_error(error)}. {way_out(info)}") from error
-    # Pluggy leaves out a result that is None.
+    # Pluggy leaves out a result that is None; put it back, so that it is reported.
     return results or [None]
 
 
@@ -116,7 +116,7 @@ def check_api(manager: pluggy.PluginManager, module: ModuleType, info: PluginInf
     """Refuses a plugin that was written for another version of the plugin interface.
 
     Raises:
-        RefusedError: Its range of versions is none, or this core's version is not in it.
+        RefusedError: If the plugin's range of versions is invalid, or does not contain this core's version.
     """
     for given in _call(manager, module, "eco_api", info):
         try:
@@ -126,7 +126,7 @@ def check_api(manager: pluggy.PluginManager, module: ModuleType, info: PluginInf
         except InvalidSpecifier as error:
             raise RefusedError(
                 "broken",
-                f"Its hook eco_api gave {_shown(given)}, which is not a range of versions. "
+                f"Its hook eco_api returned {_shown(given)}, which is not a range of versions. "
                 f"Return a text such as '>=1,<2' (the interface of this core is {ECO_API_VERSION}).",
             ) from error
         if not accepted.contains(ECO_API_VERSION, prereleases=True):
@@ -142,7 +142,7 @@ def check_api(manager: pluggy.PluginManager, module: ModuleType, info: PluginInf
 def collect_offers(
     manager: pluggy.PluginManager, module: ModuleType, info: PluginInfo, earlier: list[Entry]
 ) -> list[Entry]:
-    """Everything that a plugin offers, checked."""
+    """Calls the hooks of a plugin, checks the returned records, and makes entries of them."""
     taken = {(entry.kind, entry.name): entry.plugin for entry in earlier if entry.distribution == info.distribution}
     offered: list[Entry] = []
     for kind, (hook, expected) in HOOKS.items():
@@ -165,22 +165,22 @@ def collect_offers(
 
 
 def _records(hook: str, expected: type, result: object, info: PluginInfo) -> Iterator[Item]:
-    """The records of one hook; hooks are often generators, so their code runs, and fails, here."""
+    """Yields the records of one hook. Hooks are often generators, so their code runs, and may fail, here."""
     wanted = f"expected an iterable of {expected.__name__} records: yield {expected.__name__}(...) or return a list"
     if not isinstance(result, Iterable):
-        raise RefusedError("broken", f"Its hook {hook} gave {_shown(result)} ({type(result).__name__}); {wanted}.")
+        raise RefusedError("broken", f"Its hook {hook} returned {_shown(result)} ({type(result).__name__}); {wanted}.")
     try:
         items = list(result)
     except (Exception, SystemExit) as error:
         raise RefusedError("broken", f"Its hook {hook} failed: {describe_error(error)}. {way_out(info)}") from error
     for item in items:
         if not isinstance(item, expected):
-            raise RefusedError("broken", f"Its hook {hook} gave {_shown(item)} ({type(item).__name__}); {wanted}.")
+            raise RefusedError("broken", f"Its hook {hook} returned {_shown(item)} ({type(item).__name__}); {wanted}.")
         yield cast(Item, item)
 
 
 def _check_item(hook: str, item: Item) -> None:
-    """Refuses names that cannot be written in a spec, and targets that cannot be imported."""
+    """Refuses invalid names and targets: names must be usable in a spec, targets must have an importable form."""
     name: object = item.name
     if not isinstance(name, str) or not name or ":" in name or any(character.isspace() for character in name):
         raise RefusedError(
@@ -221,7 +221,7 @@ def _check_tags(hook: str, kind: str, component: Component) -> None:
 
 
 def _shown(value: object) -> str:
-    """The repr of whatever a plugin gave, cut to one readable line, even if its ``__repr__`` fails."""
+    """The repr of a plugin's object, cut to one readable line, even if its ``__repr__`` raises."""
     short = reprlib.Repr()
     short.maxother = short.maxstring = 120
     return short.repr(value)
@@ -232,9 +232,9 @@ def _is_dotted(text: str) -> bool:
 
 
 def mark_conflicts(plugins: list[PluginInfo], entries: list[Entry]) -> tuple[PluginInfo, ...]:
-    """Gives the status ``"conflict"`` to plugins whose short names another distribution offers too.
+    """Sets the status ``"conflict"`` for plugins with a short name that another distribution also offers.
 
-    The core keeps its status: what a stranger's package is called is not the core's fault.
+    The core keeps its status ``"ok"``, because another package caused the conflict.
     """
     by_name: dict[tuple[str, str], list[Entry]] = {}
     for entry in entries:

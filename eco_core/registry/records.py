@@ -1,4 +1,4 @@
-"""Records of a scan for plugins: the hooks, and what became of each plugin."""
+"""Records of a scan for plugins: the hooks, and the status of each plugin."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from eco_core.registry.hookspecs import Component, Dataset, Metric, Recipe
 CORE_DISTRIBUTION = "eco-core"
 
 BLOCK_VARIABLE = "ECO_BLOCK_PLUGINS"
-"""Environment variable with the names of plugins that are not to be loaded, separated by commas."""
+"""The environment variable that lists the plugins that are not loaded, separated by commas."""
 
 
 HOOKS: dict[str, tuple[str, type]] = {
@@ -23,7 +23,7 @@ HOOKS: dict[str, tuple[str, type]] = {
     "dataset": ("eco_datasets", Dataset),
     "metric": ("eco_metrics", Metric),
 }
-"""The hook that offers each kind, and the record that the hook returns."""
+"""For each kind, the hook that offers it, and the type of the hook's records."""
 
 
 Status = Literal["ok", "blocked", "incompatible", "broken", "conflict"]
@@ -34,18 +34,18 @@ Item = Component | Recipe | Dataset | Metric
 
 @dataclass(frozen=True)
 class PluginInfo:
-    """What became of one plugin.
+    """The status of one plugin, and what it offers.
 
     Attributes:
-        distribution: The distribution it comes from, its name normalised (PEP 503), such as ``"eco-sbm"``.
+        distribution: The normalised name (PEP 503) of its distribution, such as ``"eco-sbm"``.
         version: Version of the distribution.
         entry_point: Name of its entry point.
         module: The module that the entry point names.
-        status: ``"ok"``; ``"conflict"`` (loaded, but a short name of it is taken by another distribution too); or one
-            of those that are not loaded: ``"blocked"``, ``"incompatible"``, ``"broken"``.
-        reason: Why it is not ``"ok"`` and what to do about it, in sentences.
-        traceback: Of the exception that broke it, empty if there is none.
-        components: What it offers, as kind and name: ``("encoder gat", "recipe daegc")``.
+        status: ``"ok"``; ``"conflict"`` (loaded, but another distribution offers one of its short names, too); or, for
+            a plugin that is not loaded, ``"blocked"``, ``"incompatible"`` or ``"broken"``.
+        reason: Why the status is not ``"ok"``, and what to do about it, in sentences.
+        traceback: The traceback of the exception that broke it; empty if there is none.
+        components: The kinds and names of what it offers: ``("encoder gat", "recipe daegc")``.
     """
 
     distribution: str
@@ -64,12 +64,12 @@ class PluginInfo:
 
     @property
     def loaded(self) -> bool:
-        """Whether what it offers can be used."""
+        """Whether its components can be used."""
         return self.status in ("ok", "conflict")
 
 
 class RefusedError(Exception):
-    """A plugin is not loaded; carries the status and the reason."""
+    """A plugin is not loaded. The exception carries the status and the reason."""
 
     def __init__(self, status: Status, reason: str) -> None:
         super().__init__(reason)
@@ -78,6 +78,6 @@ class RefusedError(Exception):
 
 
 def describe_error(error: BaseException) -> str:
-    """The type and the message of an exception in one line without a full stop, even if its ``__str__`` fails."""
+    """The type and the message of an exception in one line without a full stop, even if its ``__str__`` raises."""
     text = str(traceback.TracebackException.from_exception(error, limit=0)).strip().rstrip(".")
     return " ".join(f"{type(error).__name__}: {text}".splitlines()) if text else type(error).__name__

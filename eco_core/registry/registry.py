@@ -1,6 +1,7 @@
-"""The registry: everything that can be named in a spec, by whom it is offered, and how to find it.
+"""The registry: finds components, recipes, data sets and metrics by name.
 
-Names are qualified by the distribution (``"eco-sbm:sbm"``); the short name alone works while it is unique in its kind.
+A qualified name starts with the distribution (``"eco-sbm:sbm"``). The short name (``"sbm"``) is enough if it is unique
+in its kind.
 """
 
 from __future__ import annotations
@@ -15,22 +16,22 @@ from eco_core.registry.entry import Entry, plural
 from eco_core.registry.records import PluginInfo
 
 KINDS = ("encoder", "head", "objective", "strategy", "recipe", "dataset", "metric")
-"""What a plugin can offer, in the order in which it is listed."""
+"""The kinds of entries that a plugin can offer, in the order of ``eco list``."""
 
 _STATUS_CODES = {"broken": "ECO501", "incompatible": "ECO502", "blocked": "ECO503"}
 
 
 def kind_of(word: str) -> str:
-    """The kind that a word names in the singular or the plural.
+    """Returns the kind that a word names in the singular or the plural.
 
     Args:
-        word: Such as ``"encoder"`` or ``"encoders"``; upper and lower case are the same.
+        word: A word such as ``"encoder"`` or ``"encoders"``; upper and lower case are the same.
 
     Returns:
         One of `KINDS`.
 
     Raises:
-        SpecError: ECO101 if the word names no kind.
+        SpecError: ECO101, if the word does not name a kind.
     """
     for kind in KINDS:
         if word.lower() in (kind, plural(kind)):
@@ -41,12 +42,12 @@ def kind_of(word: str) -> str:
 
 
 class Registry:
-    """Everything that the installed plugins offer. It does not change once it is made.
+    """All components, recipes, data sets and metrics of the installed plugins. A registry never changes.
 
     Args:
-        entries: What can be named.
-        plugins: What became of every installed plugin.
-        warnings: Sentences about the scan that belong to no plugin.
+        entries: The entries that names can select.
+        plugins: The status of every installed plugin.
+        warnings: Sentences about the scan that do not belong to one plugin.
 
     Raises:
         ValueError: If two entries have the same kind and the same qualified name.
@@ -68,13 +69,14 @@ class Registry:
 
     @classmethod
     def discover(cls, block: Iterable[str] = ()) -> Registry:
-        """Scans for plugins and registers what they offer. Every call is a fresh scan.
+        """Scans for plugins and registers what they offer. Every call scans anew.
 
         Args:
-            block: Names of distributions or entry points not to load, besides those in ``ECO_BLOCK_PLUGINS``.
+            block: Names of distributions or entry points that are not loaded. The names in ``ECO_BLOCK_PLUGINS`` are
+                not loaded either.
 
         Returns:
-            The registry. Plugins that failed are among its `plugins`, with the reason.
+            The registry. Its `plugins` include the plugins that failed, with the reason.
         """
         loaded = load_plugins(block)
         return cls(loaded.entries, loaded.plugins, loaded.warnings)
@@ -83,7 +85,7 @@ class Registry:
         """All entries of a kind (singular or plural), or of all kinds, sorted by name and then by distribution.
 
         Raises:
-            SpecError: ECO101 if there is no such kind.
+            SpecError: ECO101, if there is no such kind.
         """
         if kind is None:
             return self._entries
@@ -91,19 +93,19 @@ class Registry:
         return tuple(entry for entry in self._entries if entry.kind == wanted)
 
     def find(self, kind: str, name: str) -> Entry:
-        """The entry that a name in a spec means.
+        """Finds the entry of a kind by its name.
 
         Args:
             kind: One of `KINDS`, in the singular or the plural.
-            name: A short name, or a qualified one: ``"eco-sbm:sbm"``.
+            name: A short name, or a qualified name such as ``"eco-sbm:sbm"``.
 
         Returns:
             The entry.
 
         Raises:
-            SpecError: ECO101 for an unknown name; ECO102 for a short name that several distributions offer; and for a
-                qualified name of a distribution that is not loaded ECO501 (broken), ECO502 (incompatible) or
-                ECO503 (blocked).
+            SpecError: ECO101 for an unknown name; ECO102 for a short name that several distributions offer; for a
+                qualified name whose distribution is not loaded, ECO501 (broken), ECO502 (incompatible) or ECO503
+                (blocked).
         """
         kind = kind_of(kind)
         matches = [entry for entry in self.find_any(name) if entry.kind == kind]
@@ -118,7 +120,7 @@ class Registry:
         raise SpecError(self._unknown(kind, name))
 
     def find_any(self, name: str) -> tuple[Entry, ...]:
-        """All entries, of all kinds, that a short or a qualified name may mean; empty if there are none."""
+        """Returns all entries, of all kinds, with a short or a qualified name; empty if there are none."""
         distribution, _, short = name.rpartition(":")
         normalised = canonicalize_name(distribution)
         return tuple(
@@ -128,12 +130,12 @@ class Registry:
         )
 
     def short_name(self, entry: Entry) -> str:
-        """The shortest name that means this entry: its short name if that is unique in its kind, else its id."""
+        """The shortest name that selects this entry: its short name if it is unique in its kind, else its id."""
         same = [other for other in self._entries if (other.kind, other.name) == (entry.kind, entry.name)]
         return entry.name if len(same) <= 1 else entry.id
 
     def _unknown(self, kind: str, name: str) -> Problem:
-        """Why a name means nothing: a slip, another kind, a plugin that is not loaded."""
+        """Makes the problem of an unknown name: a misspelt name, another kind, or a plugin that is not loaded."""
         distribution, _, short = name.rpartition(":")
         missing = [plugin for plugin in self.plugins if not plugin.loaded]
         normalised = canonicalize_name(distribution)
@@ -141,7 +143,8 @@ class Registry:
         if own and not any(plugin.loaded for plugin in own):
             return Problem(
                 _STATUS_CODES[own[0].status],
-                f"The {kind} {name!r} cannot be had: plugin {own[0].distribution} {own[0].version} is {own[0].status}.",
+                f"The {kind} {name!r} is not available: plugin {own[0].distribution} {own[0].version} is "
+                f"{own[0].status}.",
                 f"{own[0].reason}\n'eco plugins --verbose' shows more.".strip(),
             )
 

@@ -1,1 +1,1 @@
-"""What a run leaves, in memory and on disk: plain data, no model."""
+"""The results of a run, in memory and on disk, as plain data."""

@@ -1,4 +1,4 @@
-"""The file ``assignments.csv``: written and read."""
+"""Writes and reads the file ``assignments.csv``."""
 
 from __future__ import annotations
 
@@ -31,13 +31,19 @@ def write_assignments(path: Path, rows: Iterator[tuple[Any, int, str]]) -> None:
 
 
 def read_assignments(path: Path) -> dict[str, tuple[int, float]]:
-    """Reads an assignments file: from node id to cluster and confidence (1.0 where the file has none).
+    """Reads an assignments file.
+
+    Args:
+        path: The file.
+
+    Returns:
+        Cluster and confidence by node id; the confidence is 1.0 if the file has none.
 
     Raises:
-        RunFolderError: ECO403, with the line, if it is missing or malformed.
+        RunFolderError: ECO403, if the file is missing or malformed; the message names the line.
     """
     try:
-        with path.open(newline="", encoding="utf-8-sig") as file:  # Spreadsheets put a byte order mark first.
+        with path.open(newline="", encoding="utf-8-sig") as file:  # Spreadsheets write a byte order mark.
             reader = csv.DictReader(file)
             if reader.fieldnames is None or not {"node", "cluster"} <= set(reader.fieldnames):
                 raise RunFolderError(
@@ -51,12 +57,12 @@ def read_assignments(path: Path) -> dict[str, tuple[int, float]]:
             rows: dict[str, tuple[int, float]] = {}
             for row in reader:
                 if row["node"] in rows:
-                    raise _bad_line(path, reader.line_num, f"node {row['node']!r} stands twice")
+                    raise _bad_line(path, reader.line_num, f"node {row['node']!r} is listed twice")
                 try:
                     cluster, confidence = int(row["cluster"]), float(row.get("confidence") or 1.0)
                     rows[row["node"]] = int(np.int64(cluster)), confidence
                 except (TypeError, ValueError, OverflowError):
-                    message = f"cluster {row['cluster']!r} is not an integer of 64 bits, or the confidence not a number"
+                    message = f"cluster {row['cluster']!r} is not a 64-bit integer, or the confidence is not a number"
                     raise _bad_line(path, reader.line_num, message) from None
             return rows
     except OSError as error:

@@ -19,7 +19,7 @@ def describe_environment(info: FitInfo) -> dict[str, Any]:
     """Returns versions, plugins, parts, device, threads and seed of a run, as plain data.
 
     Args:
-        info: What was known when the fit started.
+        info: The facts of the fit.
     """
     from importlib_metadata import PackageNotFoundError, version
 

@@ -1,4 +1,4 @@
-"""The run folder: what is in it, written whole or not at all, file by file."""
+"""Writes and reads the files of a run folder; each file is written atomically."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def check_free(folder: Path, force: bool) -> None:
     """Refuses a folder that must not be written to.
 
     Raises:
-        RunFolderError: ECO402, if it has files in it and ``force`` is not given; ECO403, if it is a file.
+        RunFolderError: ECO402, if the folder has files in it and ``force`` is False; ECO403, if it is a file.
     """
     if folder.exists() and not folder.is_dir():
         raise RunFolderError(
@@ -44,17 +44,18 @@ def check_free(folder: Path, force: bool) -> None:
         raise RunFolderError(
             Problem(
                 "ECO402",
-                f"Folder {folder} is not empty; a run does not overwrite what is there.",
+                f"Folder {folder} is not empty; a run does not overwrite other files.",
                 "Give another --out, or --force to replace the run in it.",
             )
         )
 
 
 def claim_folder(folder: Path, force: bool = False) -> Path:
-    """Makes a run folder, refusing to overwrite another run.
+    """Makes a run folder, or with ``force`` removes the files of an earlier run from it.
 
     Raises:
-        RunFolderError: ECO402 and ECO403 (see `check_free`), also where it cannot be made.
+        RunFolderError: ECO402, if the folder has files in it and ``force`` is False; ECO403, if it is a file or cannot
+            be written.
     """
     check_free(folder, force)
     try:
@@ -70,7 +71,7 @@ def claim_folder(folder: Path, force: bool = False) -> Path:
 
 
 def fresh_folder(name: str, parent: Path = Path("runs")) -> Path:
-    """Makes ``runs/<time>-<name>``, with a number behind it where two runs start in the same second."""
+    """Makes ``runs/<time>-<name>``; a number is appended if another run started in the same second."""
     stem = f"{time.strftime('%Y%m%d-%H%M%S')}-{name}"
     for attempt in range(1, 1000):
         folder = parent / (stem if attempt == 1 else f"{stem}-{attempt}")
@@ -87,32 +88,32 @@ def fresh_folder(name: str, parent: Path = Path("runs")) -> Path:
 
 
 def files_of(folder: Path) -> list[str]:
-    """The names of a run's files that a folder holds, those of an unfinished run included."""
+    """The names of the run's files that exist in a folder, also in the folder of an unfinished run."""
     return [name for name in (*RUN_FILES, CHECKPOINT) if (folder / name).is_file()]
 
 
 def write_spec(folder: Path, info: FitInfo) -> None:
-    """Writes ``spec.yaml``, with a first line that says so if it cannot be run again.
+    """Writes ``spec.yaml``. If the spec alone is not enough to run again, a comment in its first line explains why.
 
     Args:
         folder: An existing folder.
-        info: Has the resolved spec.
+        info: The facts of the fit, with the resolved spec.
     """
     head = (
         ""
         if info.rerunnable
-        else ("# Not re-runnable: names in <> are parts or values that were given from Python. eco.load takes them.\n")
+        else ("# Not re-runnable: names in <> are parts or values that were given from Python. Pass them to eco.load.\n")
     )
     write_text(folder / SPEC, head + dump_yaml(info.spec))
 
 
 def write_run(folder: Path, info: FitInfo, clustering: Clustering, **facts: Any) -> None:
-    """Writes everything of a finished run but the log.
+    """Writes all files of a finished run except the log.
 
     Args:
         folder: An existing folder.
-        info: What was known when the fit started; its module now has the final weights.
-        clustering: What was found.
+        info: The facts of the fit; its module now has the final weights.
+        clustering: The result of the fit.
         **facts: More entries of ``environment.json``.
     """
     write_spec(folder, info)
@@ -130,12 +131,12 @@ def write_run(folder: Path, info: FitInfo, clustering: Clustering, **facts: Any)
 
 @dataclass(frozen=True)
 class StoredRun:
-    """What a run folder holds.
+    """The content of a run folder, without the spec.
 
     Attributes:
-        facts: What the parts were built for: ``in_channels``, ``num_nodes`` and, where known, ``n_clusters``.
-        state: Names and tensors of the model.
-        clustering: What was found.
+        facts: The sizes that the parts were built for: ``in_channels``, ``num_nodes`` and, where known, ``n_clusters``.
+        state: The ``state_dict`` of the model.
+        clustering: The result of the fit.
     """
 
     facts: Mapping[str, int]
@@ -144,10 +145,10 @@ class StoredRun:
 
 
 def check_finished(folder: Path) -> None:
-    """Finds that a folder is no finished run.
+    """Checks that a folder holds a finished run.
 
     Raises:
-        RunFolderError: ECO403; it names the missing files.
+        RunFolderError: ECO403, if files are missing; the message names them.
     """
     missing = [name for name in RUN_FILES if name != LOG and not (folder / name).is_file()]
     if missing:
@@ -161,7 +162,7 @@ def check_finished(folder: Path) -> None:
 
 
 def read_run(folder: Path) -> StoredRun:
-    """Reads a finished run, all but its spec.
+    """Reads all of a finished run except its spec.
 
     Raises:
         RunFolderError: ECO403, if a file is missing, unreadable or of another format.

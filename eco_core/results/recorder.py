@@ -1,4 +1,4 @@
-"""Writing the run folder while a fit goes on: a callback like any other."""
+"""The callback that writes the run folder during a fit."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from eco_core.results.folder import CHECKPOINT, claim_folder, fresh_folder, writ
 
 
 class RunFolder(Callback):
-    """Makes a run folder when a fit starts, keeps its checkpoint, and writes the results at the end.
+    """Makes a run folder when a fit starts, writes checkpoints, and writes the results at the end.
 
-    The folder is made after all checks, so that ``force`` never deletes an old run for one that cannot start.
+    The folder is made after all checks, so that ``force`` never deletes an old run for a new run that cannot start.
 
     Args:
-        out: Where to; None: ``runs/<time>-<name>``.
-        name: The name of the recipe; None: the names of the parts.
+        out: The run folder; None: ``runs/<time>-<name>``.
+        name: The name in ``runs/<time>-<name>``; None: the names of the parts.
         force: Whether a run in ``out`` is replaced.
         devices: The devices of all processes, for ``environment.json``.
-        started: When the run began (`time.perf_counter`).
-        loaded: When its graph was loaded.
+        started: The time when the run began (`time.perf_counter`).
+        loaded: The time when its graph was loaded.
 
     Attributes:
         seconds: Wall-clock seconds after the fit: ``load``, ``train``, ``cluster``, ``total``.
@@ -85,7 +85,7 @@ class RunFolder(Callback):
         return self._begun
 
     def measure(self, clustering: Clustering) -> None:
-        """Takes the seconds and the peak memory of the run; processes that write nothing call it themselves."""
+        """Measures the seconds and the peak memory of the run. Ranks that write no folder call it themselves."""
         self.peak_memory_mb = peak_memory_mb()
         total = time.perf_counter() - self._started
         self.seconds = {"load": self._loaded - self._started, **clustering.seconds, "total": total}

@@ -1,6 +1,6 @@
-"""A whole run: compose, load, train, cluster, evaluate and write the run folder; and reading one back.
+"""A whole run: composes, loads, trains, clusters, evaluates and writes the run folder; `load` reads it back.
 
-Its names are imported on first use.
+The names of this package are imported on first use.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The metrics of assignments, such as those of an assignments file, on a graph."""
+"""Computes metrics of given clusters, such as of an assignments file, on a graph."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from eco_core.registry.registry import Registry
 
 
 def evaluate_assignments(clusters: Mapping[str, int], graph: Any, registry: Registry) -> dict[str, float]:
-    """Computes all metrics of a graph's assignments.
+    """Computes all metrics of given clusters of a graph.
 
     Args:
-        clusters: The cluster of each node, by node id; nodes without ids are numbered from ``"0"``.
+        clusters: The cluster of each node by node id; if the graph has no ids, they are ``"0"``, ``"1"`` and so on.
         graph: The ``torch_geometric.data.Data`` that was clustered.
         registry: Where metrics are looked up.
 
     Returns:
-        Figures by the names of the metrics.
+        Values by the names of the metrics.
 
     Raises:
         DataError: ECO305, if the nodes of the assignments and of the graph are not the same.

@@ -1,4 +1,4 @@
-"""Reading a run folder back as a fitted model."""
+"""Reads a run folder back as a fitted model."""
 
 from __future__ import annotations
 
@@ -18,14 +18,17 @@ def load(folder: str | Path, *, registry: Registry | None = None, **parts: Any) 
     """Reads a run folder back as a fitted model.
 
     Args:
-        folder: What `run`, `Composition.save` or ``eco compose`` wrote.
+        folder: A folder that `run`, `Composition.save` or ``eco compose`` wrote.
         registry: Where names are looked up; default all installed plugins.
         **parts: ``encoder``, ``objective``, ``head`` or ``strategy``: classes or instances of parts that are not
-            registered; others are found by the names in ``spec.yaml``.
+            registered. All other parts are found by their names in ``spec.yaml``.
+
+    Returns:
+        The fitted model, in evaluation mode.
 
     Raises:
         RunFolderError: ECO403, if files are missing or unreadable.
-        CompositionError: If a part is not installed any more.
+        CompositionError: If a part is no longer installed.
     """
     from eco_core.model.composition import Composition
     from eco_core.plan.plan import plan_run

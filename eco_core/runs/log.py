@@ -10,11 +10,11 @@ from eco_core.results.recorder import RunFolder
 
 
 class RunLog(Log):
-    """Writes notes, a line for each stage, and what went wrong, to the run folder and to a terminal.
+    """Writes notes, a line for each stage, and errors to the run folder's log and to a terminal.
 
     Args:
-        recorder: Makes the folder; it must come before this callback.
-        terminal: Where the lines go, too; None: only to the file.
+        recorder: The callback that makes the folder; it must come before this callback.
+        terminal: A stream that gets the same lines; None: they go only to the file.
     """
 
     def __init__(self, recorder: RunFolder, terminal: IO[str] | None) -> None:
@@ -24,13 +24,13 @@ class RunLog(Log):
         self._file: IO[str] | None = None
 
     def write(self, text: str) -> None:
-        """Writes text to both."""
+        """Writes text to the file and to the terminal."""
         for stream in (self._terminal, self._file):
             if stream is not None:
                 stream.write(text)
 
     def flush(self) -> None:
-        """Makes visible what was written."""
+        """Flushes the file and the terminal."""
         for stream in (self._terminal, self._file):
             if stream is not None:
                 stream.flush()
@@ -38,14 +38,14 @@ class RunLog(Log):
     def on_fit_start(self, info: FitInfo) -> None:
         """Opens the file and writes the notes."""
         if self._recorder.path is None:
-            raise RuntimeError("The run folder is not made yet: its callback comes before the log's.")
+            raise RuntimeError("The run folder does not exist yet: put its callback before the log's callback.")
         self._file = (self._recorder.path / LOG).open("w", encoding="utf-8")
         for note in dict.fromkeys(info.notes):
             self.write(f"{note}\n")
         self.flush()
 
     def on_fit_error(self, error: BaseException) -> None:
-        """Writes the error to the file, and what the folder keeps to both."""
+        """Writes the error to the file, and the names of the folder's files to the file and the terminal."""
         folder = self._recorder.path
         if self._file is None or folder is None:
             return

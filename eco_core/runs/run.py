@@ -1,4 +1,4 @@
-"""A whole run: compose, load, train, cluster, evaluate, and write the run folder. And reading it back."""
+"""A whole run: composes, loads, trains, clusters, evaluates, and writes the run folder."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Run:
-    """What a run gave.
+    """The result of a run.
 
     Attributes:
         folder: The run folder.
-        metrics: Figures of the clustering, as fractions.
+        metrics: Metrics of the clustering; shares are fractions.
         seconds: Wall-clock seconds: ``load``, ``train``, ``cluster``, ``total``.
         peak_memory_mb: Largest resident memory of the process, in MB.
         spec: The resolved spec.
@@ -38,7 +38,7 @@ class Run:
     model: Composition
 
     def document(self) -> dict[str, Any]:
-        """What ``eco compose --json`` prints."""
+        """Returns the document that ``eco compose --json`` prints."""
         return {
             "run": str(self.folder),
             "metrics": self.metrics,
@@ -63,25 +63,28 @@ def run(
     stream: IO[str] | None = None,
     registry: Registry | None = None,
 ) -> Run:
-    """Runs a spec and writes its run folder. Of processes that were launched together, rank 0 writes.
+    """Runs a spec and writes its run folder. Of processes that were launched together, only rank 0 writes.
 
     Args:
-        spec: A mapping with the keys of ``spec.yaml``, or the path of one.
-        recipe: Name of a recipe below the spec.
-        flags: Keys of a spec above it.
-        epochs: Of every stage.
-        overrides: ``"key=value"`` strings above all.
+        spec: A mapping with the keys of ``spec.yaml``, or the path of such a file.
+        recipe: Name of a recipe; the spec overrides it.
+        flags: Keys of a spec; they override ``spec``.
+        epochs: Number of epochs of every stage.
+        overrides: ``"key=value"`` strings; they override all other arguments.
         out: The run folder; default ``runs/<time>-<name>``.
         force: Whether a run in ``out`` is replaced.
         device: ``auto``, ``cpu`` or ``cuda``.
         threads: Threads of torch; default all cores.
-        callbacks: Told what happens in training.
-        stream: Where messages go, beside the run's log; None: only there.
+        callbacks: Callbacks of the training.
+        stream: A stream that messages are written to, in addition to the run's log; None: only to the log.
         registry: Where names are looked up; default all installed plugins.
 
+    Returns:
+        The result of the run.
+
     Raises:
-        EcoError: A mistake in the spec, the data or the folder; nothing is written then.
-        TrainingError: The run failed.
+        EcoError: If the spec, the data or the folder has a mistake; nothing is written then.
+        TrainingError: If the run fails.
     """
     from eco_core.engine.collectives import all_gathered, local_rank_0_first
     from eco_core.engine.devices import make_fabric
@@ -109,7 +112,7 @@ def run(
         recorder = RunFolder(out, recipe, force, devices, started=start, loaded=time.perf_counter())
         log = RunLog(recorder, stream)
         model.fit(graph, device=device, callbacks=[recorder, log, *callbacks], verbose=False)
-        if recorder.path is None:  # Another process than rank 0.
+        if recorder.path is None:  # Only rank 0 makes a folder.
             recorder.measure(model.clustering_)
         folder = all_gathered(recorder.path or Path())[0]
     return Run(folder, model.metrics_, dict(recorder.seconds), recorder.peak_memory_mb, model.spec, model)

@@ -1,1 +1,1 @@
-"""What a run says, as text and dictionaries: models, files, recipes, merging and overrides."""
+"""Specs, the descriptions of runs, as text and dictionaries: models, files, recipes, merging and overrides."""

@@ -1,4 +1,4 @@
-"""Joining the layers of a run: defaults < recipe < its overrides < spec < flags < ``--set``."""
+"""Joins the layers of a run: defaults < recipe < its overrides < spec < flags < ``--set``; later layers win."""
 
 from __future__ import annotations
 
@@ -28,15 +28,15 @@ def assemble(
 
     Args:
         registry: Where components are looked up.
-        notes: Gets sentences about parameters that were dropped.
+        notes: A list; sentences about dropped parameters are appended to it.
         recipe: Name of a recipe.
-        spec: What a spec file holds, or the same as a mapping.
-        flags: What the command line's flags, or the arguments of `eco_core.compose`, say.
+        spec: The content of a spec file.
+        flags: Keys of a spec, from the command line's flags or from the arguments of `eco_core.compose`.
         epochs: Epochs of every stage.
         overrides: ``"key=value"`` strings.
 
     Raises:
-        SpecError: For all overrides that cannot be read, together.
+        SpecError: With a problem for each override that cannot be read.
     """
     spec, flags = dict(spec or {}), dict(flags or {})
     sets = _parse_overrides(overrides)
@@ -59,7 +59,7 @@ def assemble(
         joined = put_on(joined, overrides_for(chosen, by_dataset, registry))
     joined = put_on(joined, spec, flags)
     if epochs is not None:
-        # The stages are those of the strategy that --set may yet choose.
+        # --set may choose another strategy, whose stages get the epochs.
         final = joined
         for layer in sets:
             final, _ = merge(final, layer, components)

@@ -1,4 +1,4 @@
-"""What joining specs must know of components, looked up in a registry."""
+"""Looks up the facts about components that merging specs needs, in a registry."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from eco_core.spec.merge import Components
 
 
 def components_of(registry: Registry) -> Components:
-    """What `eco_core.spec.merge.merge` must know of the components of a registry.
+    """Returns the facts that `eco_core.spec.merge.merge` needs about the components of a registry.
 
-    A part that cannot be found declares nothing: the check of the plan reports it, together with everything else.
+    A part that cannot be found has no declared parameters here; the check of the plan reports it later.
     """
 
     def declared(kind: str, part: Any) -> tuple[str, ...]:
@@ -24,11 +24,11 @@ def components_of(registry: Registry) -> Components:
             return ()
         return () if model is None else tuple(parameter_names(model))
 
-    def same(kind: str, one: Any, other: Any) -> bool:
-        if not isinstance(one, str) or not isinstance(other, str):
-            return one is other
+    def same(kind: str, above: Any, below: Any) -> bool:
+        if not isinstance(above, str) or not isinstance(below, str):
+            return above is below
         try:
-            return one == other or registry.find(kind, one) == registry.find(kind, other)
+            return above == below or registry.find(kind, above) == registry.find(kind, below)
         except SpecError:
             return False
 
@@ -47,10 +47,10 @@ def parameters_of(kind: str, part: Any, registry: Registry) -> type[ParameterMod
 
 
 def default_objective(registry: Registry) -> str | None:
-    """The qualified name of the objective that ``auto`` chooses; None where there is none.
+    """The qualified name of the objective that ``auto`` chooses; None if there is none.
 
-    That is eco-autoencoder's gae, else the only one of that name: a stranger's plugin must not make ambiguous what the
-    user left to us.
+    It is the gae of eco-autoencoder; without that plugin, the only objective called gae. So another plugin that also
+    offers a gae does not make ``auto`` ambiguous.
     """
     found = [entry for entry in registry.entries("objective") if entry.name == "gae"]
     ours = [entry for entry in found if entry.distribution == "eco-autoencoder"]

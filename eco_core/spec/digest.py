@@ -1,4 +1,4 @@
-"""A digest of resolved specs: two runs of the same spec have the same digest."""
+"""The digest of a resolved spec: two runs of the same spec have the same digest."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Reading a spec from a file, a text or a mapping."""
+"""Reads a spec from a file, a text or a mapping."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ def parse_spec(text: str, source: str) -> dict[str, Any]:
     """Parses the YAML of a spec.
 
     Raises:
-        SpecError: ECO106, if it is not a mapping.
+        SpecError: ECO106, if the text is not a YAML mapping.
     """
     spec = load_yaml(text, source)
     if spec is None:
@@ -31,7 +31,7 @@ def parse_spec(text: str, source: str) -> dict[str, Any]:
 
 
 def read_spec(spec: Mapping[str, Any] | str | Path | None) -> dict[str, Any]:
-    """Reads a spec file, or takes a mapping as it is.
+    """Reads a spec file, or copies a mapping.
 
     Raises:
         SpecError: ECO106, if there is no such file or it is not a spec.

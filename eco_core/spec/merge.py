@@ -1,7 +1,7 @@
-"""Putting one layer of a spec on top of others: plain dictionaries in, a plain dictionary out; nothing is looked up.
+"""Puts one layer of a spec on top of others: plain dictionaries in, a plain dictionary out; nothing is looked up.
 
-Layers are nested dictionaries with the keys of ``spec.yaml``. A layer that names another component than the one below
-keeps the parameters that both declare, drops the others and says which.
+Layers are nested dictionaries with the keys of ``spec.yaml``. If a layer names another component than the layers below,
+the parameters that both components declare are kept. The others are dropped, and a note names them.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Any
 
 from eco_core.spec.models import PART_SECTIONS, DataSpec
 
-# The defaults are named in full: a stranger's plugin that offers another 'kmeans' must not make them ambiguous.
+# The defaults have qualified names: another plugin that also offers a 'kmeans' must not make them ambiguous.
 DEFAULTS: dict[str, Any] = {
     "data": {"name": "digits"},
     "encoder": {"name": "eco-core:identity"},
@@ -27,12 +27,12 @@ _DATA_KEYS = tuple(DataSpec.model_fields)
 
 @dataclass(frozen=True)
 class Components:
-    """What `merge` must know of components.
+    """The facts about components that `merge` needs.
 
     Attributes:
-        declared: Returns the names of the parameters of a part of a kind; the part is a name, a class or an instance.
+        declared: Returns the parameter names of a part, from its kind and its name, class or instance.
         same: Returns whether two parts of a kind are the same component.
-        default_objective: The objective that ``auto`` stands for.
+        default_objective: The objective that ``auto`` chooses.
     """
 
     declared: Callable[[str, Any], tuple[str, ...]]
@@ -43,12 +43,12 @@ class Components:
 def merge(
     base: Mapping[str, Any], layer: Mapping[str, Any], components: Components
 ) -> tuple[dict[str, Any], tuple[str, ...]]:
-    """Puts a layer on top of others; neither of them is modified.
+    """Puts a layer on top of other layers; the arguments are not modified.
 
     Args:
-        base: The layers below.
+        base: The joined layers below.
         layer: The layer above; ``None`` values count as absent, except for ``objective: null``.
-        components: What must be known of the components that the two name.
+        components: The facts about components.
 
     Returns:
         The joined layers, and a sentence for each group of parameters that was dropped.
@@ -92,14 +92,14 @@ def merge_data(below: Any, above: Any) -> tuple[dict[str, Any], str | None]:
     """Puts a ``data`` section, or the name of a data set, on top of another.
 
     Returns:
-        The joined section; and, where parameters of the data set below were dropped, a sentence that says so.
+        The joined section; and a sentence that names the dropped parameters of the data set below, or None.
     """
     above = {"name": above} if not isinstance(above, Mapping) else dict(above)
     below = {"name": below} if isinstance(below, str) else dict(below or {})
     note = None
     if "name" in above and above["name"] != below.get("name"):
         dropped = ", ".join(f"data.{key}" for key in below if key not in _DATA_KEYS and key not in above)
-        note = f"{dropped}: left out, being of data set {below.get('name')}." if dropped else None
+        note = f"{dropped}: left out, because data set {below.get('name')} was replaced." if dropped else None
         below = {key: value for key, value in below.items() if key in _DATA_KEYS}
     return {**below, **above}, note
 

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 
 class ComponentSpec(BaseModel):
-    """A component's name and its parameters; which parameters it has is known when it is looked up."""
+    """A component's name and its parameters. Parameters are checked later, when the component is looked up."""
 
     model_config = ConfigDict(extra="allow", frozen=True)
 
@@ -17,13 +17,13 @@ class ComponentSpec(BaseModel):
 
 
 class DataSpec(BaseModel):
-    """Which graph, and how it is prepared.
+    """The graph of a run, and how it is prepared.
 
     Attributes:
         name: A registered data set or a path.
         root: Folder of downloaded data sets.
-        undirected: Whether missing reverse edges are added.
-        normalize_features: ``row`` divides each node's features by their sum.
+        undirected: Whether missing reverse edges are added and duplicate edges are merged.
+        normalize_features: ``row`` divides each node's features by the sum of their absolute values.
     """
 
     model_config = ConfigDict(extra="allow", frozen=True)
@@ -38,12 +38,12 @@ class TrainSpec(BaseModel):
     """How the engine runs the stages.
 
     Attributes:
-        batch: What a step sees: ``full``, the whole graph; ``neighbor``, random nodes with their sampled
-            neighbourhoods; ``subgraph``, a union of parts of the graph, with all edges among them; ``auto``, the first
-            of these that has enough memory.
-        batch_size: Number of seed nodes of a mini-batch: the loss is made of their embeddings.
-        fan_out: How many neighbours of a node ``neighbor`` samples, one number for each layer of the encoder; -1: all.
-            Default 15 in the first hop and 10 in the others.
+        batch: The input of a training step: ``full``, the whole graph; ``neighbor``, random seed nodes with their
+            sampled neighbourhoods; ``subgraph``, groups of nodes with all edges among them; ``auto``, the whole graph
+            if training on it fits into memory, else one of the other two.
+        batch_size: Number of seed nodes of a mini-batch; the loss is computed from their embeddings.
+        fan_out: Number of neighbours of a node that ``neighbor`` samples, one number for each layer of the encoder; -1:
+            all. Default 15 in the first hop and 10 in the other hops.
         precision: ``32``, or ``bf16-mixed`` for mixed precision.
     """
 
@@ -71,12 +71,13 @@ class RunSpec(BaseModel):
     """A whole run: data, four parts, number of clusters, training and seed.
 
     Attributes:
-        objective: ``auto`` chooses gae where it is installed and the encoder learns; ``none`` trains without one.
+        objective: ``auto`` chooses gae if it is installed and the encoder has parameters to train; ``none`` means no
+            objective.
         normalize_embeddings: Whether embeddings are L2-normalised for discrete heads and for k-means initialisation.
-        clusters: How many; None takes the number of classes that the data set declares. ``auto`` means a search for
-            the number: it is refused where a part needs a number, since there is no search yet, and without effect
-            where the head finds the number itself.
-        seed: Seeds everything random in training.
+        clusters: Number of clusters; None takes the number of classes that the data set declares. ``auto`` is reserved
+            for a search for the number, which does not exist yet: it is refused if a part needs a number, and has no
+            effect if the head finds the number itself.
+        seed: The training seed; it seeds all random numbers of training.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
@@ -95,7 +96,7 @@ class RunSpec(BaseModel):
     @pydantic.field_validator("clusters", mode="before")
     @classmethod
     def _not_a_truth_value(cls, value: Any) -> Any:
-        # YAML's 'yes' and 'on' would be one cluster.
+        # YAML reads 'yes' and 'on' as True, which pydantic would convert to 1.
         if isinstance(value, bool):
             raise ValueError("it must be a whole number of 1 or more, or 'auto'")
         return value

@@ -21,7 +21,7 @@ def parse_override(text: str) -> dict[str, Any]:
     """Parses one ``--set`` override such as ``"head.alpha=2.0"`` into a layer.
 
     Raises:
-        SpecError: ECO107, if it is not ``KEY=VALUE`` or its first key is none of a spec's.
+        SpecError: ECO107, if it is not ``KEY=VALUE``; ECO103, if a spec has no such key.
     """
     key, separator, value = text.partition("=")
     path = key.strip().split(".")
@@ -41,10 +41,10 @@ def parse_override(text: str) -> dict[str, Any]:
 
 
 def data_parameters(overrides: Iterable[str]) -> dict[str, Any]:
-    """Parses overrides of the ``data`` section alone, such as ``"data.k=5"``; the ``data.`` may be left out.
+    """Parses overrides of the ``data`` section, such as ``"data.k=5"``; the prefix ``data.`` may be left out.
 
     Raises:
-        SpecError: ECO107, if one of them cannot be read.
+        SpecError: ECO107, if an override cannot be read.
     """
     found: dict[str, Any] = {}
     for override in overrides:
@@ -54,10 +54,10 @@ def data_parameters(overrides: Iterable[str]) -> dict[str, Any]:
 
 
 def data_section(name: str, root: str | None, overrides: Iterable[str]) -> DataSpec:
-    """Makes the ``data`` section that a name, a folder of data sets and overrides of the section describe.
+    """Makes a ``data`` section from a name, a folder of data sets and overrides.
 
     Raises:
-        SpecError: For overrides that cannot be read, and values of the wrong type.
+        SpecError: If an override cannot be read, or a value has the wrong type.
     """
     section = {"name": name, "root": root, **data_parameters(overrides)}
     try:
@@ -67,9 +67,9 @@ def data_section(name: str, root: str | None, overrides: Iterable[str]) -> DataS
 
 
 def epochs_layer(epochs: int, spec: Mapping[str, Any], registry: Registry) -> dict[str, Any]:
-    """Makes a layer that names the spec's strategy and sets the epochs of each of its stages.
+    """Makes a layer that names the spec's strategy and sets the number of epochs of each of its stages.
 
-    The layer is empty if there is no such strategy; the check of the plan reports that, together with everything else.
+    The layer is empty if there is no such strategy; the check of the plan reports it later.
 
     Raises:
         SpecError: ECO103, if the strategy has no stage options.
@@ -89,7 +89,7 @@ def epochs_layer(epochs: int, spec: Mapping[str, Any], registry: Registry) -> di
     raise SpecError(
         Problem(
             "ECO103",
-            f"Strategy {part_label(name)!r} has no stage whose epochs could be set.",
+            f"Strategy {part_label(name)!r} has no stage whose number of epochs can be set.",
             "Leave --epochs out, or annotate a constructor parameter of the strategy with eco_core.StageOptions.",
         )
     )

@@ -1,4 +1,4 @@
-"""Values that only Python can give: in plain data they are marked, and a file shows their class in angle brackets."""
+"""Marks values that YAML cannot hold, such as classes and objects; files show their class in angle brackets."""
 
 from __future__ import annotations
 
@@ -6,23 +6,23 @@ from typing import Any
 
 
 class PythonOnly(str):
-    """Stands in plain data for a class or an object that no spec can write.
+    """The placeholder, in plain data, of a class or an object that a spec cannot hold.
 
-    It is a text, ``<module.Class>``, so that YAML, JSON and tables print it as such. Its type marks it: a user's own
-    text that looks alike is an ordinary text.
+    The placeholder is a text, ``<module.Class>``, which YAML, JSON and tables can print. Its type distinguishes it from
+    a user's own text in angle brackets.
     """
 
     __slots__ = ()
 
     @classmethod
     def of(cls, value: Any) -> PythonOnly:
-        """Marks a class, or an object of a class."""
+        """Makes the placeholder of a class or of an object."""
         kind = value if isinstance(value, type) else type(value)
         return cls(f"<{kind.__module__}.{kind.__qualname__}>")
 
 
 def has_python_only(value: Any) -> bool:
-    """Whether there is a value that only Python can give somewhere in plain data."""
+    """Whether plain data contains a `PythonOnly` at any depth."""
     if isinstance(value, dict):
         return any(has_python_only(item) for item in value.values())
     if isinstance(value, list):
@@ -31,5 +31,5 @@ def has_python_only(value: Any) -> bool:
 
 
 def was_python_only(name: str) -> bool:
-    """Whether the name of a part was written for one that only Python can give: no component's name has a bracket."""
+    """Whether a part's name, read from a file, is a placeholder. Names of components never start with a bracket."""
     return name.startswith("<")

@@ -1,4 +1,4 @@
-"""Reading recipes: packaged specs, with overrides by data set."""
+"""Reads recipes: packaged specs, with overrides by data set."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def read_recipe(name: str, registry: Registry) -> tuple[dict[str, Any], dict[str
     """Reads a recipe.
 
     Returns:
-        Its spec, and its overrides by data set.
+        The recipe's spec, and its overrides by data set.
 
     Raises:
         SpecError: If there is no such recipe, or its file is not a recipe (ECO106).
@@ -29,14 +29,14 @@ def read_recipe(name: str, registry: Registry) -> tuple[dict[str, Any], dict[str
             Problem(
                 "ECO106",
                 f"The overrides of recipe {entry.id} are not a mapping from data sets to keys of a spec.",
-                "Tell its author: 'overrides: {cora: {encoder: {heads: 4}}}' would be one.",
+                "Tell its author. A valid example: 'overrides: {cora: {encoder: {heads: 4}}}'.",
             )
         )
     return spec, overrides
 
 
 def part_names(recipe: Mapping[str, Any]) -> dict[str, str]:
-    """The names of a recipe's parts by kind: those that it gives, and the defaults; an objective may be ``none``."""
+    """The names of a recipe's parts by kind, with defaults for parts that it leaves out; no objective is ``none``."""
     names = {}
     for kind in PART_SECTIONS:
         section, default = recipe.get(kind), DEFAULTS[kind]
@@ -48,7 +48,7 @@ def part_names(recipe: Mapping[str, Any]) -> dict[str, str]:
 def overrides_for(
     data: Mapping[str, Any], by_dataset: Mapping[str, dict[str, Any]], registry: Registry
 ) -> dict[str, Any]:
-    """A recipe's overrides for a data set, whether it is named in full or in short."""
+    """A recipe's overrides for a data set, which may have its short or its qualified name."""
     name = str(data.get("name"))
     if name in by_dataset:
         return by_dataset[name]

@@ -9,9 +9,9 @@ from eco_core.registry.registry import Registry
 
 
 def spec_schema(registry: Registry) -> dict[str, Any]:
-    """Returns the JSON Schema of a spec whose sections are those of the components in a registry.
+    """Returns the JSON Schema of a spec, with the parameters of all components in a registry.
 
-    Components that cannot be loaded are left out.
+    Parameters of components that cannot be loaded are left out.
     """
     from eco_core.inject.schema import json_schema
     from eco_core.spec.models import PART_SECTIONS, RunSpec

@@ -1,4 +1,4 @@
-"""YAML, read safely and as people mean it: ``1e-3`` is a number, a key given twice is an error."""
+"""Reads and writes YAML safely. Unlike plain YAML 1.1, ``1e-3`` is a number, and a repeated key is an error."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class _Loader(yaml.SafeLoader):
     pass
 
 
-# YAML 1.1 wants a dot and a signed exponent in a float; people write 1e-3.
+# YAML 1.1 requires a dot and a signed exponent in a float, but people write 1e-3.
 _Loader.yaml_implicit_resolvers = {
     first: [(tag, pattern) for tag, pattern in resolvers if tag != "tag:yaml.org,2002:float"]
     for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
@@ -57,21 +57,21 @@ def load_yaml(text: str, source: str) -> Any:
 
     Args:
         text: The YAML.
-        source: Where it is from, for the message.
+        source: The origin of the text, for the message.
 
     Raises:
-        SpecError: ECO106, with line and column, if it is not valid YAML or has tags that name Python objects.
+        SpecError: ECO106, with line and column, if the text is not valid YAML or has tags that name Python objects.
     """
     try:
         return yaml.load(text, Loader=_Loader)  # noqa: S506 - a SafeLoader
     except yaml.YAMLError as error:
         raise SpecError(
-            Problem("ECO106", f"{source} is not valid YAML: {error}", "Mend the place that it names.")
+            Problem("ECO106", f"{source} is not valid YAML: {error}", "Correct the line that the message names.")
         ) from error
 
 
 def dump_yaml(value: Any) -> str:
-    """Writes plain Python as YAML, keys in their order."""
+    """Writes plain Python as YAML; keys keep their order."""
     return yaml.dump(value, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=120)
 
 
@@ -79,13 +79,13 @@ class _Dumper(yaml.SafeDumper):
     pass
 
 
-# What the loader takes for a number must be quoted where it is a string.
+# The dumper must quote a string that the loader would read as a number.
 _Dumper.yaml_implicit_resolvers = _Loader.yaml_implicit_resolvers
 
 
 def _represent_float(dumper: yaml.SafeDumper, value: float) -> yaml.Node:
     text = repr(value)
-    # SafeDumper writes 1e-05, which YAML 1.1 readers take for a string.
+    # SafeDumper writes 1e-05, which YAML 1.1 readers read as a string.
     if "e" in text and "." not in text:
         text = text.replace("e", ".0e", 1)
     if value != value or value in (float("inf"), float("-inf")):
@@ -94,7 +94,7 @@ def _represent_float(dumper: yaml.SafeDumper, value: float) -> yaml.Node:
 
 
 def _represent_text(dumper: yaml.SafeDumper, value: str) -> yaml.Node:
-    # PyYAML writes these line breaks as they are, and reads them as others; within double quotes it escapes them.
+    # PyYAML writes these line breaks unescaped and reads them as other characters. Double quotes make it escape them.
     unusual = any(character in value for character in "\x85\u2028\u2029")
     return dumper.represent_scalar("tag:yaml.org,2002:str", value, style='"' if unusual else None)
 

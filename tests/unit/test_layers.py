@@ -256,7 +256,7 @@ def test_another_data_set_keeps_the_preparation_and_drops_what_was_the_other_s_a
         "normalize_features": "row",
         "root": "here",
     }
-    assert notes == ["data.num_nodes: left out, being of data set sbm."]
+    assert notes == ["data.num_nodes: left out, because data set sbm was replaced."]
     assert assemble(registry, [], spec=spec, flags={"data": {"name": "sbm"}})["data"]["num_nodes"] == 50
 
 

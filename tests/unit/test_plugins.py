@@ -144,7 +144,7 @@ def test_a_hook_that_gives_the_wrong_record_is_broken(use: Callable[..., None]) 
     use("wrong_type")
     info = info_of(load_plugins(), "eco-fixture-wrong-type")
     assert info.status == "broken"
-    assert "eco_heads gave 'dec' (str)" in info.reason
+    assert "eco_heads returned 'dec' (str)" in info.reason
     assert "Component" in info.reason
 
 

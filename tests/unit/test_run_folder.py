@@ -58,7 +58,7 @@ def test_assignments_need_no_confidence_and_may_start_with_a_byte_order_mark(tmp
         ("node,cluster\na,1.5\n", "line 2: cluster '1.5'"),
         ("node,cluster\na,1000000000000000000000\n", "line 2"),
         ("node,cluster,confidence\na,1,high\n", "line 2"),
-        ("node,cluster\na,1\na,1\n", "line 3: node 'a' stands twice"),
+        ("node,cluster\na,1\na,1\n", "line 3: node 'a' is listed twice"),
     ],
 )
 def test_a_malformed_assignments_file_is_one_problem_with_its_line(tmp_path: Path, text: str, named: str) -> None:
