@@ -1,7 +1,8 @@
 """Every error type of ECO and the codes of its problems.
 
-A mistake of the user is an `EcoError`: a list of `Problem`s, each with a stable code, what was found and expected, and
-what to do about it. The command line prints the problems and exits with `exit_code`; it shows no traceback.
+A mistake of the user raises an `EcoError`, which holds one or more `Problem`s. Each problem has a stable code, a
+message with the found and the expected value, and a fix. The command line prints the problems without a traceback, and
+exits with `exit_code`.
 
 Every code is explained in `CODES`: ``ECO1xx`` names, specs and values; ``ECO2xx`` parts that do not fit each other;
 ``ECO3xx`` data; ``ECO4xx`` runs; ``ECO5xx`` plugins.
@@ -32,11 +33,11 @@ class ErrorCode:
 
 @dataclass(frozen=True)
 class Problem:
-    """One thing that is wrong.
+    """One mistake, with its fix.
 
     Attributes:
         code: Stable code such as ``"ECO101"``.
-        message: A sentence: what was found, what was expected.
+        message: A sentence with the found and the expected value.
         fix: What to do: the command or the value that would work. May be empty.
     """
 
@@ -94,7 +95,7 @@ class LostProcessError(TrainingError):
 
 
 class EcoWarning(UserWarning):
-    """Something a user should know about that does not stop the work."""
+    """A warning to the user; the work goes on."""
 
 
 def did_you_mean(name: str, candidates: Iterable[str], *, list_all: bool = True) -> str:

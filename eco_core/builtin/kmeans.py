@@ -111,8 +111,8 @@ class KMeansClusterHead(BaseClusterHead):
         kmeans = KMeans(
             self.n_clusters, n_init=self.n_init, max_iter=self.max_iter, random_state=self.random_state, copy_x=True
         )
-        # sklearn's OpenMP threads add up their partial sums in the order in which they finish: with more than one, the
-        # last bits of the centres differ from run to run.
+        # scikit-learn's OpenMP threads add their partial sums in the order in which they finish. With several threads,
+        # the last bits of the centres would differ from run to run.
         with threadpool_limits(limits=1, user_api="openmp"):
             kmeans.fit(_to_scipy(points) if points.is_sparse else points.cpu().numpy())
         return torch.from_numpy(kmeans.cluster_centers_).to(points.device, torch.float32), float(kmeans.inertia_)

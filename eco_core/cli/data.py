@@ -73,7 +73,7 @@ def convert(
         Path | None, typer.Option(metavar="FILE", help="Features of the nodes (.csv, .parquet, .npy).")
     ] = None,
     no_features: Annotated[
-        bool, typer.Option("--no-features", help="There are none: use the logarithm of 1 + each node's degree.")
+        bool, typer.Option("--no-features", help="Use the logarithm of 1 + each node's degree instead.")
     ] = False,
     labels: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Labels of the nodes (.csv, .parquet, .npy).")
@@ -94,7 +94,7 @@ def convert(
     force: Annotated[bool, typer.Option("--force", help="Replace a graph that is in the folder already.")] = False,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> None:
-    """Write a graph as a folder that is read where it lies, however large it is."""
+    """Write a graph as a folder of arrays, which ECO reads from disk instead of loading it into memory."""
     from eco_core.data.convert.convert import save_on_disk
     from eco_core.data.info import graph_info
     from eco_core.data.on_disk.graph import open_graph

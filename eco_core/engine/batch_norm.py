@@ -11,7 +11,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 @contextmanager
 def recalibrated_batch_norm(model: nn.Module) -> Iterator[None]:
-    """Context manager: replaces the running statistics by those of the forward passes inside it.
+    """Context manager: replaces the running statistics by the statistics of the forward passes inside it.
 
     Training on a whole graph normalises by the statistics of the current epoch. Inference normalises by running
     averages over about the last ten epochs, which had other weights. If the weights moved steadily in one direction,

@@ -20,7 +20,7 @@ def make_fabric(device: str = "auto", precision: str = "32") -> lightning_fabric
     A process that was launched with others joins their process group.
 
     Args:
-        device: ``auto`` (CUDA where there is one), ``cpu`` or ``cuda``.
+        device: ``auto`` (CUDA if it is available), ``cpu`` or ``cuda``.
         precision: ``"32"`` or ``"bf16-mixed"``.
 
     Raises:
@@ -45,7 +45,7 @@ def accelerator_of(device: str) -> str:
     """Returns ``cpu`` or ``cuda``.
 
     Args:
-        device: ``auto`` (CUDA where there is one), ``cpu`` or ``cuda``.
+        device: ``auto`` (CUDA if it is available), ``cpu`` or ``cuda``.
 
     Raises:
         EcoError: ECO405, if the device is unknown or absent.

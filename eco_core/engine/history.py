@@ -24,7 +24,7 @@ class History(list[dict[str, Any]]):
         return [row for row in self if row["stage"] == name]
 
     def to_csv(self, path: Path) -> None:
-        """Writes the rows as CSV; figures in full precision, so that equal runs give equal files."""
+        """Writes the rows as CSV; figures in full precision, so that equal runs write equal files."""
         with path.open("w", newline="", encoding="utf-8") as file:
             writer = csv.DictWriter(file, self.columns, restval="", lineterminator="\n")
             writer.writeheader()

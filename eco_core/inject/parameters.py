@@ -58,7 +58,7 @@ class ParameterModel(pydantic.BaseModel):
         return {fields[name].alias or name if name in fields else name for name in self.model_fields_set}
 
     def construct_target(self, names: Mapping[str, Any]) -> Any:
-        """Calls the target with its parameters, and with those of the provided ``names`` that its signature has."""
+        """Calls the target with its parameters, and with the provided ``names`` that its signature has."""
         given = {name: names[name] for name in self.provided if name in names}
         # From the class: a function found on an instance would become a method of it.
         return type(self).target(**given, **{name: _construct(value, names) for name, value in self.values().items()})

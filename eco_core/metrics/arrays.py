@@ -45,7 +45,7 @@ def labels_of(y: Array) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
     """Selects the labels of the labelled nodes.
 
     Args:
-        y: Labels of shape (num_nodes,) or (num_nodes, 1); -1 or NaN where there is none.
+        y: Labels of shape (num_nodes,) or (num_nodes, 1); -1 or NaN for unlabelled nodes.
 
     Returns:
         The labels of the labelled nodes, dtype int64; and a mask of the labelled nodes, of shape (num_nodes,).
@@ -64,7 +64,7 @@ def labelled_pairs(y: Array, pred: Array) -> tuple[NDArray[np.int64], NDArray[np
     """Selects the labels and clusters of the labelled nodes.
 
     Args:
-        y: Labels of shape (num_nodes,) or (num_nodes, 1); -1 or NaN where there is none.
+        y: Labels of shape (num_nodes,) or (num_nodes, 1); -1 or NaN for unlabelled nodes.
         pred: Cluster ids of shape (num_nodes,).
 
     Returns:

@@ -23,7 +23,7 @@ def nmi(pred: Array, *, y: Array) -> float:
 
     Args:
         pred: Cluster ids of shape (num_nodes,), any integers.
-        y: Labels of shape (num_nodes,), integers; -1 or NaN where there is none.
+        y: Labels of shape (num_nodes,), integers; -1 or NaN for unlabelled nodes.
 
     Returns:
         A fraction in [0, 1].
@@ -38,7 +38,7 @@ def ari(pred: Array, *, y: Array) -> float:
 
     Args:
         pred: Cluster ids of shape (num_nodes,), any integers.
-        y: Labels of shape (num_nodes,), integers; -1 or NaN where there is none.
+        y: Labels of shape (num_nodes,), integers; -1 or NaN for unlabelled nodes.
 
     Returns:
         At most 1; about 0 for random clusters, down to -0.5 for worse than random ones.
@@ -53,7 +53,7 @@ def homogeneity(pred: Array, *, y: Array) -> float:
 
     Args:
         pred: Cluster ids of shape (num_nodes,), any integers.
-        y: Labels of shape (num_nodes,), integers; -1 or NaN where there is none.
+        y: Labels of shape (num_nodes,), integers; -1 or NaN for unlabelled nodes.
 
     Returns:
         A fraction in [0, 1].
@@ -68,7 +68,7 @@ def completeness(pred: Array, *, y: Array) -> float:
 
     Args:
         pred: Cluster ids of shape (num_nodes,), any integers.
-        y: Labels of shape (num_nodes,), integers; -1 or NaN where there is none.
+        y: Labels of shape (num_nodes,), integers; -1 or NaN for unlabelled nodes.
 
     Returns:
         A fraction in [0, 1].
@@ -86,7 +86,7 @@ def acc(pred: Array, *, y: Array) -> float:
 
     Args:
         pred: Cluster ids of shape (num_nodes,), any integers.
-        y: Labels of shape (num_nodes,), integers; -1 or NaN where there is none.
+        y: Labels of shape (num_nodes,), integers; -1 or NaN for unlabelled nodes.
 
     Returns:
         A fraction in (0, 1].
@@ -103,7 +103,7 @@ def f1(pred: Array, *, y: Array) -> float:
 
     Args:
         pred: Cluster ids of shape (num_nodes,), any integers.
-        y: Labels of shape (num_nodes,), integers; -1 or NaN where there is none.
+        y: Labels of shape (num_nodes,), integers; -1 or NaN for unlabelled nodes.
 
     Returns:
         A fraction in (0, 1].
@@ -130,7 +130,7 @@ def label_metrics(
     """Computes several metrics of agreement with labels.
 
     Args:
-        y: Labels of shape (num_nodes,), integers; -1 or NaN where there is none.
+        y: Labels of shape (num_nodes,), integers; -1 or NaN for unlabelled nodes.
         pred: Cluster ids of shape (num_nodes,), any integers.
         metrics: Names of metrics; upper and lower case are the same.
 

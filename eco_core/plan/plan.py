@@ -249,7 +249,7 @@ def check_clusters(spec: RunSpec, parts: Mapping[str, Part | None]) -> list[Prob
     return [
         Problem(
             "ECO207",
-            f"clusters is 'auto', but {wanted[0]} needs a number, and ECO cannot search for one yet.",
+            f"clusters is 'auto', but {wanted[0]} needs a number, and ECO cannot search for it yet.",
             "Give a number (--clusters K, n_clusters=K in Python), or leave clusters out to take the number of classes "
             "that the data set declares.",
         )

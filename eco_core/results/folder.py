@@ -102,7 +102,9 @@ def write_spec(folder: Path, info: FitInfo) -> None:
     head = (
         ""
         if info.rerunnable
-        else ("# Not re-runnable: names in <> are parts or values that were given from Python. Pass them to eco.load.\n")
+        else (
+            "# Not re-runnable: names in <> are parts or values that were given from Python. Pass them to eco.load.\n"
+        )
     )
     write_text(folder / SPEC, head + dump_yaml(info.spec))
 

@@ -11,7 +11,7 @@ from typing import Any
 def spec_digest(spec: Mapping[str, Any]) -> str:
     """Returns the SHA-256 of a resolved spec, in hexadecimal; the order of keys does not matter.
 
-    ``data.root`` is left out: it is the folder where this machine keeps the data sets.
+    ``data.root``, the folder of data sets, is left out, because it differs between machines.
 
     Args:
         spec: A resolved spec as plain data, as `eco_core.plan.plan.Plan.resolved` and ``spec.yaml`` hold it.

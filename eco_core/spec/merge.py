@@ -111,6 +111,6 @@ def part_label(part: Any) -> str:
 
 def _deep(below: Any, above: Any) -> Any:
     if isinstance(below, Mapping) and isinstance(above, Mapping):
-        # 'optimizer: sgd' over {name: adam, lr: 0.01} keeps lr: all optimisers have one.
+        # 'optimizer: sgd' over {name: adam, lr: 0.01} keeps lr: all optimisers have a learning rate.
         return {**below, **{key: _deep(below.get(key), value) for key, value in above.items()}}
     return above

@@ -141,7 +141,9 @@ def _tables_of(
         raise SpecError(
             Problem(
                 "ECO104",
-                "Both --features and --no-features were given." if no_features else f"{path} is a list of edges alone.",
+                "Both --features and --no-features were given."
+                if no_features
+                else f"{path} has edges, but no features.",
                 "Name the nodes' features with --features FILE, or use --no-features: then the only feature is the "
                 "logarithm of 1 + the number of a node's neighbours.",
             )
@@ -276,7 +278,7 @@ class _Conversion:
             if len(index) < before + len(ids):
                 # New ids get ever larger numbers, so the first number that is not larger belongs to a repeated id.
                 twice = int(np.flatnonzero(np.diff(np.maximum.accumulate(numbers), prepend=before - 1) <= 0)[0])
-                raise unreadable(table.path, f"node {str(ids[twice])!r} in row {first + twice} is there already")
+                raise unreadable(table.path, f"node {str(ids[twice])!r} in row {first + twice} is repeated")
             self._append_features(values, first, table.path)
         if not len(index):
             raise _invalid(f"{table.path} has no rows: the graph has no nodes.")

@@ -3,7 +3,7 @@
 ==================  ============================================================================================
 ``graph.npz``       arrays ``x`` (or ``x_data, x_indices, x_indptr, x_shape``: CSR), ``edge_index``; optional
                     ``edge_weight, y, node_ids, n_classes``
-``graph.pt``        ``torch.save`` of a dict of tensors with those keys, or of a PyG ``Data``
+``graph.pt``        ``torch.save`` of a dict of tensors with the same keys, or of a PyG ``Data``
 ``folder/``         ``features.csv`` (header; node id, then numbers), ``edges.csv`` (header; source, target and,
                     optionally, weight) and, optionally, ``labels.csv`` (header; node, label)
 ``edges.csv``       the same CSV files, each named by the user

@@ -244,7 +244,7 @@ MISTAKES: dict[str, tuple[dict[str, str], str]] = {
     "nan": ({"features": FEATURES + "x,nan,1\n"}, r"ECO303.*nan in row 4, column 0 of .*features\.csv"),
     "too large": ({"features": FEATURES + "x,1,1e300\n"}, r"ECO303.*1e\+300 in row 4, column 1"),
     "no number": ({"features": FEATURES + "x,tall,1\n"}, r"ECO302.*features\.csv.*tall"),
-    "node twice": ({"features": FEATURES + "u,1,1\n"}, r"ECO302.*'u' in row 4 is there already"),
+    "node twice": ({"features": FEATURES + "u,1,1\n"}, r"ECO302.*'u' in row 4 is repeated"),
     "no rows": ({"features": "node,a\n"}, r"ECO303.*no rows"),
     "no columns": ({"features": "node\nu\n"}, r"ECO302.*1 column; expected"),
     "no header of features": ({"features": "1,0.5\n2,0.7\n"}, r"ECO302.*features\.csv.*not the names"),
