@@ -18,7 +18,7 @@ HiddenWidths = tuple[Annotated[int, Field(ge=1)], ...]
 
 
 class Discriminator(nn.Sequential):
-    """Tells embeddings from draws of the prior: a perceptron with ReLU that returns one logit for each row.
+    """A perceptron with ReLU that returns a logit for each row: high for draws of the prior, low for embeddings.
 
     Args:
         in_channels: Width of the embeddings.
@@ -33,7 +33,7 @@ class Discriminator(nn.Sequential):
 
 
 def generator_loss(discriminator: nn.Module, z: Tensor) -> Tensor:
-    """Returns how little the embeddings pass for draws of the prior, -log D(z) averaged over the nodes: a scalar.
+    """Returns the mean of -log D(z) over the nodes, a scalar: low if the embeddings mislead the discriminator.
 
     Args:
         discriminator: Returns a logit for each row.
@@ -43,7 +43,7 @@ def generator_loss(discriminator: nn.Module, z: Tensor) -> Tensor:
 
 
 def discriminator_loss(discriminator: nn.Module, z: Tensor) -> LossOutput:
-    """Returns the cross entropy of telling draws of N(0, I) from embeddings.
+    """Returns the cross entropy of a discriminator that classifies draws of N(0, I) and embeddings.
 
     Args:
         discriminator: Returns a logit for each row.

@@ -18,14 +18,14 @@ from eco_core.parts import checked
 class ARGA(nn.Module):
     r"""Adversarially regularised graph auto-encoder (Pan et al., IJCAI 2018, arXiv 1802.04407).
 
-    A discriminator D learns to tell the embeddings from draws of N(0, I); the encoder reconstructs the edges (see
-    `eco_autoencoder.GAE`) and learns to mislead it:
+    A discriminator D learns to distinguish the embeddings from draws of N(0, I). The encoder reconstructs the edges
+    (see `eco_autoencoder.GAE`) and learns to mislead the discriminator:
 
     .. math::
         L_{encoder} = L_{rec}(z) - \frac{w}{N} \sum_i \log D(z_i), \qquad
         L_D = - \frac{1}{N} \sum_i \log D(a_i) - \frac{1}{N} \sum_i \log (1 - D(z_i)), \quad a_i \sim N(0, I)
 
-    The two are updated in turn, each leaving the other's parameters alone.
+    Encoder and discriminator are updated in turn; neither update changes the parameters of the other.
 
     Args:
         n_features: Width of the embeddings.

@@ -26,7 +26,7 @@ class ARGVA(LatentObjective):
         L_{encoder} = L_{rec}(z) + \frac{w_{KL}}{N} \cdot \frac{1}{N} \sum_i
             \mathrm{KL}\big(N(\mu_i, \sigma_i^2) \,\Vert\, N(0, I)\big) - \frac{w}{N} \sum_i \log D(z_i)
 
-    The discriminator is updated in turn with the encoder, each leaving the other's parameters alone. The embedding is
+    Encoder and discriminator are updated in turn; neither update changes the parameters of the other. The embedding is
     the mean.
 
     Args:
@@ -72,8 +72,8 @@ class ARGVA(LatentObjective):
             edges: From `prepare`.
 
         Returns:
-            The loss, with its parts ``positive`` and ``negative`` (of the reconstruction), ``kl`` (per node, neither
-            divided by N once more nor weighted) and ``generator``.
+            The loss, with its parts ``positive`` and ``negative`` (of the reconstruction), ``kl`` (the mean over the
+            nodes, before the other division by N and the weight) and ``generator``.
 
         Raises:
             DataError: ECO303, if there is no edge to reconstruct.
@@ -85,7 +85,7 @@ class ARGVA(LatentObjective):
     def adversary_loss(
         self, encode: Callable[[Any], Tensor], graph: Any, edge_index: Tensor, edge_weight: Tensor | None = None
     ) -> LossOutput:
-        """Returns the discriminator's loss on a draw, with its parts ``real`` and ``fake``.
+        """Returns the discriminator's loss on drawn embeddings, with its parts ``real`` and ``fake``.
 
         No gradient reaches the encoder or the means; arguments as in `forward`.
         """

@@ -23,8 +23,8 @@ from eco_core.parts import checked
 class GAE(nn.Module):
     r"""Graph auto-encoder (Kipf & Welling, 2016, arXiv 1611.07308).
 
-    The decoder says that nodes i and j are linked with probability :math:`\sigma(z_i^T z_j)`; the loss is the cross
-    entropy of that, over the edges E and as many sampled pairs N that are not linked:
+    The decoder predicts an edge between the nodes i and j with probability :math:`\sigma(z_i^T z_j)`. The loss is its
+    cross entropy over the edges E and over sampled pairs N that are not linked:
 
     .. math::
         L = - \frac{1}{|E|} \sum_{(i,j) \in E} \log \sigma(z_i^T z_j)

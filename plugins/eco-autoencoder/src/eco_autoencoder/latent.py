@@ -1,4 +1,4 @@
-"""What the variational objectives share: a normal distribution of each node's embedding, and its loss."""
+"""The base of the variational objectives: a normal distribution for each node's embedding, and its loss."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _LARGEST_LOG_STD = 10.0  # Its exponential is squared; without a bound one bad s
 
 
 class GaussianLatent(nn.Module):
-    r"""Mean and standard deviation of each node's embedding, by a graph convolution each (Kipf & Welling, 2016).
+    r"""Two graph convolutions: mean and log standard deviation of each node's embedding (Kipf & Welling, 2016).
 
     .. math::
         \mu = \hat A H W_\mu + b_\mu, \qquad \log \sigma = \hat A H W_\sigma + b_\sigma, \qquad
@@ -50,7 +50,7 @@ class GaussianLatent(nn.Module):
 
 
 class LatentObjective(nn.Module):
-    """What the variational objectives share: the latent layer, its embedding, and the terms of their loss.
+    """Base class of the variational objectives: the latent layer, its embedding, and the terms of the loss.
 
     Args:
         n_features: Width of the encoder's output.

@@ -16,14 +16,14 @@ def eco_objectives() -> Iterable[Component]:
     yield Component(
         "gae",
         "eco_autoencoder.gae:GAE",
-        summary="Graph auto-encoder: tell edges from sampled non-edges by inner products",
+        summary="Graph auto-encoder: inner products distinguish edges from sampled non-edges",
         paper=_KIPF_WELLING,
         tags=("supports_sparse_x", "minibatch", "deterministic"),
     )
     yield Component(
         "vgae",
         "eco_autoencoder.vgae:VGAE",
-        summary="Variational graph auto-encoder: edges from normal embeddings near a prior",
+        summary="Variational graph auto-encoder: edges reconstructed from normal embeddings near a prior",
         paper=_KIPF_WELLING,
         tags=("supports_sparse_x", "uses_weights", "directed", "minibatch", "deterministic"),
     )
@@ -37,7 +37,7 @@ def eco_objectives() -> Iterable[Component]:
     yield Component(
         "argva",
         "eco_autoencoder.argva:ARGVA",
-        summary="Variational graph auto-encoder whose draws must pass for those of the prior",
+        summary="Variational graph auto-encoder whose drawn embeddings must pass for draws of the prior",
         paper=_PAN,
         tags=("supports_sparse_x", "uses_weights", "directed", "minibatch", "deterministic"),
     )

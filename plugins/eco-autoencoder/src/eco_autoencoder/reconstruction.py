@@ -55,8 +55,8 @@ def number_of_negatives(num_edges: int, neg_ratio: float) -> int:
 class Edges:
     """The edges that are reconstructed, sorted once for each graph.
 
-    An inner product does not depend on the direction of an edge: each pair of linked nodes is computed once, and weighs
-    as much as there are edges between the two.
+    An inner product does not depend on the direction of an edge: the product of each pair of linked nodes is computed
+    once, and weighted by the number of edges between the two.
 
     Args:
         edge_index: Edges of shape (2, num_edges), dtype int64.
@@ -73,18 +73,18 @@ class Edges:
         self._origin = Origin(edge_index)
         self.num_edges = edge_index.size(1)
         linked = torch.stack([edge_index.amax(dim=0), edge_index.amin(dim=0)])
-        # Sorted: the order of these pairs is their own.
+        # `unique` sorts the pairs, so `SortedPairs` does not change their order and ``counts`` needs no sorting.
         linked, self.counts = linked.unique(dim=1, return_counts=True)
         self.pairs = SortedPairs(linked[0], linked[1], num_nodes)
         self.non_edges = NonEdges(edge_index, num_nodes)
 
     def are_of(self, edge_index: Tensor) -> bool:
-        """Whether they were made of this very tensor, which nobody has changed since."""
+        """Whether these edges were made of this very tensor, and it has not changed since."""
         return self._origin.is_of(edge_index)
 
 
 def prepared_edges(graph: Any, edge_index: Tensor) -> dict[str, Edges]:
-    """Sorts the edges of a graph once: what ``prepare`` of an auto-encoder returns, the name ``edges``."""
+    """Sorts the edges of a graph; an auto-encoder's ``prepare`` returns the result: the value of ``edges``."""
     return {"edges": Edges(edge_index, graph.num_nodes)} if edge_index.size(1) else {}
 
 
@@ -95,7 +95,7 @@ def reconstruction_terms(
     neg_ratio: float,
     edges: Edges | None = None,
 ) -> tuple[Tensor, Tensor]:
-    r"""Returns the cross entropy of the edges and that of the pairs that are not linked, two scalars.
+    r"""Returns two scalars: the cross entropy of the edges, and of the pairs that are not linked.
 
     .. math::
         - \frac{1}{|E|} \sum_{(i,j) \in E} \log \sigma(z_i^T z_j), \qquad
@@ -109,7 +109,7 @@ def reconstruction_terms(
         positives: Edges E of shape (2, num_edges).
         negatives: Pairs N that are not linked, of shape (2, num_pairs); None: they are sampled.
         neg_ratio: How many pairs are sampled for each edge.
-        edges: The edges, sorted before; those of another graph are not used.
+        edges: The edges, sorted before; ignored if they were made of other edges than ``positives``.
 
     Raises:
         DataError: ECO303, if there is no edge to reconstruct.
@@ -129,6 +129,6 @@ def reconstruction_terms(
         negatives = edges.non_edges.sample(number_of_negatives(edges.num_edges, neg_ratio))
     # softplus(-s) is -log sigmoid(s), and softplus(s) is -log(1 - sigmoid(s)), without overflow.
     positive = (edges.counts * F.softplus(-pair_products(z, edges.pairs))).sum() / edges.num_edges
-    # A complete graph has no negatives: their mean is 0 then, not NaN. The pairs lie in the order of the larger node.
+    # A complete graph has no negatives: the mean is 0 then, not NaN. Negatives are sorted by their larger node.
     logits = pair_products(z, SortedPairs(negatives[1], negatives[0], z.size(0)))
     return positive, F.softplus(logits).sum() / max(1, negatives.size(1))

@@ -18,9 +18,9 @@ from eco_core.parts import checked
 class VGAE(LatentObjective):
     r"""Variational graph auto-encoder (Kipf & Welling, 2016, arXiv 1611.07308).
 
-    The encoder is the trunk; a graph convolution each on top of it, part of this objective, gives mean and standard
-    deviation of every node's embedding. The loss reconstructs the edges (see `eco_autoencoder.GAE`) from a draw
-    :math:`z_i \sim N(\mu_i, \sigma_i^2)` and keeps the distributions near the prior:
+    The encoder is the trunk. Two graph convolutions on top of it, which are part of this objective, return mean and
+    standard deviation of every node's embedding. The loss reconstructs the edges (see `eco_autoencoder.GAE`) from a
+    draw :math:`z_i \sim N(\mu_i, \sigma_i^2)` and keeps the distributions near the prior:
 
     .. math::
         L = L_{rec}(z) + \frac{w}{N} \cdot \frac{1}{N} \sum_i
@@ -63,8 +63,8 @@ class VGAE(LatentObjective):
             edges: From `prepare`.
 
         Returns:
-            The loss, with its parts ``positive`` and ``negative`` (of the reconstruction) and ``kl`` (per node,
-            neither divided by N once more nor weighted).
+            The loss, with its parts ``positive`` and ``negative`` (of the reconstruction) and ``kl`` (the mean over the
+            nodes, before the other division by N and the weight).
 
         Raises:
             DataError: ECO303, if there is no edge to reconstruct.

@@ -1,4 +1,4 @@
-"""What all encoders of this package have in common."""
+"""The base class of all encoders of this package."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from eco_gnn.sparse import edge_weights
 
 
 class GraphEncoder(nn.Module):
-    """A module that learns, reads sparse features, and knows how wide its embeddings are.
+    """Base class of an encoder that learns, reads sparse features and has the property ``out_channels``.
 
-    What its layers read of a graph is made once for each graph, where the composition calls `prepare`: sparse features,
-    and the adjacency of those that define `make_adjacency`.
+    `prepare` computes the inputs of the layers once for each graph: the sparse features, and the adjacency if the
+    subclass defines `make_adjacency`.
 
     Args:
         out_channels: Width of the embeddings.
@@ -45,24 +45,24 @@ class GraphEncoder(nn.Module):
     def prepare(
         self, graph: Any, x: Tensor, edge_index: Tensor, edge_weight: Tensor | None = None
     ) -> dict[str, Prepared]:
-        """Makes once what every step reads of a graph: the value of ``prepared`` in `forward`."""
+        """Computes the inputs of the layers, once for each graph: the value of ``prepared`` in `forward`."""
         return {"prepared": Prepared(x, edge_index, edge_weight, self._adjacency)}
 
     def make_adjacency(
         self, edge_index: Tensor, weight: Tensor, num_nodes: int, sampled: SampledEdges | None = None
     ) -> Any:
-        """Makes what layers read of the edges: mostly a matrix, targets by sources. None: the edges as they are.
+        """Makes the adjacency that the layers read: mostly a matrix, targets by sources. None: they read the edges.
 
         Args:
             edge_index: Edges of shape (2, num_edges), dtype int64.
             weight: Weights of shape (num_edges,), with the dtype of the parameters.
             num_nodes: Number of nodes.
-            sampled: What the edges of a batch stand for.
+            sampled: The scales of the sampled edges of a mini-batch; None: no edge was left out.
         """
         return None
 
     def read_features(self, x: Tensor, prepared: Prepared | None) -> Tensor | SparseFactor:
-        """Returns dense features as they are, and sparse ones as a factor, prepared where they can be."""
+        """Returns dense features unchanged, and sparse features as a `SparseFactor`: the prepared one where it fits."""
         if not x.is_sparse:
             return x
         features = None if prepared is None else prepared.features_of(x)
@@ -76,7 +76,7 @@ class GraphEncoder(nn.Module):
         prepared: Prepared | None,
         sampled: SampledEdges | None = None,
     ) -> Any:
-        """Returns what `make_adjacency` makes of a graph, or has made of it."""
+        """Returns the prepared adjacency if it was made of these edges; otherwise calls `make_adjacency`."""
         adjacency = None if prepared is None else prepared.adjacency_of(edge_index, edge_weight)
         return self._adjacency(edge_index, edge_weight, x.size(0), sampled) if adjacency is None else adjacency
 

@@ -26,14 +26,13 @@ class H2GCN(GraphEncoder):
     r"""H2GCN, for graphs whose linked nodes may be unlike (Zhu et al., NeurIPS 2020, arXiv 2006.11468).
 
     :math:`R^{(0)} = \sigma(X W_e)` and :math:`R^{(k)} = [\bar A_1 R^{(k-1)} \,\|\, \bar A_2 R^{(k-1)}]`. Here
-    :math:`\bar A_1` is the normalised adjacency without self-loops, and :math:`\bar A_2` that of the pairs at distance
-    two exactly: those linked by a path of two edges that are neither linked nor the same. The embedding is a linear map
-    of :math:`[R^{(0)} \| R^{(1)} \| \dots \| R^{(K)}]`, which is ``hidden_channels`` times :math:`2^{K+1} - 1` wide; it
-    takes the place of the paper's linear classifier.
+    :math:`\bar A_1` is the normalised adjacency without self-loops, and :math:`\bar A_2` is the normalised adjacency of
+    the pairs at distance exactly two: two different nodes that a path of two edges joins and no edge links. The
+    embedding is a linear map of :math:`[R^{(0)} \| R^{(1)} \| \dots \| R^{(K)}]`, which is ``hidden_channels`` times
+    :math:`2^{K+1} - 1` wide; it takes the place of the paper's linear classifier.
 
-    Both matrices are sparse, the second a sparse product without its known pairs, so memory grows with the number of
-    pairs at distance two, which hubs make many. `prepare` makes both once for each graph; without its result, each call
-    makes them anew.
+    Both matrices are sparse. Memory grows with the number of pairs at distance two, and a hub makes many of them.
+    `prepare` makes both matrices once for each graph; without its result, each call makes them anew.
 
     Args:
         in_channels: Width of the features.
@@ -66,7 +65,7 @@ class H2GCN(GraphEncoder):
     def make_adjacency(
         self, edge_index: Tensor, weight: Tensor, num_nodes: int, sampled: SampledEdges | None = None
     ) -> tuple[Adjacency, ...]:
-        """Makes the normalised adjacencies of the pairs at distance one and two; none where no round reads them."""
+        """Makes the normalised adjacencies of the pairs at distance one and two; empty if ``num_layers`` is 0."""
         if self.num_layers == 0:
             return ()
         links, linked_weight = remove_self_loops(edge_index, weight)
@@ -99,12 +98,12 @@ class H2GCN(GraphEncoder):
 def distance_two_matrix(edge_index: Tensor, num_nodes: int, dtype: torch.dtype = torch.float32) -> Adjacency:
     r"""Returns the normalised adjacency :math:`D_2^{-1/2} A_2 D_2^{-1/2}` of the pairs at distance two.
 
-    :math:`A_2` is 1 for pairs linked by a path of two edges that are neither linked themselves nor the same node.
+    :math:`A_2` is 1 for two different nodes that a path of two edges joins and no edge links.
 
     Args:
         edge_index: Edges of shape (2, num_edges), dtype int64. Weights do not matter.
         num_nodes: Number of nodes.
-        dtype: Of the result.
+        dtype: Dtype of the result.
 
     Returns:
         A matrix of shape (num_nodes, num_nodes), targets by sources.
@@ -116,7 +115,7 @@ def distance_two_matrix(edge_index: Tensor, num_nodes: int, dtype: torch.dtype =
         squared = torch.sparse.mm(adjacency, adjacency)
     paths = torch.stack([rows_of(squared), squared.col_indices()])
     known = torch.cat([edge_index.flip(0), nodes.expand(2, -1)], dim=1)
-    # Pairs on a path count 1, pairs already known at least -2: what is left above 0 is at distance two.
+    # Pairs on a path get 1; edges and pairs of a node with itself get -2. Only pairs at distance two stay above 0.
     found = torch.cat([torch.ones(paths.size(1)), torch.full((known.size(1),), -2.0)]).to(edge_index.device)
     target, source = torch.cat([paths, known], dim=1)
     counts = csr_matrix(target, source, found, size)

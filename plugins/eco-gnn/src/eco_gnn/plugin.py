@@ -16,7 +16,7 @@ _GRAPH_ENCODER = (
     "minibatch",
     "deterministic",
 )
-"""What every encoder of this plugin can do that reads the edges."""
+"""The tags of all encoders of this plugin that read the edges."""
 
 
 @hookimpl

@@ -29,7 +29,7 @@ class LocalLayer(nn.Module):
 
     Args:
         convolution: Maps features of the width ``channels`` to the same width.
-        channels: That width.
+        channels: Width of the input and of the output.
         beta: The :math:`\beta` above.
         dropout: Probability that an entry of H is dropped.
         pre_ln: Whether the input is normalised within each node.
@@ -49,7 +49,7 @@ class LocalLayer(nn.Module):
         self.beta = beta
 
     def forward(self, x: Tensor, edges: Adjacency) -> Tensor:
-        """Maps (num_nodes, channels) to the same shape; ``edges`` is what the convolution takes."""
+        """Maps (num_nodes, channels) to the same shape; ``edges`` is the convolution's second argument."""
         x = self.pre_norm(x)
         gate = self.gate(x).relu()
         h = self.finish(self.convolution(x, edges) + self.lin(x))
@@ -93,7 +93,7 @@ class KernelAttention(nn.Module):
         # Sums over all nodes need more than half precision.
         with torch.autocast(device_type=x.device.type, enabled=False):
             x = x.to(self.k.weight.dtype)
-            # PyG's order of entries: that of the heads is the inner one.
+            # As in PyG, the heads are the last dimension.
             k = self.k(x).sigmoid().view(x.size(0), -1, self.heads)
             q = k if self.q is None else self.q(x).sigmoid().view_as(k)
             v = self.v(x).view_as(k)
@@ -109,7 +109,7 @@ class Polynormer(GraphEncoder):
     A linear layer, then ``local_layers`` gated convolutions (`LocalLayer`), whose outputs are added up. Their sum,
     after a layer normalisation, goes through ``global_layers`` of attention over all nodes (`KernelAttention`) and a
     linear map. All layers are ``heads * hidden_channels`` wide. Time and memory are linear in nodes and edges: there is
-    no matrix of pairs of nodes. In a sampled batch the nodes of that batch attend to each other.
+    no matrix of pairs of nodes. In a mini-batch, the nodes of the mini-batch attend to each other.
 
     The authors train the local layers alone first (``global_layers=0`` is that model), and learn a :math:`\beta` for
     each channel; here it is a constant, as in PyG's `Polynormer`.
@@ -119,7 +119,8 @@ class Polynormer(GraphEncoder):
         hidden_channels: Width of each head.
         out_channels: Width of the embeddings; None: ``hidden_channels``.
         local_layers: Number of local layers.
-        global_layers: Number of global layers; 0: the embedding is a linear map of what the local layers add up to.
+        global_layers: Number of global layers; 0: the embedding is a linear map of the sum of the local layers'
+            outputs.
         dropout: Probability that an entry is dropped after the first linear layer and in the local layers.
         global_dropout: Probability that an entry is dropped after a global layer.
         heads: Number of heads of the attentions.
@@ -127,8 +128,8 @@ class Polynormer(GraphEncoder):
         qk_shared: Whether queries and keys of the global attention are the same.
         pre_ln: Whether a local layer begins with layer normalisation.
         post_bn: Whether a local layer's convolution is followed by batch normalisation.
-        local_attn: Whether the local convolutions are those of `GAT` (without self-loops): they ignore edge weights and
-            store a vector for each edge. Otherwise they are those of `GCN`, a product with a sparse matrix.
+        local_attn: Whether the local convolutions use attention, as in `GAT` (without self-loops): they ignore edge
+            weights and store a vector for each edge. Otherwise they are products with a sparse matrix, as in `GCN`.
     """
 
     def __init__(
@@ -170,7 +171,7 @@ class Polynormer(GraphEncoder):
     def make_adjacency(
         self, edge_index: Tensor, weight: Tensor, num_nodes: int, sampled: SampledEdges | None = None
     ) -> Adjacency | None:
-        """Makes the propagation matrix; None with local attention, which has no use for it."""
+        """Makes the propagation matrix; None with local attention, which does not use it."""
         return None if self.local_attn else gcn_matrix(edge_index, weight, num_nodes, sampled=sampled)
 
     def forward(
@@ -188,7 +189,7 @@ class Polynormer(GraphEncoder):
             edge_index: Edges of shape (2, num_edges), dtype int64.
             edge_weight: Weights of shape (num_edges,), not negative, ignored with ``local_attn``; None: all 1.
             prepared: From `prepare`.
-            sampled: What the edges of a batch stand for.
+            sampled: The scales of the sampled edges of a mini-batch; None: no edge was left out.
 
         Returns:
             Embeddings of shape (num_nodes, out_channels).

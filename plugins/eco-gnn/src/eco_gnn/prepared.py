@@ -1,4 +1,4 @@
-"""What an encoder reads of one graph in every step, made once for each graph."""
+"""The inputs of an encoder's layers, computed once for each graph."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ Adjacency = Tensor | SparseFactor
 
 
 class Prepared:
-    """The edges of a graph as an encoder wants them, and its features where they are sparse.
+    """The adjacency that an encoder made of a graph's edges, and the graph's features if they are sparse.
 
-    A view of the graph has other tensors: what was not changed is still used, for the rest there is the view's own. A
-    view whose sparse features have other values at the same places (masked ones, noise) shares their pattern.
+    A view of the graph may replace the edges or the features. The prepared values are used for the tensors that the
+    view kept. Sparse features with other values at the same places (masked features, noise) use the prepared pattern.
 
     Args:
         x: Features of shape (num_nodes, in_channels), dense or sparse COO.
         edge_index: Edges of shape (2, num_edges), dtype int64.
         edge_weight: Weights of shape (num_edges,); None: all 1.
-        adjacency: Makes what the encoder reads of the edges, from these, their weights and the number of nodes.
+        adjacency: Makes the adjacency from the edges, their weights and the number of nodes.
     """
 
     def __init__(
@@ -43,11 +43,11 @@ class Prepared:
             self._features = SparseFactor.of(x)
 
     def adjacency_of(self, edge_index: Tensor, edge_weight: Tensor | None) -> Any:
-        """What was made of the edges, if these are the very ones."""
+        """Returns the prepared adjacency if it was made of these very tensors, else None."""
         return self._adjacency if self._edges.is_of(edge_index, edge_weight) else None
 
     def features_of(self, x: Tensor) -> SparseFactor | None:
-        """Sparse features, if their entries are at the same places."""
+        """Returns sparse features as a factor if their entries are at the prepared places, else None."""
         if self._pattern is None or not x.is_coalesced() or x.shape != self._shape:
             return None
         if not self._pattern.is_of(x.indices()):

@@ -58,19 +58,20 @@ class SGFormer(GraphEncoder):
 
     Two branches read the features through a linear layer each, with normalisation, ReLU and dropout after every layer:
 
-    * attention over all pairs of nodes (`SimpleAttention`), each layer averaged with its input, layer normalisation;
-    * graph convolutions (as in `GCN`), to each of which the branch's first output is added, batch normalisation.
+    * attention over all pairs of nodes (`SimpleAttention`) with layer normalisation; each layer is averaged with its
+      input;
+    * graph convolutions (as in `GCN`) with batch normalisation; the branch's first output is added to each layer's.
 
     The embedding is a linear map of :math:`(1 - w) Z_{\mathrm{attention}} + w Z_{\mathrm{graph}}`, or of the two side
-    by side. Time and memory are linear in nodes and edges: there is no matrix of pairs of nodes, nor a message of each
-    edge. In a sampled batch the nodes of that batch attend to each other.
+    by side. Time and memory are linear in nodes and edges: neither a matrix of pairs of nodes nor a message for each
+    edge is stored. In a mini-batch, the nodes of the mini-batch attend to each other.
 
     Args:
         in_channels: Width of the features.
         hidden_channels: Width of both branches, and of each attention head.
         out_channels: Width of the embeddings; None: ``hidden_channels``.
-        trans_num_layers: Number of attention layers; 0: a plain MLP layer is what is joined with the graph branch.
-        trans_num_heads: Number of heads of each.
+        trans_num_layers: Number of attention layers; 0: the branch is a single MLP layer.
+        trans_num_heads: Number of heads of each attention layer.
         trans_dropout: Probability that an entry is dropped after a layer of the attention branch.
         gnn_num_layers: Number of graph convolutions.
         gnn_dropout: Probability that an entry is dropped after a layer of the graph branch.
@@ -127,7 +128,7 @@ class SGFormer(GraphEncoder):
             edge_index: Edges of shape (2, num_edges), dtype int64.
             edge_weight: Weights of shape (num_edges,), not negative, for the graph branch; None: all 1.
             prepared: From `prepare`.
-            sampled: What the edges of a batch stand for.
+            sampled: The scales of the sampled edges of a mini-batch; None: no edge was left out.
 
         Returns:
             Embeddings of shape (num_nodes, out_channels).

@@ -15,7 +15,7 @@ from eco_core.ops.csr import csr_tensor, rows_of
 from eco_core.ops.sparse_factor import SparseFactor
 
 _SPARSE_COST = 8
-"""Multiplications of a dense product in the time of one of a sparse product, about (measured on a CPU)."""
+"""One multiplication of a sparse product takes about as long as this many of a dense product, on a CPU."""
 
 
 def sparse_product(matrix: Tensor | SparseFactor, dense: Tensor) -> Tensor:
@@ -26,7 +26,8 @@ def sparse_product(matrix: Tensor | SparseFactor, dense: Tensor) -> Tensor:
         dense: Tensor of shape (inner, columns).
 
     Returns:
-        Dense tensor of shape (rows, columns), with the dtype of ``dense``. Gradients flow to it, and to a tensor.
+        Dense tensor of shape (rows, columns), with the dtype of ``dense``. Gradients flow to ``dense``, and to
+        ``matrix`` if it is a tensor.
     """
     if isinstance(matrix, SparseFactor):
         return (matrix @ dense).to(dense.dtype)
@@ -40,9 +41,10 @@ def propagates_first(x: Tensor | SparseFactor, matrix: Tensor | SparseFactor, wi
     """Whether ``(matrix @ x) @ weight`` takes less time than ``matrix @ (x @ weight)``.
 
     Args:
-        x: Of shape (inner, in_channels). Where it is sparse, its product with the weights is cheap: never.
-        matrix: Of shape (rows, inner).
-        width: Columns of the weights.
+        x: Features of shape (inner, in_channels). For sparse features the result is False: their product with the
+            weights is cheap.
+        matrix: Propagation matrix of shape (rows, inner).
+        width: Number of columns of the weights.
     """
     if not isinstance(matrix, SparseFactor) or not isinstance(x, Tensor) or x.layout is not torch.strided:
         return False
@@ -52,10 +54,10 @@ def propagates_first(x: Tensor | SparseFactor, matrix: Tensor | SparseFactor, wi
 
 
 def layer_matrices(matrix: Tensor | SparseFactor, num_layers: int, num_rows: int | None) -> list[Tensor | SparseFactor]:
-    """Returns what each of several layers multiplies by, where only the first rows of the last output are wanted.
+    """Returns the matrix of each of several layers, if only the first rows of the last layer's output are wanted.
 
-    Each layer but the last computes the rows that the next one reads: of a batch whose seeds come first, most nodes are
-    read as input and need no output.
+    Each layer but the last computes only the rows that the next layer reads. In a mini-batch, the seed nodes come
+    first, and most other nodes are needed as input only.
 
     Args:
         matrix: `SparseFactor`, or sparse COO tensor, of shape (num_nodes, num_nodes).
@@ -63,7 +65,7 @@ def layer_matrices(matrix: Tensor | SparseFactor, num_layers: int, num_rows: int
         num_rows: How many rows are wanted; None: all.
 
     Returns:
-        For each layer the block of the matrix that it needs; the whole of a COO tensor.
+        For each layer the block of the matrix that it needs; for a COO tensor the whole matrix.
     """
     if num_rows is None or not isinstance(matrix, SparseFactor) or num_rows == matrix.size[0]:
         return [matrix] * num_layers
@@ -76,7 +78,7 @@ def layer_matrices(matrix: Tensor | SparseFactor, num_layers: int, num_rows: int
 
 
 def leading_rows(h: Tensor | SparseFactor, count: int) -> Tensor | SparseFactor:
-    """Returns the first rows of a dense matrix or a factor; itself where these are all, since slices copy gradients."""
+    """Returns the first rows of a dense matrix or factor; ``h`` itself if it has no more: slices copy gradients."""
     if isinstance(h, Tensor):
         return h if len(h) == count else h[:count]
     return h if h.size[0] == count else h.first_rows(count)
@@ -93,7 +95,7 @@ def sparse_max(matrix: Tensor | SparseFactor, dense: Tensor) -> Tensor:
         Dense tensor of shape (rows, columns), with the dtype of ``dense``; 0 in rows without entries. Where several
         entries have the maximum, gradients flow to one or more of them.
     """
-    if dense.is_cuda:  # Torch has no such kernel there.
+    if dense.is_cuda:  # Torch has no such kernel for CUDA.
         return max_by_scatter(matrix, dense)
     dtype = torch.promote_types(dense.dtype, torch.float32)
     rows = _by_rows(matrix)
@@ -104,7 +106,7 @@ def sparse_max(matrix: Tensor | SparseFactor, dense: Tensor) -> Tensor:
 
 
 def max_by_scatter(matrix: Tensor | SparseFactor, dense: Tensor) -> Tensor:
-    """Does what `sparse_max` does, on any device, but stores a vector for each entry of the matrix."""
+    """Returns the same as `sparse_max`, on any device, but stores a vector for each entry of the matrix."""
     rows = _by_rows(matrix)
     return scatter(dense[rows.col_indices()], rows_of(rows), dim_size=rows.size(0), reduce="max")
 
@@ -114,7 +116,7 @@ def _by_rows(matrix: Tensor | SparseFactor) -> Tensor:
 
 
 def adjacency_matrix(edge_index: Tensor, weight: Tensor, num_nodes: int) -> Tensor | SparseFactor:
-    """Returns the matrix that sends features along edges: targets by sources, so parallel edges add up.
+    """Returns the matrix (targets by sources) that sends features along edges; parallel edges add up.
 
     Args:
         edge_index: Edges of shape (2, num_edges), dtype int64, from source to target.
@@ -130,14 +132,14 @@ def adjacency_matrix(edge_index: Tensor, weight: Tensor, num_nodes: int) -> Tens
 
 
 def edge_weights(edge_index: Tensor, edge_weight: Tensor | None, dtype: torch.dtype) -> Tensor:
-    """Returns the weights of the edges, (num_edges,) of the given dtype: those given, or 1."""
+    """Returns the given edge weights, or ones, of shape (num_edges,) and of the given dtype."""
     if edge_weight is None:
         return torch.ones(1, dtype=dtype, device=edge_index.device).expand(edge_index.size(1))
     return edge_weight.to(dtype)
 
 
 def is_dense(x: Tensor | SparseFactor) -> TypeGuard[Tensor]:
-    """Whether features are a tensor as any other."""
+    """Whether features are a dense tensor."""
     return isinstance(x, Tensor) and x.layout is torch.strided
 
 
@@ -156,7 +158,7 @@ class SparseInputLinear(Linear):
         )
 
     def __deepcopy__(self, memo: dict[int, Any]) -> SparseInputLinear:
-        # That of PyG 2.6 makes its own class of any other, and all of them draw random numbers.
+        # PyG's own method draws random numbers, and in PyG 2.6 it returns a plain Linear.
         twin = type(self).__new__(type(self))
         memo[id(self)] = twin
         twin.__dict__.update(copy.deepcopy(self.__dict__, memo))

@@ -1,4 +1,4 @@
-"""Any of the convolutional encoders by its name, as users of PyAGC know it."""
+"""A function that makes a convolutional encoder by its name, with the names that PyAGC uses."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ def create_tuned_gnn(
         gnn_type: ``gcn``, ``gat``, ``gatv2``, ``sage``, ``gin`` or ``mlp``, in any case. (The other encoders of this
             package are no stacks of convolutions with these knobs: use their classes.)
         in_channels: Width of the features.
-        hidden_channels: Width of the hidden layers; for ``gat`` and ``gatv2`` that of each head.
+        hidden_channels: Width of the hidden layers; for ``gat`` and ``gatv2`` the width of each head.
         num_layers: Number of layers.
-        out_channels: Width of the embeddings; for ``gat`` and ``gatv2`` that of each head of the last layer, which
-            averages them unless ``concat_last``. None: ``hidden_channels``.
+        out_channels: Width of the embeddings; for ``gat`` and ``gatv2`` the width of each head of the last layer, which
+            averages its heads unless ``concat_last`` is true. None: ``hidden_channels``.
         **kwargs: Any other parameter of the encoder's class, such as ``dropout``, ``act``, ``norm``, ``residual``,
             ``pre_linear`` and ``jk``, or ``heads`` and ``concat``.
 
@@ -39,8 +39,8 @@ def create_tuned_gnn(
         The encoder: `GCN`, `GAT`, `GATv2`, `SAGE`, `GIN` or `MLP`.
 
     Raises:
-        ValueError: ``gnn_type`` is not known, or a value is outside its range.
-        TypeError: An option is not one of this encoder's.
+        ValueError: ``gnn_type`` is unknown, or a value is outside its range.
+        TypeError: The encoder does not have an option that is given.
     """
     name = gnn_type.lower()
     if name not in _CLASSES:
