@@ -111,7 +111,7 @@ def test_iteration_ends_when_no_node_changes_its_cluster() -> None:
 
 def test_empty_clusters_are_told() -> None:
     z = blocks((30, 20), noise=0.02)
-    with pytest.warns(EcoWarning, match="found 2 of 4 clusters: of the embeddings' 2 columns it could use 2"):
+    with pytest.warns(EcoWarning, match="found 2 of 4 clusters: it could use 2 of the embeddings' 2 columns"):
         head = SNEMClusterHead(4).fit(z)
     assert same_partition(head.cluster(z), truth_of((30, 20)))
 

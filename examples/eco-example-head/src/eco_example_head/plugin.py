@@ -19,5 +19,5 @@ def eco_heads() -> Iterable[Component]:
 
 @hookimpl
 def eco_api() -> str:
-    """The plugin interface that this was written for."""
+    """The versions of ECO's plugin interface that this plugin works with."""
     return ">=1,<2"

@@ -30,7 +30,7 @@ class ARGA(nn.Module):
     Args:
         n_features: Width of the embeddings.
         discriminator_channels: Widths of the discriminator's hidden layers.
-        neg_ratio: How many pairs that are not linked are sampled for each edge.
+        neg_ratio: Number of unlinked pairs sampled for each edge.
         adversarial_weight: The weight w of misleading the discriminator.
 
     Attributes:
@@ -62,8 +62,8 @@ class ARGA(nn.Module):
         """Returns the encoder's loss on a graph.
 
         Args:
-            encode: From a graph to its embeddings, of shape (num_nodes, n_features).
-            graph: The graph, or a sampled batch of one.
+            encode: Maps a graph to its embeddings, of shape (num_nodes, n_features).
+            graph: The graph, or a mini-batch of it.
             edge_index: Edges between the rows of the embeddings, of shape (2, num_edges).
             edges: From `prepare`.
 
@@ -84,7 +84,7 @@ class ARGA(nn.Module):
         """Returns the discriminator's loss, with its parts ``real`` and ``fake``; no gradient reaches the encoder.
 
         Args:
-            encode: From a graph to its embeddings, of shape (num_nodes, n_features).
-            graph: The graph, or a sampled batch of one.
+            encode: Maps a graph to its embeddings, of shape (num_nodes, n_features).
+            graph: The graph, or a mini-batch of it.
         """
         return discriminator_loss(self.adversary, encode(graph))

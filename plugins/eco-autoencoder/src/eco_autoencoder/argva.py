@@ -33,7 +33,7 @@ class ARGVA(LatentObjective):
         n_features: Width of the encoder's output.
         latent_channels: Width of the embedding.
         discriminator_channels: Widths of the discriminator's hidden layers.
-        neg_ratio: How many pairs that are not linked are sampled for each edge.
+        neg_ratio: Number of unlinked pairs sampled for each edge.
         kl_weight: The weight of the divergence; 0 leaves it out.
         adversarial_weight: The weight w of misleading the discriminator.
 
@@ -65,8 +65,8 @@ class ARGVA(LatentObjective):
         """Returns the encoder's loss on a graph; it is random, also in evaluation mode.
 
         Args:
-            encode: From a graph to the trunk's output, of shape (num_nodes, n_features).
-            graph: The graph, or a sampled batch of one.
+            encode: Maps a graph to the trunk's output, of shape (num_nodes, n_features).
+            graph: The graph, or a mini-batch of it.
             edge_index: Edges between the rows of that output, of shape (2, num_edges).
             edge_weight: Weights of shape (num_edges,) for the convolutions; the reconstruction ignores them.
             edges: From `prepare`.

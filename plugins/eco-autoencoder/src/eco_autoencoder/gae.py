@@ -33,7 +33,7 @@ class GAE(nn.Module):
     Edge weights are not used. Negatives are sampled anew in every step, from torch's generator.
 
     Args:
-        neg_ratio: How many pairs that are not linked are sampled for each edge.
+        neg_ratio: Number of unlinked pairs sampled for each edge.
     """
 
     supports_sparse_x = True
@@ -53,8 +53,8 @@ class GAE(nn.Module):
         """Returns the loss of a graph.
 
         Args:
-            encode: From a graph to its embeddings, of shape (num_nodes, width).
-            graph: The graph, or a sampled batch of one.
+            encode: Maps a graph to its embeddings, of shape (num_nodes, width).
+            graph: The graph, or a mini-batch of it.
             edge_index: Edges between the rows of the embeddings, of shape (2, num_edges).
             edges: From `prepare`.
 

@@ -55,7 +55,7 @@ class LatentObjective(nn.Module):
     Args:
         n_features: Width of the encoder's output.
         latent_channels: Width of the embedding.
-        neg_ratio: How many pairs that are not linked are sampled for each edge.
+        neg_ratio: Number of unlinked pairs sampled for each edge.
         kl_weight: The weight of the divergence.
     """
 

@@ -1,4 +1,4 @@
-"""What this distribution brings to ECO. Imports no torch."""
+"""The components that eco-autoencoder registers with ECO. This module imports no torch."""
 
 from __future__ import annotations
 
@@ -74,5 +74,5 @@ def eco_recipes() -> Iterable[Recipe]:
 
 @hookimpl
 def eco_api() -> str:
-    """The plugin interface that this was written for."""
+    """The versions of ECO's plugin interface that this plugin works with."""
     return ">=1,<2"

@@ -14,7 +14,7 @@ from eco_core.ops.origin import Origin
 from eco_core.ops.pairs import NonEdges, SortedPairs, pair_products
 
 NegativeRatio = Annotated[float, Field(gt=0)]
-"""How many pairs that are not linked are sampled for each edge."""
+"""Number of unlinked pairs sampled for each edge."""
 
 
 def decode(z: Tensor, edge_index: Tensor, sigmoid: bool = True) -> Tensor:

@@ -32,7 +32,7 @@ class VGAE(LatentObjective):
     Args:
         n_features: Width of the encoder's output.
         latent_channels: Width of the embedding.
-        neg_ratio: How many pairs that are not linked are sampled for each edge.
+        neg_ratio: Number of unlinked pairs sampled for each edge.
         kl_weight: The weight w of the divergence; 0 leaves it out.
     """
 
@@ -56,8 +56,8 @@ class VGAE(LatentObjective):
         """Returns the loss of a graph; it is random, also in evaluation mode.
 
         Args:
-            encode: From a graph to the trunk's output, of shape (num_nodes, n_features).
-            graph: The graph, or a sampled batch of one.
+            encode: Maps a graph to the trunk's output, of shape (num_nodes, n_features).
+            graph: The graph, or a mini-batch of it.
             edge_index: Edges between the rows of that output, of shape (2, num_edges).
             edge_weight: Weights of shape (num_edges,) for the convolutions; the reconstruction ignores them.
             edges: From `prepare`.

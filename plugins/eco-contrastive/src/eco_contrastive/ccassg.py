@@ -30,10 +30,10 @@ class CCASSG(nn.Module):
             + \lVert \tilde Z_B^T \tilde Z_B - I \rVert_F^2 \right)
 
     There are no negative pairs: a step takes time in N d^2 and memory in N d + d^2, for N nodes and embeddings of width
-    d. A column that is constant over the nodes of a view is taken as zeros there, and gets no gradient.
+    d. A column that is constant over the nodes of a view becomes zeros, and gets no gradient.
 
-    The authors' program has :math:`- \mathrm{tr}(\tilde Z_A^T \tilde Z_B)` in place of the first term. That is half of
-    it less a constant, so that its :math:`\lambda` is half of the one here.
+    The authors' program has :math:`- \mathrm{tr}(\tilde Z_A^T \tilde Z_B)` in place of the first term. This is half of
+    the first term minus a constant, so their :math:`\lambda` is half of the :math:`\lambda` here.
 
     Args:
         transform1: The first view: the parameters of a `GSSLTransform`, or in Python any transform of graphs.
@@ -56,11 +56,11 @@ class CCASSG(nn.Module):
         self.lam = lam
 
     def forward(self, encode: Callable[[Any], Tensor], graph: Any) -> LossOutput:
-        """Returns the loss of a graph, which is left as it is.
+        """Returns the loss of a graph, without changing the graph.
 
         Args:
-            encode: From a graph to its embeddings, of shape (num_nodes, width).
-            graph: The graph, or a sampled batch of one, with ``x`` (dense or sparse COO) and ``edge_index``.
+            encode: Maps a graph to its embeddings, of shape (num_nodes, width).
+            graph: The graph, or a mini-batch of it, with ``x`` (dense or sparse COO) and ``edge_index``.
 
         Returns:
             The loss, with its parts ``invariance`` and ``decorrelation`` (before it is weighted).

@@ -1,4 +1,4 @@
-"""Columns of embeddings, brought to one scale: what objectives of the canonical correlation family compare."""
+"""Standardised columns of embeddings and their inner products, for objectives of the canonical correlation family."""
 
 from __future__ import annotations
 
@@ -20,20 +20,20 @@ def standardize(z: Tensor) -> Tensor:
     where :math:`\mu` and :math:`\sigma` are the means and the standard deviations of the columns over the N rows. So
     :math:`\tilde Z^T \tilde Z` holds the correlations between columns, and 1 on its diagonal.
 
-    A column whose deviation is no more than what rounding makes of a constant has no direction: it becomes zeros, and
-    no gradient flows to it. This is each column of a single row.
+    A column whose deviation is no larger than the rounding error counts as constant: it becomes zeros, and no gradient
+    flows to it. Every column of a matrix with a single row is constant.
 
     Args:
         z: Embeddings of shape (num_nodes, n_features).
 
     Returns:
-        Tensor of that shape, in single precision at least.
+        Tensor of the same shape, in single precision at least.
     """
     return _Standardized.apply(z.to(torch.promote_types(z.dtype, torch.float32)))
 
 
 class _Standardized(torch.autograd.Function):
-    """Passes over the rows of a matrix, a few at a time, that make one tensor of its size in either direction."""
+    """`standardize` in blocks of rows: forward and backward each allocate one tensor of the matrix's size."""
 
     @staticmethod
     def forward(ctx: Any, z: Tensor) -> Tensor:
@@ -41,7 +41,7 @@ class _Standardized(torch.autograd.Function):
         total, squares, largest = z.new_zeros(3, z.size(1))
         blocks = rows_in_cache(z)
         for rows in blocks:
-            # Less a row, which changes nothing but the rounding: a constant column is exactly zero then.
+            # Subtracting the first row changes only the rounding: a constant column becomes exactly zero.
             total += torch.sub(z[rows], z[:1], out=out[rows]).sum(dim=0)
             torch.maximum(largest, z[rows].abs().amax(dim=0), out=largest)
         mean = total / z.size(0)
@@ -49,7 +49,7 @@ class _Standardized(torch.autograd.Function):
             squares += out[rows].sub_(mean).square().sum(dim=0)
         precision = torch.finfo(z.dtype)
         rounding = (4 * precision.eps * largest).square() * z.size(0)
-        # No length, and no gradient: the root of 0 has no finite derivative.
+        # Scale 0 for a constant column, so that it gets no gradient: the root of 0 has no finite derivative.
         scale = squares.rsqrt().where(squares > rounding.clamp(min=precision.tiny), 0)
         out *= scale
         ctx.save_for_backward(out, scale)

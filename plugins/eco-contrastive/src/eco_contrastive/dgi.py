@@ -1,4 +1,4 @@
-"""Deep graph infomax: nodes are told from those of a corrupted copy by a summary of the graph."""
+"""Deep graph infomax: a summary of the graph distinguishes its nodes from the nodes of a corrupted copy."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ class DGI(nn.Module):
     r"""Deep graph infomax (Velickovic et al., ICLR 2019, arXiv 1809.10341).
 
     A corrupted copy of the graph is encoded, too. With the summary of the graph, :math:`s = \sigma(\frac{1}{N} \sum_i
-    z_i)`, a bilinear discriminator :math:`D(z, s) = \sigma(z^T W s)` learns to tell the N nodes of the graph from the
-    N of its copy, and the encoder learns what tells them apart:
+    z_i)`, a bilinear discriminator :math:`D(z, s) = \sigma(z^T W s)` learns to distinguish the N nodes of the graph
+    from the N nodes of its copy, and the encoder learns embeddings that make this possible:
 
     .. math::
         L = \frac{1}{2N} \sum_{i=1}^{N} \left( - \log D(z_i, s) - \log (1 - D(\tilde z_i, s)) \right)
 
-    The corruption is drawn anew in every step, from torch's generator. In a sampled batch the summary is that of its
-    seed nodes, and features are exchanged within the batch.
+    The corruption is drawn anew in every step, from torch's generator. In a mini-batch, the summary is the mean over
+    its seed nodes, and features are exchanged within the mini-batch.
 
     Args:
         n_features: Width of the embeddings.
-        corruption: What the copy differs in: the parameters of a `GSSLTransform`, or in Python any transform of graphs.
-            By default nodes exchange their features, and nothing else.
+        corruption: How the copy is made: the parameters of a `GSSLTransform`, or in Python any transform of graphs. By
+            default nodes only exchange their features.
 
     Attributes:
         weight: The matrix W of the discriminator, a parameter of shape (n_features, n_features).
@@ -56,14 +56,14 @@ class DGI(nn.Module):
         self.weight.uniform_(-bound, bound)
 
     def forward(self, encode: Callable[[Any], Tensor], graph: Any) -> LossOutput:
-        """Returns the loss of a graph, which is left as it is.
+        """Returns the loss of a graph, without changing the graph.
 
         Args:
-            encode: From a graph to its embeddings, of shape (num_nodes, n_features).
-            graph: The graph, or a sampled batch of one, with ``x`` (dense or sparse COO) and ``edge_index``.
+            encode: Maps a graph to its embeddings, of shape (num_nodes, n_features).
+            graph: The graph, or a mini-batch of it, with ``x`` (dense or sparse COO) and ``edge_index``.
 
         Returns:
-            The loss, with its parts ``original`` (of the graph's nodes) and ``corrupted`` (of the copy's).
+            The loss, with its parts ``original`` (of the graph's nodes) and ``corrupted`` (of the copy's nodes).
         """
         z, fake = encode(graph), encode(self.corruption(graph))
         with torch.autocast(device_type=z.device.type, enabled=False):
@@ -92,7 +92,7 @@ class DGI(nn.Module):
             summary: The summary of a graph, of shape (n_features,).
 
         Returns:
-            Logits of shape (num_nodes,): positive for nodes of that graph, negative for those of a corrupted copy.
+            Logits of shape (num_nodes,): positive for nodes of that graph, negative for nodes of a corrupted copy.
         """
         dtype = torch.promote_types(torch.promote_types(z.dtype, summary.dtype), self.weight.dtype)
         return z.to(dtype) @ (self.weight.to(dtype) @ summary.to(dtype))

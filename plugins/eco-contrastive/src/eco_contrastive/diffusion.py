@@ -22,7 +22,7 @@ def diffusion_weights(kind: Diffusion, k_hop: int, alpha: float = 0.2, heat_t: f
     Args:
         kind: ``ppr``, personalised PageRank: :math:`\theta_i = \alpha (1 - \alpha)^i`; or ``heat``, the heat kernel:
             :math:`\theta_i = e^{-t} t^i / i!`.
-        k_hop: The last hop k, at least 0. What lies beyond it is left out, so the weights add up to less than 1.
+        k_hop: The last hop k, at least 0. Later hops are left out, so the weights add up to less than 1.
         alpha: Probability that PageRank's walk goes back to its start.
         heat_t: The time t of the heat kernel, above 0.
     """
@@ -39,7 +39,7 @@ def diffuse(adjacency: SparseFactor, x: Tensor, weights: Sequence[float]) -> Ten
         x: Dense features of shape (num_nodes, width). Gradients flow to them.
         weights: :math:`\theta_0, \dots, \theta_k`.
     """
-    # Horner's scheme: beside the features and the sum no power has to be kept.
+    # Horner's scheme keeps only the features and the sum, no power of the matrix.
     total = weights[-1] * x
     for weight in reversed(weights[:-1]):
         total = (adjacency @ total).add(x, alpha=weight)
@@ -47,12 +47,12 @@ def diffuse(adjacency: SparseFactor, x: Tensor, weights: Sequence[float]) -> Ten
 
 
 class PropagatedGraph:
-    r"""What two branches read of one graph: :math:`\tilde A X` and :math:`S_k X = \sum_i \theta_i \tilde A^i X`.
+    r"""The propagated features of a graph: :math:`\tilde A X` and :math:`S_k X = \sum_i \theta_i \tilde A^i X`.
 
     :math:`\tilde A` is the symmetrically normalised adjacency with self-loops; see
-    `eco_core.ops.propagation.normalized_adjacency`. Dense features are propagated once, here. Sparse ones would no
-    longer be sparse then: they are kept as they are, and `first_layers` propagates what its linear maps make of them,
-    which is the same and only as wide as their outputs.
+    `eco_core.ops.propagation.normalized_adjacency`. Dense features are propagated once, here. Sparse features would
+    become dense: they are kept as they are, and `first_layers` propagates the outputs of its linear maps instead, which
+    gives the same result.
 
     Args:
         graph: Has ``x`` of shape (num_nodes, in_channels), dense or sparse COO, ``edge_index`` of shape (2, num_edges)
@@ -73,7 +73,7 @@ class PropagatedGraph:
             self._adjacency, self._sparse_x = adjacency, SparseFactor.of(x.to(dtype))
 
     def is_of(self, graph: Any) -> bool:
-        """Whether a graph is the one that this was made of, with the same features, edges and weights, unchanged."""
+        """Whether this object was made of the graph's very tensors (features, edges, weights), unchanged since."""
         return self._origin.is_of(*_tensors_of(graph))
 
     def first_layers(self, near: nn.Linear, far: nn.Linear) -> tuple[Tensor, Tensor]:
@@ -85,8 +85,8 @@ class PropagatedGraph:
         """
         if self._dense is not None:
             return near(self._dense[0]), far(self._dense[1])
-        one, other = (self._sparse_x @ layer.weight.t() for layer in (near, far))
-        return self._adjacency @ one + near.bias, diffuse(self._adjacency, other, self._weights) + far.bias
+        of_near, of_far = (self._sparse_x @ layer.weight.t() for layer in (near, far))
+        return self._adjacency @ of_near + near.bias, diffuse(self._adjacency, of_far, self._weights) + far.bias
 
 
 def _tensors_of(graph: Any) -> tuple[Tensor, Tensor, Tensor | None]:

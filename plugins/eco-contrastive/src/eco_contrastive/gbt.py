@@ -51,11 +51,11 @@ class GBT(nn.Module):
         self.lam = lam
 
     def forward(self, encode: Callable[[Any], Tensor], graph: Any) -> LossOutput:
-        """Returns the loss of a graph, which is left as it is.
+        """Returns the loss of a graph, without changing the graph.
 
         Args:
-            encode: From a graph to its embeddings, of shape (num_nodes, width).
-            graph: The graph, or a sampled batch of one, with ``x`` (dense or sparse COO) and ``edge_index``.
+            encode: Maps a graph to its embeddings, of shape (num_nodes, width).
+            graph: The graph, or a mini-batch of it, with ``x`` (dense or sparse COO) and ``edge_index``.
 
         Returns:
             The loss, with its parts ``invariance`` and ``redundancy`` (before it is weighted).

@@ -1,4 +1,4 @@
-"""MAGI: modularity as a contrast."""
+"""MAGI: pairs of nodes with a positive modularity, against all other pairs."""
 
 from __future__ import annotations
 
@@ -20,20 +20,20 @@ from eco_core.parts import checked
 class MAGI(nn.Module):
     r"""Modularity-guided contrast (Liu et al., KDD 2024, arXiv 2406.14288).
 
-    Random walks bring some pairs of nodes together more often than chance: those with a positive modularity,
-    :math:`P = \{(v, u) : B_{vu} > 0\}` (see `eco_contrastive.modularity_pairs`). The loss is InfoNCE, each such pair
-    against the pairs of its first node with all others:
+    Random walks bring some pairs of nodes together more often than chance: the pairs with a positive modularity,
+    :math:`P = \{(v, u) : B_{vu} > 0\}` (see `eco_contrastive.modularity_pairs`). The loss is InfoNCE: it compares each
+    such pair with the pairs of its first node and every other node:
 
     .. math::
         L = - \frac{1}{|P|} \sum_{(v,u) \in P}
             \log \frac{\exp(z_v^T z_u / \tau)}{\sum_{w \ne v} \exp(z_v^T z_w / \tau)}
 
     The embeddings have unit length; with ``scale_embeddings`` each is first shifted and scaled to entries from 0 to 1.
-    Heads see the same embedding. The walks are sampled once for each graph, from the seed; they follow the direction of
-    the edges, in proportion to their weights where there are any. The denominators run in blocks of rows: time
-    O(N^2 d), memory O(N d + |P|) and a block.
+    Heads get the same embeddings. The walks are sampled once for each graph, from the seed; they follow the direction
+    of the edges, in proportion to their weights where there are any. The denominators are computed in blocks of rows:
+    time O(N^2 d), memory O(N d + |P|) plus one block.
 
-    In a mini-batch, the pairs are those among its seeds. Where there is no pair, the loss is 0.
+    In a mini-batch, P holds the pairs among its seed nodes. If there is no pair, the loss is 0.
 
     Args:
         tau: Temperature.
@@ -41,8 +41,8 @@ class MAGI(nn.Module):
         num_walks: Walks from each node.
         walk_length: Steps of a walk.
         seed: Seed of the walks.
-        num_anchors: For how many nodes, drawn anew in each step, the denominators are computed, for graphs whose pairs
-            take too long: an unbiased estimate of the loss in time O(num_anchors N d). None: for all.
+        num_anchors: Number of nodes, drawn anew in each step, whose denominators are computed: an unbiased estimate of
+            the loss in time O(num_anchors N d), for graphs with too many pairs. None: all nodes.
     """
 
     supports_sparse_x = True
@@ -66,11 +66,11 @@ class MAGI(nn.Module):
         self.num_anchors = num_anchors
 
     def prepare(self, graph: Any, edge_index: Tensor, edge_weight: Tensor | None = None) -> dict[str, WalkPairs]:
-        """Prepares the walks, once for each graph; the result is the name ``positives``."""
+        """Prepares the walks, once for each graph: the value of ``positives`` in `forward`."""
         return {"positives": self.walk_pairs(edge_index, graph.num_nodes, edge_weight)}
 
     def walk_pairs(self, edge_index: Tensor, num_nodes: int, edge_weight: Tensor | None = None) -> WalkPairs:
-        """Returns the positive pairs of a graph, which are sampled when they are asked for.
+        """Returns the positive pairs of a graph, which are sampled on first use.
 
         Args:
             edge_index: Edges of shape (2, num_edges), dtype int64.
@@ -91,12 +91,12 @@ class MAGI(nn.Module):
         """Returns the loss of a graph, a scalar.
 
         Args:
-            encode: From a graph to its embeddings, of shape (num_nodes, width).
-            graph: The graph, or a sampled batch of one.
+            encode: Maps a graph to its embeddings, of shape (num_nodes, width).
+            graph: The graph, or a mini-batch of it.
             edge_index: Edges between the rows of the embeddings, of shape (2, num_edges), dtype int64.
             edge_weight: Their weights, of shape (num_edges,); None: all 1.
             n_id: Which node of the whole graph each row is; None: the rows are all nodes, in order.
-            positives: From `prepare`, of the whole graph, or pairs of rows; None: they are sampled anew.
+            positives: From `prepare` of the whole graph, or pairs of rows; None: they are sampled anew.
         """
         z = self.embed(encode, graph)
         if positives is None:
@@ -120,8 +120,8 @@ class MAGI(nn.Module):
         At least in single precision.
 
         Args:
-            encode: From a graph to its embeddings.
-            graph: The graph, or a sampled batch of one.
+            encode: Maps a graph to its embeddings.
+            graph: The graph, or a mini-batch of it.
         """
         z = encode(graph)
         z = z.to(torch.promote_types(z.dtype, torch.float32))

@@ -12,12 +12,12 @@ from eco_core.ops.random_walks import Neighbors, frequent_visits
 
 
 class PositivePairs(NamedTuple):
-    """Pairs of nodes, as a contrast over them needs them; made by `positive_pairs`.
+    """Pairs of nodes, and the weights that a contrastive loss over them needs; made by `positive_pairs`.
 
     Attributes:
         pairs: The nodes, of shape (2, num_pairs), dtype int64.
         matrix: Symmetric weights of the pairs, from `eco_core.ops.all_pairs.pair_matrix`; they sum up to 1.
-        share: The share of the pairs whose first node is each node, of shape (num_nodes,).
+        share: For each node, the share of the pairs that have it as first node, of shape (num_nodes,).
     """
 
     pairs: Tensor
@@ -26,10 +26,10 @@ class PositivePairs(NamedTuple):
 
 
 class WalkPairs:
-    """The positive pairs of a graph, sampled when they are asked for: those of all nodes, or of a batch.
+    """The positive pairs of a graph, sampled on demand: of all nodes, or of a mini-batch.
 
-    A pair depends on the walks from its first node alone, so that a batch walks from its own nodes and keeps the pairs
-    within it: the pairs of a large graph are never all there.
+    A pair depends only on the walks from its first node. For a mini-batch, walks start at its nodes, and the pairs
+    within the mini-batch are kept: the pairs of a large graph are never all in memory.
 
     Args:
         neighbors: The graph, from `eco_core.ops.random_walks.neighbors_of`.
@@ -44,10 +44,10 @@ class WalkPairs:
         self._row: Tensor | None = None
 
     def of_all(self, device: torch.device) -> PositivePairs:
-        """Returns the pairs of all nodes, which stay the same.
+        """Returns the pairs of all nodes, the same in every call.
 
         Args:
-            device: Where they are wanted.
+            device: Device of the result.
         """
         if self._all is None or self._all.pairs.device != device:
             pairs = modularity_pairs(self._neighbors, *self._walks, self._seed)
@@ -55,10 +55,10 @@ class WalkPairs:
         return self._all
 
     def among(self, n_id: Tensor) -> PositivePairs:
-        """Samples the pairs of which both nodes are in a batch, as rows of the batch; torch's generator draws a seed.
+        """Samples the pairs within a mini-batch, as rows of the mini-batch; torch's generator draws the seed.
 
         Args:
-            n_id: Which node each row of the batch is, of shape (num_rows,).
+            n_id: The node of each row of the mini-batch, of shape (num_rows,).
         """
         nodes, seed = n_id.cpu(), int(torch.randint(2**62, ()))
         pairs = modularity_pairs(self._neighbors, *self._walks, seed, nodes)
@@ -71,7 +71,7 @@ class WalkPairs:
 
 
 def positive_pairs(pairs: Tensor, num_nodes: int) -> PositivePairs:
-    """Sorts pairs for a contrast over them.
+    """Makes the `PositivePairs` of a list of pairs.
 
     Args:
         pairs: Nodes of shape (2, num_pairs), dtype int64.
@@ -88,8 +88,8 @@ def modularity_pairs(
 ) -> Tensor:
     r"""Samples the pairs of nodes whose modularity on random walks is positive.
 
-    From every node v start ``num_walks`` walks of ``walk_length`` steps. With :math:`S_{vu}` the share of their visits
-    that u gets, the start itself not counted, the modularity of a pair is what is above an even spread:
+    From every node v start ``num_walks`` walks of ``walk_length`` steps. Let :math:`S_{vu}` be the share of their
+    visits that go to u, without the start itself. The modularity of a pair is this share minus an even share:
 
     .. math::
         B_{vu} = S_{vu} - \frac{1}{N}
@@ -103,10 +103,10 @@ def modularity_pairs(
 
     Returns:
         The pairs (v, u) with :math:`B_{vu} > 0` and :math:`u \ne v`, in the order of ``nodes``, of shape
-        (2, num_pairs), dtype int64, on the CPU. A node from which no other one can be reached has none.
+        (2, num_pairs), dtype int64, on the CPU. A node that reaches no other node has no pairs.
     """
     num_nodes, visits = neighbors.num_nodes, num_walks * walk_length
-    # Not the seed itself: published figures are of the walks that were drawn in this way.
+    # The walks' seed is drawn, not ``seed`` itself: the published figures were made with these walks.
     walks_seed = int(torch.randint(2**63 - 1, (), generator=torch.Generator().manual_seed(seed)))
     return frequent_visits(
         neighbors,

@@ -21,9 +21,9 @@ from eco_core.transforms import GSSLTransform, View
 class NS4GC(nn.Module):
     r"""Node-similarity guided contrast (Liu et al., TKDE 2024, arXiv 2408.03765).
 
-    The embeddings of two random views of the graph, of unit length, have the similarities
-    :math:`S = Z^{(1)} Z^{(2)T}`. The loss makes them large for a node with itself and for the edges E, and smaller than
-    a threshold s for all pairs of two nodes that are not linked:
+    The embeddings of two random views of the graph, of unit length, have the similarities :math:`S = Z^{(1)} Z^{(2)T}`.
+    The loss raises the similarity of a node's two embeddings and of linked nodes (the edges E), and lowers the
+    similarity of two nodes that are not linked below a threshold s:
 
     .. math::
         L = - \frac{1}{N} \sum_i S_{ii}
@@ -31,19 +31,19 @@ class NS4GC(nn.Module):
             + \frac{\gamma}{|\bar E|} \sum_{(i,j) \in \bar E} \sigma \left( \frac{S_{ij} - s}{\tau} \right),
         \qquad \bar E = \{(i,j) \notin E, \, i \ne j\}
 
-    E are the edges of the graph itself, not of its views. Each is taken in both directions. With edge weights, the
-    second term is their weighted mean. Parallel edges count each, in that term; loops are left out. A term over no
-    pairs is 0. The sum over all pairs runs in blocks of rows: time O(N^2 d), memory O(N d) and a block.
+    E are the edges of the graph itself, not of its views. Each edge is taken in both directions. With edge weights, the
+    second term is a weighted mean. In the second term, parallel edges count separately. Loops are left out. A term over
+    no pairs is 0. The sum over all pairs is computed in blocks of rows: time O(N^2 d), memory O(N d) plus one block.
 
     Args:
         transform1: Makes the first view; in a spec the parameters of `eco_core.transforms.GSSLTransform`.
         transform2: Makes the second view.
-        s: The threshold: from where on similarities of nodes that are not linked cost.
+        s: The threshold: similarities above it, of nodes that are not linked, raise the loss.
         tau: Temperature of the sigmoid: how sharp the threshold is.
         lam: Weight of the neighbours' term.
         gam: Weight of the sparsity term.
-        num_anchors: From how many nodes, drawn anew in each step, the pairs of the sparsity term go out, for graphs
-            whose pairs take too long: an unbiased estimate in time O(num_anchors N d). None: from all.
+        num_anchors: Number of nodes, drawn anew in each step, from which the pairs of the sparsity term go out: an
+            unbiased estimate in time O(num_anchors N d), for graphs with too many pairs. None: all nodes.
     """
 
     supports_sparse_x = True
@@ -69,7 +69,7 @@ class NS4GC(nn.Module):
         self.num_anchors = num_anchors
 
     def prepare(self, graph: Any, edge_index: Tensor, edge_weight: Tensor | None = None) -> dict[str, LinkedPairs]:
-        """Sorts the edges, once for each graph; the result is the name ``links``."""
+        """Sorts the edges, once for each graph: the value of ``links`` in `forward`."""
         return {"links": linked_pairs(edge_index, graph.num_nodes, edge_weight)}
 
     def forward(
@@ -83,8 +83,8 @@ class NS4GC(nn.Module):
         """Returns the loss of a graph.
 
         Args:
-            encode: From a graph to its embeddings, of shape (num_nodes, width).
-            graph: The graph, or a sampled batch of one, whose pairs are then those of its seeds.
+            encode: Maps a graph to its embeddings, of shape (num_nodes, width).
+            graph: The graph, or a mini-batch of it: then only the pairs of its seed nodes count.
             edge_index: Edges between the rows of the embeddings, of shape (2, num_edges), dtype int64.
             edge_weight: Their weights, of shape (num_edges,); None: all 1.
             links: From `prepare`.

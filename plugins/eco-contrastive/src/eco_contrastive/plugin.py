@@ -1,4 +1,4 @@
-"""What this distribution brings to ECO. Imports no torch."""
+"""The components that eco-contrastive registers with ECO. This module imports no torch."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def eco_objectives() -> Iterable[Component]:
     yield Component(
         "dgi",
         "eco_contrastive.dgi:DGI",
-        summary="Deep graph infomax: tell nodes from those of a corrupted copy by a summary of the graph",
+        summary="Deep graph infomax: a summary of the graph distinguishes its nodes from a corrupted copy's",
         paper="Velickovic et al., ICLR 2019, arXiv 1809.10341",
         tags=("supports_sparse_x", "needs_views", "minibatch", "deterministic"),
     )
@@ -72,7 +72,7 @@ def eco_recipes() -> Iterable[Recipe]:
     yield Recipe(
         "dgi",
         "eco_contrastive:recipes/dgi.yaml",
-        summary="Deep graph infomax: GCN trained to tell nodes from corrupted ones, then k-means",
+        summary="Deep graph infomax: GCN trained to distinguish nodes from corrupted nodes, then k-means",
         paper="Velickovic et al., ICLR 2019, arXiv 1809.10341",
     )
     yield Recipe(
@@ -109,5 +109,5 @@ def eco_recipes() -> Iterable[Recipe]:
 
 @hookimpl
 def eco_api() -> str:
-    """The plugin interface that this was written for."""
+    """The versions of ECO's plugin interface that this plugin works with."""
     return ">=1,<2"

@@ -22,17 +22,17 @@ from eco_core.parts import checked
 class S3GC(nn.Module):
     r"""Contrast along random walks (Devvrit et al., NeurIPS 2022).
 
-    A walk w starts at a node v; :math:`P_w` are the nodes that it visits afterwards, and :math:`N_w` as many nodes
-    drawn uniformly, or ``num_negative_samples`` times as many. With the cosine of two embeddings, the loss is
+    A walk w starts at a node v; :math:`P_w` are the nodes that it visits afterwards, and :math:`N_w` are
+    ``num_negative_samples`` times as many nodes, drawn uniformly. The loss is
 
     .. math::
         L = - \frac{1}{|W|} \sum_{w \in W}
             \frac{\sum_{u \in P_w} e^{\cos(z_v, z_u)}}{\sum_{u \in P_w \cup N_w} e^{\cos(z_v, z_u)}}
 
-    which is SimCLR's without its logarithm, as in public implementations, so it lies between -1 and 0. A node may come
-    up several times, and v itself too, on a walk and among the random nodes. A walk from a node without edges stays.
+    This is SimCLR's loss without its logarithm, as in public implementations; it lies between -1 and 0. The walk and
+    the random nodes may contain a node several times, and v itself, too. A walk from a node without edges stays there.
 
-    An epoch visits all nodes, ``batch_size`` of them to an optimisation step; each step runs the encoder once, on the
+    An epoch visits all nodes, ``batch_size`` of them in each optimisation step; each step runs the encoder once, on the
     whole graph. Walks follow the direction of the edges, in proportion to their weights where there are any. All
     randomness comes from torch's generator of the CPU, so that walks are the same on every device.
 
@@ -67,7 +67,7 @@ class S3GC(nn.Module):
         self.batch_size = batch_size
 
     def prepare(self, graph: Any, edge_index: Tensor, edge_weight: Tensor | None = None) -> dict[str, Neighbors]:
-        """Sorts the edges for walking, once for each graph; the result is the name ``neighbors``."""
+        """Sorts the edges for the walks, once for each graph: the value of ``neighbors`` in `forward`."""
         return {"neighbors": neighbors_of(edge_index, graph.num_nodes, edge_weight)}
 
     def batches(self, graph: Any, neighbors: Neighbors) -> Iterator[Mapping[str, Tensor]]:
@@ -120,17 +120,19 @@ class S3GC(nn.Module):
         """Returns the loss of a batch of walks.
 
         Args:
-            encode: From a graph to its embeddings, of shape (num_nodes, width).
-            graph: The graph, or a sampled batch of it.
+            encode: Maps a graph to its embeddings, of shape (num_nodes, width).
+            graph: The graph, or a mini-batch of it.
             edge_index: Edges between the rows of the embeddings, of shape (2, num_edges).
             edge_weight: Their weights, of shape (num_edges,); None: all the same.
             neighbors: From `prepare`.
-            starts: From `batches`; without these three the walks of one batch of random nodes are sampled.
+            starts: From `batches`. If ``starts``, ``visited`` or ``drawn`` is None, the walks of one batch of random
+                nodes are sampled.
             visited: From `batches`.
             drawn: From `batches`.
 
         Returns:
-            The loss; its parts ``visited`` and ``drawn`` are the mean cosines with nodes of either kind.
+            The loss; its parts ``visited`` and ``drawn`` are the mean cosines of start nodes with visited and with
+            drawn nodes.
         """
         z = encode(graph)
         if starts is None or visited is None or drawn is None:
@@ -164,15 +166,15 @@ class S3GC(nn.Module):
 
 
 class _Products(torch.autograd.Function):
-    """Inner products of the embeddings of some nodes, each with those of nodes of its own.
+    """Inner products of each start node's embedding with the embeddings of its own list of nodes.
 
-    As the entries of a sparse matrix, whose products with the embeddings are their gradient: neither holds (pairs x
-    width) numbers.
+    The products are the entries of a sparse matrix, and the matrix times the embeddings is the gradient: no tensor of
+    (pairs x width) numbers is made.
     """
 
     @staticmethod
     def forward(ctx: Any, z: Tensor, starts: Tensor, others: Tensor) -> Tensor:
-        """Returns products of shape (num_starts, num_others), from nodes of shapes (num_starts,) and the same."""
+        """Returns products of shape (num_starts, num_others), for nodes of shapes (num_starts,) and the same."""
         rows, columns, entry = _pattern(others)
         ctx.save_for_backward(z, starts, rows, columns, entry)
         matrix = csr_tensor(rows, columns, z.new_zeros(columns.numel()), (starts.numel(), z.size(0)))
@@ -200,7 +202,7 @@ def _pattern(others: Tensor) -> tuple[Tensor, Tensor, Tensor]:
 
     Returns:
         Where the entries of each row begin, (num_rows + 1,); their columns, (num_entries,), sorted in each row; and the
-        number of each pair's entry, (num_rows, num_others).
+        index of each pair's entry, (num_rows, num_others).
     """
     nodes, order = others.sort(dim=1)
     first = torch.ones_like(nodes, dtype=torch.bool)

@@ -17,8 +17,8 @@ from eco_core.parts import checked
 
 Scale = Literal["small", "medium", "large"]
 
-_MEDIUM, _LARGE = 50_000, 3_000_000  # Nodes from which ``auto`` chooses these scales.
-_LARGE_RANK_SHARE = 8  # A large table's rank is this share of its width: it takes an eighth of the memory.
+_MEDIUM, _LARGE = 50_000, 3_000_000  # Numbers of nodes from which ``auto`` chooses these scales.
+_LARGE_RANK_SHARE = 8  # The rank of a large table is its width divided by this: it takes an eighth of the memory.
 
 
 @checked
@@ -31,18 +31,19 @@ class S3GCEncoder(nn.Module):
     and then each row is divided by its length. :math:`\tilde A` is the symmetrically normalised adjacency with
     self-loops, :math:`\theta` the weights of a diffusion, f and g are two networks, and I is a table with a trained
     vector for each node. The products with :math:`\tilde A` are made once for each graph, not in each step. A graph
-    with other features or edges, such as an augmented view or a sampled batch, is propagated anew by its own edges.
+    with other features or edges, such as an augmented view or a mini-batch, is propagated anew by its own edges.
 
-    Sizes of graph that ``scale`` names:
+    The values of ``scale``:
 
     - ``small``: f and g are linear.
     - ``medium``: f and g are networks of two layers with a PReLU between them.
     - ``large``: as ``medium``, with a table of low rank, which takes an eighth of the memory, gradients and state of
-      the optimiser included. This is not published: other code keeps a whole table, of which a step changes the rows
-      of its batch alone. Here a step encodes the whole graph, so that would save nothing.
+      the optimiser included. This is not published: other implementations keep a whole table, and each step changes
+      only the rows of its mini-batch. Here each step encodes the whole graph, so this would save nothing.
 
-    Edges lead features from sources to targets, by their weights where there are any. The table belongs to the graph
-    that it was trained on: other graphs must have as many nodes, or be samples of it.
+    Features move along edges from sources to targets, multiplied by the edge weights if there are any. The table
+    belongs to the graph that it was trained on: other graphs must have the same number of nodes, or be mini-batches of
+    it.
 
     Args:
         in_channels: Width of the features.
@@ -54,8 +55,8 @@ class S3GCEncoder(nn.Module):
         k_hop: The number of hops k of the diffusion.
         alpha: Probability that PageRank's walk goes back to its start.
         heat_t: The time t of the heat kernel.
-        normalize: Whether embeddings have unit length, as published. Without, the table's vectors are long at first and
-            a loss of inner products can be lowered by them alone.
+        normalize: Whether embeddings have unit length, as published. Otherwise the table's vectors are long at first,
+            and they alone can lower a loss of inner products.
         table_rank: Rank of the table, which is then a product of (num_nodes, table_rank) and (table_rank,
             hidden_channels). None: not limited, but with ``large`` an eighth of ``hidden_channels``.
 
@@ -105,16 +106,16 @@ class S3GCEncoder(nn.Module):
             nn.init.normal_(self.basis, std=self.basis.size(0) ** -0.5)
 
     def prepare(self, graph: Any) -> dict[str, PropagatedGraph]:
-        """Propagates the features of a graph, once; the result is the name ``propagated``."""
+        """Propagates the features of a graph, once: the value of ``propagated`` in `forward`."""
         return {"propagated": PropagatedGraph(graph, self.weights)}
 
     def forward(self, graph: Any, propagated: PropagatedGraph | None = None) -> Tensor:
         """Encodes a graph.
 
         Args:
-            graph: The whole graph, a view of it, or a sample of it that has ``n_id``: its nodes' numbers in the whole
+            graph: The whole graph, a view of it, or a mini-batch of it with ``n_id``: its nodes' numbers in the whole
                 graph. Its features ``x`` are dense or sparse COO, of shape (graph.num_nodes, in_channels).
-            propagated: From `prepare`. It is used for the very graph that it was made of and for no other.
+            propagated: From `prepare`. It is used only for the graph that it was made of.
 
         Returns:
             Embeddings of shape (graph.num_nodes, hidden_channels).
@@ -156,7 +157,7 @@ def _scale_of(num_nodes: int) -> Scale:
 
 
 class _Branch(nn.Module):
-    """One of the two networks. Its first layer is apart: whoever has the features knows how to multiply them."""
+    """One of the two networks. `PropagatedGraph.first_layers` calls ``first``; ``rest`` holds the other layers."""
 
     def __init__(self, in_channels: int, width: int, scale: Scale) -> None:
         super().__init__()

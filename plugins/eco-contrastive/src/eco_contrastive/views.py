@@ -14,8 +14,8 @@ def two_views(
     """Encodes two views of a graph, the first one before the second is drawn.
 
     Args:
-        encode: From a graph to its embeddings, of shape (num_nodes, width).
-        graph: The graph, or a mini-batch of it. It is left as it is.
+        encode: Maps a graph to its embeddings, of shape (num_nodes, width).
+        graph: The graph, or a mini-batch of it. It is not changed.
         first: Makes the first view.
         second: Makes the second view.
 

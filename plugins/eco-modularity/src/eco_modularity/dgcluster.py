@@ -1,4 +1,4 @@
-"""The head of DGCluster: modularity of similarities, and clusters of which BIRCH finds the number."""
+"""The head of DGCluster: modularity of similarities; BIRCH finds the clusters and their number."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ def unit_squares(z: Tensor) -> Tensor:
     """
     with torch.autocast(device_type=z.device.type, enabled=False):
         z = z.to(torch.promote_types(z.dtype, torch.float32))
-        # The squares of small rows would vanish. That the result does not depend on the scale is the gradient's view,
-        # too: it does not need to flow through it.
+        # Scaling keeps the squares of small rows from vanishing. The result does not depend on the scale, so no
+        # gradient has to flow through it.
         largest = z.detach().abs().amax(dim=1, keepdim=True)
         return F.normalize((z / torch.where(largest > 0, largest, 1)).square(), dim=1)
 
@@ -40,8 +40,8 @@ def unit_squares(z: Tensor) -> Tensor:
 class DGClusterHead(BaseClusterHead):
     r"""The head of DGCluster (Bhowmick et al., AAAI 2024, arXiv 2312.12697), without labels.
 
-    It trains the encoder, and finds the number of clusters. Similarities of nodes take the place of common clusters in
-    the modularity, so that nothing has to be known of the clusters while training:
+    It trains the encoder, and finds the number of clusters. In the modularity, the similarity of two nodes replaces the
+    question whether they share a cluster, so training needs no clusters:
 
     .. math::
         L = -\frac{1}{2m} \sum_{ij} \left( A_{ij} - \frac{d_i d_j}{2m} \right) x_i^T x_j
@@ -49,28 +49,28 @@ class DGClusterHead(BaseClusterHead):
         \qquad x_i = \frac{z_i^2}{\lVert z_i^2 \rVert}
 
     where :math:`z_i^2` has the squared entries of the embedding: similarities are between 0 and 1, and at most
-    n_features nodes have none with each other. The authors divide the embeddings by the sum of all entries and apply
-    tanh before they square. Such small numbers are nearly their own tanh, and lengths do not matter: the rows differ by
-    less than 0.003 throughout training on Cora and CiteSeer, but here a node's row depends on no other node. Their
-    third term compares the similarities with labels (weight :math:`\lambda`); it is left out: this is
-    :math:`\lambda = 0`.
+    n_features nodes can have the similarity 0 with each other. The authors divide the embeddings by the sum of all
+    entries and apply tanh before they square. The tanh of such small numbers is nearly the number itself, and lengths
+    do not matter: the rows differ by less than 0.003 throughout training on Cora and CiteSeer, but here a node's row
+    depends on no other node. Their third term compares the similarities with labels (weight :math:`\lambda`); it is
+    left out here, which is :math:`\lambda = 0`.
 
     Clusters are the subclusters of BIRCH (Zhang et al., SIGMOD 1996; scikit-learn's) on the rows :math:`x_i`: `fit`
-    finds their centres, and a node belongs to the nearest. That is certain: soft assignments are one-hot, and
-    `confidence` tells how much nearer the nearest centre is than the second. BIRCH reads the nodes in their order and
-    draws no random numbers: equal embeddings in equal order give equal clusters, in another order they may differ.
-    Its time is about that of 10000 nodes a second.
+    finds their centres, and a node belongs to the nearest centre. Soft assignments are one-hot, and `confidence`
+    returns how much nearer the nearest centre is than the second nearest. BIRCH reads the nodes in their order and
+    draws no random numbers: equal embeddings in the same order give equal clusters; in another order the clusters may
+    differ. BIRCH reads about 10000 nodes a second.
 
-    There is nothing in this head to train, but its loss trains the encoder: use it with the strategy joint, with or
+    This head has no parameters to train, but its loss trains the encoder: use it with the strategy joint, with or
     without an objective. With the strategy decoupled it clusters finished embeddings.
 
     Args:
         n_features: Width of the embeddings.
-        alpha: Weight :math:`\alpha` of the regulariser, the squared mean similarity, which is against few large
+        alpha: Weight :math:`\alpha` of the regulariser, the squared mean similarity, which penalises few large
             clusters.
-        threshold: Radius of a subcluster of BIRCH at most; lower: more clusters. The distance of two rows that have
-            nothing in common is 1.41.
-        branching_factor: Subclusters of a node of BIRCH's tree at most.
+        threshold: Largest radius of a subcluster of BIRCH; lower: more clusters. The distance of two rows with the
+            similarity 0 is 1.41.
+        branching_factor: Largest number of subclusters in a node of BIRCH's tree.
 
     Attributes:
         subcluster_centers_: Centres by decreasing number of nodes, a buffer of shape (number of clusters, n_features),
@@ -103,7 +103,7 @@ class DGClusterHead(BaseClusterHead):
         return len(self.subcluster_centers_)
 
     def prepare(self, graph: Any) -> Mapping[str, Any]:
-        """Reads once what every step needs of the graph: the value of ``links`` in `forward`."""
+        """Computes the degrees of the graph once: the value of ``links`` in `forward`."""
         edge_weight = getattr(graph, "edge_weight", None)
         return {"links": Links(graph.edge_index, edge_weight, num_nodes=graph.num_nodes)}
 
@@ -117,8 +117,8 @@ class DGClusterHead(BaseClusterHead):
             edge_index: Edges of shape (2, num_edges), dtype int64; an undirected graph has both directions of each, a
                 directed one is taken as undirected.
             edge_weight: Weights of shape (num_edges,), not negative; None: all 1.
-            links: What `prepare` made of this graph; for a batch, the links of it that know the graph's degrees. Those
-                of another graph are not used.
+            links: From `prepare`; for a mini-batch its own links, which have the graph's degrees. Links of another
+                graph are ignored.
 
         Returns:
             The loss, with the parts ``modularity`` (higher is better) and, where alpha is not 0, ``similarity``: the
@@ -145,14 +145,14 @@ class DGClusterHead(BaseClusterHead):
         Raises:
             ValueError: If ``z`` has another shape, or holds NaN or infinity.
         """
-        from sklearn.cluster import Birch  # Takes a second to import: training does not wait for it.
+        from sklearn.cluster import Birch  # The import takes a second; training does not need it.
 
         x = self._rows(z)
         birch = Birch(
             threshold=self.threshold, branching_factor=self.branching_factor, n_clusters=None, compute_labels=False
         ).fit(x.cpu().numpy())
         centers = torch.from_numpy(birch.subcluster_centers_).to(x.device, torch.float32)
-        # Nodes that joined a subcluster early may end nearer to another one: some are nobody's nearest.
+        # A centre may end up as the nearest of no node, because nodes that joined it early are nearer to a later one.
         sizes = torch.bincount(nearest_centers(x, centers)[0], minlength=len(centers))
         by_size = sizes.argsort(descending=True, stable=True)
         self.subcluster_centers_ = centers[by_size[sizes[by_size] > 0]]
@@ -163,7 +163,7 @@ class DGClusterHead(BaseClusterHead):
 
         Args:
             z: Embeddings of shape (num_nodes, n_features).
-            soft: Whether to return the assignment as probabilities: BIRCH is certain, so each row is one-hot.
+            soft: Whether to return the assignment as probabilities; each row is one-hot.
 
         Returns:
             Labels of shape (num_nodes,), int64, 0 for the largest cluster of the nodes fitted; with ``soft`` shape
@@ -203,7 +203,7 @@ class DGClusterHead(BaseClusterHead):
         return nearest_centers(self._rows(z), self.subcluster_centers_)
 
     def _rows(self, z: Any) -> Tensor:
-        """The rows that BIRCH sees, checked and detached."""
+        """Returns the rows that BIRCH clusters, checked and detached."""
         points = as_points(z, who=type(self).__name__)
         if points.shape[1] != self.n_features:
             raise ValueError(

@@ -28,11 +28,12 @@ class DMoNClusterHead(LinearClusterHead):
         B = A - \frac{d d^T}{2m}
 
     with the degrees d and the number of edges m; weights of edges count in both. On a hard assignment the first part is
-    minus the modularity of the clusters. The second is 0 for clusters of the same size and :math:`\sqrt{K} - 1` for a
-    single one.
+    minus the modularity of the clusters. The second part is 0 for clusters of the same size and :math:`\sqrt{K} - 1` if
+    one cluster has all nodes.
 
-    In a mini-batch the first part is an estimate of the graph's without bias. The second is that of the batch, whose
-    clusters are less equal: on average it is larger than the graph's, and the less so the larger the batch.
+    In a mini-batch the first part is an unbiased estimate of the graph's first part. The second part is computed on the
+    mini-batch, whose cluster sizes are less equal: on average it is larger than the graph's. The difference falls as
+    mini-batches grow.
 
     A is the weighted adjacency matrix that the entries of ``edge_index`` add up to: an undirected edge is stored in
     both directions, a loop once. A directed graph is taken as the undirected graph :math:`(A + A^T) / 2`, as by the
@@ -49,7 +50,7 @@ class DMoNClusterHead(LinearClusterHead):
         self.lam = lam
 
     def prepare(self, graph: Any) -> Mapping[str, Any]:
-        """Reads once what every step needs of the graph: the value of ``links`` in `forward`."""
+        """Computes the degrees of the graph once: the value of ``links`` in `forward`."""
         edge_weight = getattr(graph, "edge_weight", None)
         return {"links": Links(graph.edge_index, edge_weight, num_nodes=graph.num_nodes)}
 
@@ -62,8 +63,8 @@ class DMoNClusterHead(LinearClusterHead):
             z: Embeddings of shape (num_nodes, n_features).
             edge_index: Edges of shape (2, num_edges), dtype int64.
             edge_weight: Weights of shape (num_edges,), not negative; None: all 1.
-            links: What `prepare` made of this graph; for a batch, the links of it that know the graph's degrees. Those
-                of another graph are not used.
+            links: From `prepare`; for a mini-batch its own links, which have the graph's degrees. Links of another
+                graph are ignored.
         """
         s = self.assignment(z)
         links = Links.for_step(links, edge_index, edge_weight, num_nodes=z.size(0))
@@ -71,7 +72,7 @@ class DMoNClusterHead(LinearClusterHead):
 
 
 def collapse(s: Tensor) -> Tensor:
-    r"""Returns how unequal the sizes of the clusters are: 0 for equal ones, :math:`\sqrt{K} - 1` for one with all.
+    r"""Returns how unequal the cluster sizes are: 0 if equal, :math:`\sqrt{K} - 1` if one cluster has all nodes.
 
     Args:
         s: Assignments of shape (num_nodes, n_clusters), rows sum to 1.

@@ -7,8 +7,8 @@ from torch import Tensor
 
 from eco_core.ops.partition import out_degrees
 
-_TOLERANCE = 1e-12  # Of the visit rates, which sum to 1; reached in one iteration on undirected graphs.
-_CHECK_EVERY = 10  # Iterations between two looks at the change: on an accelerator each look waits for the device.
+_TOLERANCE = 1e-12  # Change of the visit rates, which sum to 1; undirected graphs reach it in one iteration.
+_CHECK_EVERY = 10  # Iterations between two checks of convergence: on an accelerator each check waits for the device.
 
 
 @torch.no_grad()
@@ -26,21 +26,21 @@ def smart_teleportation_flow(
         p = (\alpha + (1 - \alpha) \delta) e + (1 - \alpha) T^T p, \qquad
         F_{uv} = \frac{p_u T_{uv}}{1 - \delta}
 
-    where :math:`\delta` is the rate of the nodes that no edge leaves. Only the steps along edges are recorded in F.
-    This is what the software Infomap computes. Without such nodes it is what the paper of Neuromap has,
+    where :math:`\delta` is the rate of the nodes that no edge leaves. Only the steps along edges are recorded in F. The
+    software Infomap computes the same. If an edge leaves every node, it is the formula of Neuromap's paper,
     :math:`F_{uv} = \alpha A_{uv} / \sum A + (1 - \alpha) p'_u T_{uv}` with the column sums :math:`p'` of F. On an
-    undirected graph it is :math:`A / \sum A` whatever :math:`\alpha`: the degrees are the stationary distribution
-    already, and the first iteration finds that.
+    undirected graph it is :math:`A / \sum A` whatever :math:`\alpha`: the degrees are the stationary distribution, so
+    the first iteration converges.
 
     Args:
         edge_index: Edges of shape (2, num_edges), dtype int64, from sources to targets.
         edge_weight: Weights of shape (num_edges,), not negative; None: all 1.
         num_nodes: Number of nodes.
         alpha: Probability of teleportation :math:`\alpha`.
-        n_iters: At most this many iterations; each shrinks the error by at least the factor 1 - alpha.
+        n_iters: Largest number of iterations; each multiplies the error by 1 - alpha or less.
 
     Returns:
-        Flow of shape (num_edges,), float64. It sums to 1; all 0 where no edge has a weight.
+        Flow of shape (num_edges,), float64. It sums to 1; all 0 if all weights are 0.
     """
     source, target = edge_index
     if edge_weight is None:

@@ -28,10 +28,11 @@ class NeuromapClusterHead(LinearClusterHead):
             + \sum_m (\bar q_m + p_m) \log_2 (\bar q_m + p_m)
             + \lambda \left( \frac{\sqrt{K}}{N} \Big\lVert \sum_i S_i^T \Big\rVert_F - 1 \right)
 
-    with the rates at which nodes u are visited, p, and communities m are entered, q, and left, :math:`\bar q`; see
-    `eco_modularity.codelength`. On a hard assignment, the first part is the codelength of Infomap. The walker follows
-    the edges, by their weights, and teleports to links with probability :math:`\alpha` without being recorded; see
-    `eco_modularity.flow`. On undirected graphs it needs no teleportation, and :math:`\alpha` changes nothing.
+    with the rates p at which nodes u are visited, and the rates q and :math:`\bar q` at which communities m are entered
+    and left; see `eco_modularity.codelength`. On a hard assignment, the first part is the codelength of Infomap. The
+    walker follows the edges, by their weights, and teleports to links with probability :math:`\alpha` without being
+    recorded; see `eco_modularity.flow`. On undirected graphs it needs no teleportation, and :math:`\alpha` changes
+    nothing.
 
     The codelength alone finds how many communities there are, up to K, and may leave some empty: that is the paper's
     loss, ``lam=0``. The second part is DMoN's and keeps all K clusters in use. It is not in the paper; published tables
@@ -42,7 +43,7 @@ class NeuromapClusterHead(LinearClusterHead):
         n_features: Width of the embeddings.
         lam: Weight :math:`\lambda` of the term against collapse.
         alpha: Probability of teleportation :math:`\alpha`.
-        n_iters: At most this many iterations for the rates of visits; fewer are done where they have converged.
+        n_iters: Largest number of iterations for the rates of visits; they stop earlier on convergence.
     """
 
     directed = True
@@ -86,8 +87,7 @@ class NeuromapClusterHead(LinearClusterHead):
             z: Embeddings of shape (num_nodes, n_features).
             edge_index: Edges of shape (2, num_edges), dtype int64.
             edge_weight: Weights of shape (num_edges,), not negative; None: all 1.
-            flow: What `prepare` made of this graph; for a batch, the part of it along the batch's edges. That of
-                another graph is not used.
+            flow: From `prepare`; for a mini-batch, the flow along its edges. The flow of another graph is ignored.
         """
         s = self.assignment(z)
         if flow is None or not flow.are_of(edge_index, edge_weight):

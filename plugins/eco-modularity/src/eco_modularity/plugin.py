@@ -1,4 +1,4 @@
-"""What this distribution brings to ECO. Imports no torch."""
+"""The components that eco-modularity registers with ECO. This module imports no torch."""
 
 from __future__ import annotations
 
@@ -51,12 +51,12 @@ def eco_recipes() -> Iterable[Recipe]:
     yield Recipe(
         "dgcluster",
         "eco_modularity:recipes/dgcluster.yaml",
-        summary="DGCluster: GCN trained by the modularity of similarities, then clusters of which it finds the number",
+        summary="DGCluster: GCN trained by the modularity of similarities; BIRCH then finds the clusters",
         paper="Bhowmick et al., AAAI 2024, arXiv 2312.12697",
     )
 
 
 @hookimpl
 def eco_api() -> str:
-    """The plugin interface that this was written for."""
+    """The versions of ECO's plugin interface that this plugin works with."""
     return ">=1,<2"

@@ -1,4 +1,4 @@
-"""Cluster heads that find communities in the graph alone: what those of Leiden and Infomap share."""
+"""The base of the Leiden and Infomap heads, which find communities in the graph alone."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class UndirectedEdges(NamedTuple):
     """The edges of an undirected graph, each once.
 
     Attributes:
-        nodes: Their two ends, the smaller first: (num_edges, 2), int64; a self-loop has the same one twice.
+        nodes: The two ends of each edge, the smaller first: (num_edges, 2), int64; a self-loop has the same node twice.
         weights: Shape (num_edges,), float64, above 0.
     """
 
@@ -32,8 +32,8 @@ class UndirectedEdges(NamedTuple):
 def undirected_edges(edge_index: Tensor, edge_weight: Tensor | None, num_nodes: int) -> UndirectedEdges:
     """Merges the two directions of each edge.
 
-    The graph is (A + A^T) / 2 of the matrix A that the entries of ``edge_index`` add up to, as in ECO's structure
-    metrics: with both directions of each edge A itself; a self-loop, which has one entry, keeps its weight.
+    The entries of ``edge_index`` add up to a matrix A; the graph is (A + A^T) / 2, as in ECO's structure metrics. If A
+    has both directions of each edge, the graph is A itself. A self-loop, which has one entry, keeps its weight.
 
     Args:
         edge_index: Edges of shape (2, num_entries), int64.
@@ -52,7 +52,7 @@ def undirected_edges(edge_index: Tensor, edge_weight: Tensor | None, num_nodes: 
 
 
 def by_size(membership: Sequence[int] | NDArray[Any]) -> NDArray[np.int64]:
-    """Renumbers communities from 0 by decreasing size; among equal ones that with the smaller first node is first.
+    """Renumbers communities from 0 by decreasing size; equally large ones in the order of their first nodes.
 
     Args:
         membership: The community of each node, shape (num_nodes,), any integers.
@@ -67,7 +67,7 @@ def by_size(membership: Sequence[int] | NDArray[Any]) -> NDArray[np.int64]:
 
 
 def own_share(labels: NDArray[np.int64], edges: UndirectedEdges) -> NDArray[np.float64]:
-    """The share of each node's edge weight that stays in its cluster: (num_nodes,); 1 for a node without edges."""
+    """Returns the share of each node's edge weight inside its cluster: (num_nodes,); 1 for a node without edges."""
     low, high = edges.nodes.T
     inside = np.where(labels[low] == labels[high], edges.weights, 0)
     other = low != high  # A self-loop counts once.
@@ -82,12 +82,12 @@ def require(module: str, distribution: str, extra: str) -> Any:
     """Imports the library behind a head.
 
     Args:
-        module: What to import.
+        module: Name of the module.
         distribution: Its name on the package index.
         extra: The extra of eco-nonparametric that installs it.
 
     Raises:
-        CompositionError: ECO110, if it cannot be imported; says how to install it.
+        CompositionError: ECO110, if it cannot be imported; the message shows how to install it.
     """
     try:
         return import_module(module)
@@ -142,7 +142,7 @@ class CommunityClusterHead(BaseClusterHead):
 
     @torch.no_grad()
     def fit(self, z: Tensor, edge_index: Tensor, edge_weight: Tensor | None = None) -> CommunityClusterHead:
-        """Finds the communities of a graph; in one without edges every node is its own.
+        """Finds the communities of a graph; without edges, every node is a community of its own.
 
         Args:
             z: Shape (num_nodes, any width); only the number of rows is used.
@@ -200,9 +200,9 @@ class CommunityClusterHead(BaseClusterHead):
             raise DataError(
                 Problem(
                     "ECO305",
-                    f"{type(self).__name__} was fitted on a graph of {len(self.labels_)} nodes and got one of "
-                    f"{z.shape[0]}: its communities are those of the fitted graph, and it cannot tell where new nodes "
-                    "belong.",
+                    f"{type(self).__name__} was fitted on a graph of {len(self.labels_)} nodes and got a graph of "
+                    f"{z.shape[0]} nodes: it has the communities of the fitted graph only, and cannot assign new "
+                    "nodes.",
                     "Fit it on the new graph, or use a head that assigns new nodes, such as kmeans.",
                 )
             )

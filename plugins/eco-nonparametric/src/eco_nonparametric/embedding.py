@@ -17,7 +17,7 @@ from eco_core.parts import checked
 class NodeEmbedding(nn.Module):
     """A table with one trained vector for each node, as in node2vec (Grover & Leskovec, 2016, arXiv 1607.00653).
 
-    Features and edges are ignored: what the vectors say about the graph comes from the objective alone. The table
+    Features and edges are ignored: the vectors learn about the graph only through the objective. The table
     belongs to the graph that it was trained on and cannot embed other nodes.
 
     Args:
@@ -30,7 +30,7 @@ class NodeEmbedding(nn.Module):
 
     learns = True
     reads_graph = False
-    supports_sparse_x = True  # It does not look at them.
+    supports_sparse_x = True  # It does not read the features.
 
     def __init__(self, num_nodes: int, embedding_dim: Annotated[int, Field(ge=1)] = 128) -> None:
         super().__init__()
@@ -47,10 +47,10 @@ class NodeEmbedding(nn.Module):
         """Returns the vectors of a graph's nodes.
 
         Args:
-            graph: The whole graph, or a sampled batch of it, which has ``n_id``: its nodes' numbers in the whole graph.
+            graph: The whole graph, or a mini-batch of it, which has ``n_id``: its nodes' numbers in the whole graph.
 
         Returns:
-            Embeddings of shape (graph.num_nodes, embedding_dim). Those of the whole graph are the table itself, not a
+            Embeddings of shape (graph.num_nodes, embedding_dim). For the whole graph they are the table itself, not a
             copy.
 
         Raises:

@@ -1,4 +1,4 @@
-"""Scales of node features, dense or sparse."""
+"""Scaling of the rows of node features, dense or sparse."""
 
 from __future__ import annotations
 

@@ -20,9 +20,9 @@ _SEEDS = 2**31 - 1
 class InfomapClusterHead(CommunityClusterHead):
     r"""Infomap communities (Rosvall & Bergstrom, PNAS 2008, arXiv 0707.0609), by the infomap package.
 
-    Discrete, and without features: of the embeddings only the number of rows is used. The number of communities is
-    found. They minimise the map equation, the bits a step that it takes to describe a random walk on the graph by a
-    code book for each community and one for the moves between them:
+    This head is discrete and ignores features: it uses only the number of rows of the embeddings. It finds the number
+    of communities. The communities minimise the map equation: the bits per step that describe a random walk on the
+    graph, with a code book for each community and one for the moves between communities:
 
     .. math:: L = q H(Q) + \sum_c p_c H(P_c)
 
@@ -30,12 +30,12 @@ class InfomapClusterHead(CommunityClusterHead):
     the entropies H of the code words of each book. A node without edges is never visited: it is a community of its own.
 
     Args:
-        num_trials: Restarts; the one with the shortest description is kept.
-        two_level: Whether communities have no communities within. Otherwise a hierarchy is sought, and its top level
-            is returned.
+        num_trials: Number of restarts; the result with the shortest description is kept.
+        two_level: Whether to search for communities without a hierarchy. Otherwise Infomap searches for a hierarchy,
+            and its top level is returned.
         markov_time: Steps of the walk between two code words (Kheirkhahzadeh et al., 2016, arXiv 1511.01540); higher:
             fewer and larger communities.
-        seed: Of the restarts; None: a different one each time.
+        seed: Seed of the restarts; None: a different seed each time.
 
     Attributes:
         codelength_: L of the communities found, in bits; None before `fit`, 0 for a graph without edges.
@@ -80,7 +80,7 @@ class InfomapClusterHead(CommunityClusterHead):
         search.add_links(np.column_stack([edges.nodes, edges.weights]))
         result = search.run()
         self.codelength_ = float(result.codelength)
-        # Nodes without edges are not in the network; each keeps a number that is no module's.
+        # Nodes without edges are not in the network; each keeps a negative number, which no module has.
         membership = -1 - np.arange(num_nodes)
         modules = result.modules(level=1)
         membership[np.fromiter(modules, np.int64)] = np.fromiter(modules.values(), np.int64)

@@ -15,28 +15,28 @@ from eco_nonparametric.communities import CommunityClusterHead, UndirectedEdges,
 class LeidenClusterHead(CommunityClusterHead):
     r"""Leiden communities (Traag et al., Scientific Reports 2019, arXiv 1810.08473), by leidenalg.
 
-    Discrete, and without features: of the embeddings only the number of rows is used. The number of communities is
-    found. They maximise
+    This head is discrete and ignores features: it uses only the number of rows of the embeddings. It finds the number
+    of communities. The communities maximise
 
     .. math::
         \text{modularity: } \sum_c \left[ w_c - \gamma \frac{v_c^2}{W} \right], \qquad
         \text{cpm: } \sum_c \left[ w_c - \gamma \, n_c^2 \right]
 
-    up to terms that do not depend on the communities, with the total :math:`W = \sum_{ij} A_{ij}`, and, of community c,
-    the weight :math:`w_c` of A within it, its volume :math:`v_c` and its number of nodes :math:`n_c`. With
-    :math:`\gamma = 1` the first is Newman and Girvan's modularity times W; the constant Potts model (Traag et al.,
-    2011, arXiv 1104.3083) has no resolution limit, but its :math:`\gamma` has to be chosen: a community is denser
-    than it within, and sparser towards others.
+    up to terms that do not depend on the communities. Here :math:`W = \sum_{ij} A_{ij}` is the total weight;
+    :math:`w_c` is the weight of A within community c, :math:`v_c` the volume of c, and :math:`n_c` its number of nodes.
+    With :math:`\gamma = 1` the first is Newman and Girvan's modularity times W; the constant Potts model (Traag et al.,
+    2011, arXiv 1104.3083) has no resolution limit, but its :math:`\gamma` has to be chosen: the density within a
+    community is above :math:`\gamma`, the density between communities is below.
 
     Args:
         resolution: :math:`\gamma`; higher: more and smaller communities.
         objective: ``"modularity"`` or ``"cpm"``.
-        n_iterations: Passes of the algorithm; -1: until one changes nothing.
-        seed: Of the order in which nodes are visited; None: a different one each time.
+        n_iterations: Passes of the algorithm; -1: until a pass changes nothing.
+        seed: Seed of the order in which nodes are visited; None: a different seed each time.
 
     Attributes:
-        quality_: What was maximised, by leidenalg's own scaling: for ``modularity`` divided by W, which with
-            :math:`\gamma = 1` is the modularity; None before `fit`.
+        quality_: The maximised value, as leidenalg scales it; for ``modularity`` divided by W, so that with
+            :math:`\gamma = 1` it is the modularity. None before `fit`.
 
     Raises:
         CompositionError: ECO110, if leidenalg is not installed.

@@ -1,4 +1,4 @@
-"""Node-adaptive feature smoothing: each node is smoothed as far as it is from over-smoothing."""
+"""Node-adaptive feature smoothing: each node weighs the smoothing steps by itself."""
 
 from __future__ import annotations
 
@@ -22,29 +22,29 @@ Exponent = Annotated[float, Field(ge=0, le=1)]
 class NAFS(BaseModel):
     r"""Node-adaptive feature smoothing (Zhang et al., ICML 2022, arXiv 2206.08583).
 
-    For each exponent *r*, with :math:`\hat A_r = \tilde D^{r-1} \tilde A \tilde D^{-r}` and
-    :math:`\tilde A = A + I`, features are smoothed 0 to *K* times, :math:`X^{(k)} = \hat A_r^k X`, and added up with
-    weights of each node's own,
+    For each exponent *r*, with :math:`\hat A_r = \tilde D^{r-1} \tilde A \tilde D^{-r}` and :math:`\tilde A = A + I`,
+    features are smoothed 0 to *K* times, :math:`X^{(k)} = \hat A_r^k X`, and added up with weights that each node has
+    of its own,
 
     .. math:: \hat X_i = \sum_{k=0}^{K} w_i(k) X^{(k)}_i, \qquad
               w_i(k) = \frac{\exp D_i(k)}{\sum_{l=0}^{K} \exp D_i(l)}, \qquad
               D_i(k) = \operatorname{dist}\left(X^{(k)}_i, X^{(\infty)}_i\right).
 
-    :math:`X^{(\infty)}` is what endless smoothing leads to, where all nodes of a connected component look alike: in a
-    component *C*, :math:`X^{(\infty)}_i = d_i^r \sum_{j \in C} d_j^{1-r} X_j / \sum_{j \in C} d_j`. The closer a node
-    is to it after *k* steps, the less that step counts. The embedding joins :math:`\hat X` of all exponents.
+    :math:`X^{(\infty)}` is the limit of smoothing, where all nodes of a connected component look alike: in a component
+    *C*, :math:`X^{(\infty)}_i = d_i^r \sum_{j \in C} d_j^{1-r} X_j / \sum_{j \in C} d_j`. The closer a node is to this
+    limit after *k* steps, the less that step counts. The embedding joins :math:`\hat X` of all exponents.
 
     It has no parameters to train, and keeps no cache; a few columns of the features are smoothed at a time, so that
     little beside the result is stored. The graph is taken as undirected: the weights of an edge's two
     directions are averaged.
 
     Args:
-        K: Steps of smoothing at most.
+        K: Largest number of smoothing steps.
         r_list: Exponents.
         ensemble: How the exponents are joined: ``concat``, ``mean`` or ``max``.
         distance: ``cosine`` (1 minus the cosine) or ``euclidean``.
-        n_components: Features are first reduced to so many components, by a truncated singular value decomposition:
-            for wide features, of which ``concat`` makes wide embeddings. None: they are smoothed as they are.
+        n_components: Number of components to which features are reduced first, by a truncated singular value
+            decomposition: for wide features, which ``concat`` makes still wider. None: features are not reduced.
 
     Raises:
         ValueError: If a parameter is out of range, or ``r_list`` is empty.
@@ -79,7 +79,7 @@ class NAFS(BaseModel):
 
         Returns:
             Embeddings, dense, of shape (num_nodes, in_channels); for ``concat`` of shape
-            (num_nodes, len(r_list) * in_channels). With ``n_components`` that takes the place of in_channels.
+            (num_nodes, len(r_list) * in_channels). ``n_components``, if given, replaces in_channels.
         """
         if edge_weight is None:
             edge_weight = torch.ones(edge_index.size(1), device=edge_index.device)
@@ -148,7 +148,7 @@ class _Distances:
         self.limit_squares = torch.zeros(num_nodes, dtype=like.dtype, device=like.device)
 
     def add(self, k: int, step: Tensor, limit: Tensor) -> None:
-        """Takes some columns of step k and of the limit into account."""
+        """Adds some columns of step k and of the limit."""
         if self.distance == "euclidean":
             self.squares[:, k] += (step - limit).square_().sum(dim=1)
             return
@@ -188,7 +188,7 @@ def _degrees(edge_index: Tensor, weight: Tensor, like: Tensor) -> Tensor:
 
 
 def _stationary(x: Tensor, degree: Tensor, component: Tensor, r: float) -> Tensor:
-    """Returns what the features become when they are smoothed without end: (num_nodes, in_channels)."""
+    """Returns the limit of the features under smoothing: (num_nodes, in_channels)."""
     count = int(component.max()) + 1
     mass = degree.new_zeros(count).index_add_(0, component, degree)
     pooled = x.new_zeros(count, x.size(1)).index_add_(0, component, degree.pow(1 - r).unsqueeze(1) * x)

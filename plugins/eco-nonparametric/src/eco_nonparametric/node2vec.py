@@ -17,24 +17,25 @@ from eco_core.ops.random_walks import Neighbors, neighbors_of, random_walks, wal
 from eco_core.parts import checked
 
 _BLOCK_ELEMENTS = {"cpu": 2**18}
-"""Vector elements looked up at a time, by device: what a processor's cache holds; elsewhere 2**26."""
+"""Number of vector elements looked up at a time, by device: on the CPU they fit into its cache; elsewhere 2**26."""
 
 
 @checked
 class Node2Vec(nn.Module):
     r"""Skip-gram with negative sampling on biased random walks (Grover & Leskovec, KDD 2016, arXiv 1607.00653).
 
-    A window of ``context_size`` nodes slides along each walk. The first node v of a window is paired with the others:
-    pairs P. Pairs N come in the same way from sequences whose nodes after the first are drawn uniformly. The loss is
+    A window of ``context_size`` nodes slides along each walk. The first node v of a window and each other node of the
+    window make a pair: P is the set of these pairs. The pairs N are made in the same way from sequences whose nodes
+    after the first are drawn uniformly. The loss is
 
     .. math::
         L = - \frac{1}{|P|} \sum_{(v,u) \in P} \log \sigma(z_v^T z_u)
             - \frac{1}{|N|} \sum_{(v,u) \in N} \log \sigma(-z_v^T z_u)
 
-    with one vector for each node, as in PyG, where word2vec has a second one for nodes in the role of context. An epoch
-    visits all nodes in random order, ``batch_size`` of them to an optimisation step. Walks follow the direction of the
-    edges, in proportion to their weights where there are any; features are not used. Meant for the encoder
-    ``embedding``; any other is run on the whole graph in each step.
+    with one vector for each node, as in PyG; word2vec has a second vector for each node as context. An epoch visits all
+    nodes in random order, ``batch_size`` of them in each optimisation step. Walks follow the direction of the edges, in
+    proportion to their weights where there are any; features are not used. This objective is meant for the encoder
+    ``embedding``; another encoder runs on the whole graph in each step.
 
     All randomness comes from torch's generator of the CPU, so that walks are the same on every device.
 
@@ -83,7 +84,7 @@ class Node2Vec(nn.Module):
         self.batch_size = batch_size
 
     def prepare(self, graph: Any, edge_index: Tensor, edge_weight: Tensor | None = None) -> dict[str, Neighbors]:
-        """Sorts the edges for walking, once for each graph; the result is the name ``neighbors``."""
+        """Sorts the edges for the walks, once for each graph: the value of ``neighbors`` in `forward`."""
         return {"neighbors": neighbors_of(edge_index, graph.num_nodes, edge_weight)}
 
     def batches(self, graph: Any, neighbors: Neighbors) -> Iterator[Mapping[str, Tensor]]:
@@ -130,12 +131,13 @@ class Node2Vec(nn.Module):
         """Returns the loss of a batch of walks.
 
         Args:
-            encode: From a graph to its embeddings, of shape (num_nodes, width).
-            graph: The graph, or a sampled batch of it.
+            encode: Maps a graph to its embeddings, of shape (num_nodes, width).
+            graph: The graph, or a mini-batch of it.
             edge_index: Edges between the rows of the embeddings, of shape (2, num_edges).
             edge_weight: Their weights, of shape (num_edges,); None: all the same.
             neighbors: From `prepare`.
-            positive_walks: From `batches`; without them the walks of one batch of random nodes are sampled.
+            positive_walks: From `batches`. If this or ``negative_walks`` is None, the walks of one batch of random
+                nodes are sampled.
             negative_walks: From `batches`.
 
         Returns:
@@ -178,11 +180,11 @@ class Node2Vec(nn.Module):
 
 
 class _WindowProducts(torch.autograd.Function):
-    """Inner products of the vectors of window starts with those of the nodes of their walk.
+    """Inner products of the vectors of window starts with the vectors of their walk's nodes.
 
-    In blocks of walks whose vectors stay in the cache, looked up again for the gradient, which is added to one table:
-    on a processor more than twice as fast as differentiating through the look-up of all vectors at once, which is bound
-    by memory, and never holds (walks x nodes x width) numbers.
+    They are computed in blocks of walks whose vectors stay in the cache. The backward pass looks the vectors up again
+    and adds the gradient to one table. On a CPU this is more than twice as fast as differentiating through one look-up
+    of all vectors, which is bound by memory, and it never holds (walks x nodes x width) numbers.
     """
 
     @staticmethod
@@ -211,7 +213,7 @@ class _WindowProducts(torch.autograd.Function):
 
 
 def _blocks(z: Tensor, starts: Tensor, nodes: Tensor, *more: Tensor) -> list[tuple[Tensor, ...]]:
-    """Splits tensors with a row for each walk so that the vectors of a block are few enough."""
+    """Splits tensors with a row for each walk into blocks whose vectors fit into the cache."""
     elements = (starts.size(1) + nodes.size(1)) * z.size(1)
     rows = max(1, _BLOCK_ELEMENTS.get(z.device.type, 2**26) // elements)
     return [tensor.split(rows) for tensor in (starts, nodes, *more)]

@@ -1,4 +1,4 @@
-"""What this distribution brings to ECO. Imports no torch."""
+"""The components that eco-nonparametric registers with ECO. This module imports no torch."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _INFOMAP = "Rosvall & Bergstrom, PNAS 2008, arXiv 0707.0609"
 
 
 _SUBSPACE = ("reads_graph", "supports_sparse_x", "uses_weights", "directed", "deterministic")
-"""What every subspace method of this plugin can do."""
+"""The tags that the subspace methods of this plugin share."""
 
 
 @hookimpl
@@ -137,5 +137,5 @@ def eco_recipes() -> Iterable[Recipe]:
 
 @hookimpl
 def eco_api() -> str:
-    """The plugin interface that this was written for."""
+    """The versions of ECO's plugin interface that this plugin works with."""
     return ">=1,<2"

@@ -30,18 +30,19 @@ class S2CAG(BaseModel):
     .. math:: Z = \sum_{t=0}^{T} \frac{(1 - \alpha) \alpha^t}{1 - \alpha^{T+1}} \hat P^t \hat X, \qquad
               \hat X_i = \frac{X_i}{\sqrt{\sum_j X_i X_j^\top}}, \qquad \hat P = \hat D^{-1} (A + I),
 
-    of features *X* whose rows are brought to unit length first, as in the authors' experiments. The embedding is its
-    left singular vectors 2 to *k* + 1. (The first one is close to the square roots of the degrees of the affinity
-    :math:`Z Z^\top`, and tells nothing about clusters.) It was published with the rounding that is ECO's head ``snem``.
+    where the rows of the features *X* have unit length, as in the authors' experiments. The embedding is the left
+    singular vectors 2 to *k* + 1 of *Z*. (The first one is close to the square roots of the degrees of the affinity
+    :math:`Z Z^\top`, and has no information about clusters.) The paper rounds the embedding by the method of ECO's head
+    ``snem``.
 
     It has no parameters to train. Singular vectors are found in double precision, with a basis that is kept
-    orthonormal; features may be sparse, and *Z* is stored only where it has few columns, four for each vector at most.
+    orthonormal. Features may be sparse; *Z* is stored only if it has at most four columns for each vector.
 
     Args:
         n_clusters: Number of clusters *k*.
         T: Steps of smoothing.
         alpha: Weight of each further step.
-        tau: Iterations of the search for singular vectors at most; it ends earlier once they no longer move.
+        tau: Largest number of iterations of the search for singular vectors; it ends earlier once they no longer move.
         oversampling: Additional vectors that are iterated.
         seed: Of the random vectors that the search starts from.
     """
@@ -109,8 +110,8 @@ class S2CAG(BaseModel):
 class MS2CAG(BaseModel):
     r"""M-S²CAG (Lin et al., KDD 2025, arXiv 2411.11074): subspace clustering that maximises modularity.
 
-    With :math:`\hat Z` the rows of the representation *Z* of `S2CAG` at unit length and
-    :math:`\omega = \hat Z \hat Z^\top 1`, the embedding is the *k* leading eigenvectors of the modularity matrix
+    Let :math:`\hat Z` be the representation *Z* of `S2CAG` with rows of unit length, and :math:`\omega = \hat Z \hat
+    Z^\top 1`. The embedding is the *k* leading eigenvectors of the modularity matrix
 
     .. math:: \hat Z \hat Z^\top - \gamma \frac{\omega \omega^\top}{\omega^\top 1}.
 
@@ -119,15 +120,15 @@ class MS2CAG(BaseModel):
     :math:`\hat Z (I - (1 - \sqrt{1 - \gamma}) v v^\top)`, which is how they are found.
 
     It has no parameters to train. Singular vectors are found in double precision, with a basis that is kept
-    orthonormal. Dense features are smoothed once, in their own precision, and :math:`\hat Z` is stored; of sparse ones
-    it is stored only where it has few columns, four for each vector at most.
+    orthonormal. Dense features are smoothed once, in their own precision, and :math:`\hat Z` is stored. For sparse
+    features, :math:`\hat Z` is stored only if it has at most four columns for each vector.
 
     Args:
         n_clusters: Number of clusters *k*.
         T: Steps of smoothing.
         alpha: Weight of each further step.
         gamma: Weight of the affinity that is expected by chance, from 0 to 1.
-        tau: Iterations of the search for eigenvectors at most; it ends earlier once they no longer move.
+        tau: Largest number of iterations of the search for eigenvectors; it ends earlier once they no longer move.
         seed: Of the random vectors that the search starts from.
     """
 
@@ -170,13 +171,13 @@ class MS2CAG(BaseModel):
         with torch.autocast(device_type=x.device.type, enabled=False):
             if x.is_sparse:
                 z = self._by_its_products(affinity_normalized(unit_rows(x.double())), edge_index, edge_weight)
-            else:  # As large as the features; the lengths of its rows need all of it once anyway.
+            else:  # Z is as large as the features, and the lengths of its rows need all of Z once anyway.
                 z = self._at_hand(affinity_normalized(unit_rows(x.to(dtype))), edge_index, edge_weight)
             vectors = left_singular_vectors(z, self.n_clusters, iterations=self.tau, seed=self.seed)
         return vectors.to(dtype)
 
     def _at_hand(self, x: Tensor, edge_index: Tensor, edge_weight: Tensor | None) -> Operator:
-        """The matrix whose singular vectors are sought, stored; the features are smoothed in their own precision."""
+        """Returns the wanted matrix, stored; the features are smoothed in their own precision."""
         smooth = _filter(_transitions(edge_index, edge_weight, x), self.T, self.alpha)
         z = x.new_empty(x.shape, dtype=torch.float64)
         for columns, panel in column_panels(x):
@@ -187,7 +188,7 @@ class MS2CAG(BaseModel):
         return replace(Operator.of(z), rounding=16 * _rounding(x))
 
     def _by_its_products(self, x: Tensor, edge_index: Tensor, edge_weight: Tensor | None) -> Operator:
-        """The same matrix, of features in double precision."""
+        """Returns the wanted matrix by its products, from features in double precision."""
         smooth, adjoint = _filters(edge_index, edge_weight, x, self.T, self.alpha)
         inverse = inverse_root(_squared_lengths(edge_index, edge_weight, x, self.T, self.alpha))
         features = Operator.of(x)
@@ -202,7 +203,7 @@ class MS2CAG(BaseModel):
 
     @property
     def _removed(self) -> float:
-        """The share of what all rows have in common that is taken out of them."""
+        """The share of the rows' common direction that is removed from them."""
         return 1 - (1 - self.gamma) ** 0.5
 
     def extra_repr(self) -> str:
@@ -244,7 +245,7 @@ def _filters(
 def _squared_lengths(edge_index: Tensor, edge_weight: Tensor | None, x: Tensor, T: int, alpha: float) -> Tensor:
     """The squared lengths of the rows of the smoothed features, (num_nodes, 1), in the dtype of the features.
 
-    In single precision: sums of squares lose nothing to cancellation.
+    Computed in single precision: sums of squares have no cancellation.
     """
     single = x.float()
     smooth = _filter(_transitions(edge_index, edge_weight, single), T, alpha)
@@ -255,12 +256,12 @@ def _squared_lengths(edge_index: Tensor, edge_weight: Tensor | None, x: Tensor, 
 
 
 def _rounding(x: Tensor) -> float:
-    """The rounding error of all rows of unit length together: what they have in common and is taken out may be all."""
+    """The rounding error of all unit rows together; it is all that is left where they equal their common direction."""
     return torch.finfo(x.dtype).eps * x.size(0) ** 0.5
 
 
 def _without(v: Tensor, direction: Tensor, share: float) -> Tensor:
-    """Takes a share of what points along a unit vector out of columns (in_channels, width)."""
+    """Removes a share of the component along a unit vector from columns (in_channels, width)."""
     return v - share * direction @ (direction.t() @ v)
 
 

@@ -28,8 +28,8 @@ class SAGSC(BaseModel):
     4. Spectral clustering of *M* without *M*: with its row sums :math:`D = \operatorname{diag}(Q Q^\top 1)`, the
        embedding is the left singular vectors 2 to *k* + 1 of :math:`D^{-1/2} Q`. (The first is :math:`D^{1/2} 1`.)
 
-    It has no parameters to train. Singular vectors are found in double precision; features may be sparse, and the
-    smoothed ones are stored only where they are few, four for each singular vector at most.
+    It has no parameters to train. Singular vectors are found in double precision; features may be sparse. Smoothed
+    features are stored only if they have at most four columns for each singular vector.
 
     Args:
         p: Steps of smoothing.
@@ -86,7 +86,7 @@ class SAGSC(BaseModel):
         return z[:, 1:].to(dtype)
 
     def _smoothed(self, x: Tensor, edge_index: Tensor, edge_weight: Tensor | None) -> Operator:
-        """The smoothed features by their products: the order of the factors makes every product a thin one."""
+        """Returns the smoothed features by their products; the order of the factors keeps every product thin."""
         n = x.size(0)
         forward = normalized_adjacency(edge_index, edge_weight, num_nodes=n, dtype=x.dtype)
         backward = forward.t().to_sparse_csr()
@@ -116,7 +116,7 @@ def quadratic_features(u: Tensor, bias: float) -> Tensor:
     extended = torch.cat([u, u.new_full((u.size(0), 1), bias**0.5)], dim=1).t().contiguous()
     width = len(extended)
     features = u.new_empty(width * (width + 1) // 2, u.size(0))
-    # Each with those after it: this is the largest matrix here by far, and no other of its size is made.
+    # Each column times the columns after it, in place: this matrix is by far the largest, and is made only once.
     for column, products in enumerate(features.split(list(range(width, 0, -1)))):
         torch.mul(extended[column:], 2**0.5 * extended[column], out=products)
         products[0] = extended[column] ** 2

@@ -15,7 +15,7 @@ from eco_core.parts import buffers_of_any_size, checked
 from eco_nonparametric.checks import checked_embeddings
 
 _RANK_TOLERANCE = 1e-6
-"""Directions whose singular value is below this share of the largest are rounding of float32 embeddings."""
+"""Directions with a singular value below this share of the largest are rounding errors of float32 embeddings."""
 
 _WIDE = 2048
 """Above this width the leading singular vectors are found iteratively: an eigendecomposition costs its cube."""
@@ -25,28 +25,30 @@ _WIDE = 2048
 class SNEMClusterHead(BaseClusterHead):
     r"""SNEM rounding of spectral embeddings (Yang & Shi, SIGMOD 2024, arXiv 2312.16926).
 
-    Discrete; the head of S2CAG (Lin et al., KDD 2025, arXiv 2411.11074). For a matrix V with orthonormal columns, such
-    as singular vectors, it looks for the clusters whose normalised indicators, :math:`C_{ik} = 1 / \sqrt{n_k}` for the
-    :math:`n_k` nodes i of cluster k, are near a linear map V Q of it, by alternating
+    This discrete head is part of the method S2CAG (Lin et al., KDD 2025, arXiv 2411.11074). For a matrix V with
+    orthonormal columns, such as singular vectors, it searches for the clusters whose normalised indicators,
+    :math:`C_{ik} = 1 / \sqrt{n_k}` for the :math:`n_k` nodes i of cluster k, are near a linear map V Q of V, by
+    alternating
 
     .. math:: Q = V^T C, \qquad \text{cluster}(i) = \arg\max_k (V Q)_{ik}
 
     until no node changes its cluster. Embeddings of another kind or width are first replaced by their K leading left
-    singular vectors, the orthonormal columns that keep most of them; S2CAG's are their own up to a rotation.
+    singular vectors, the orthonormal columns that keep most of the embeddings. Embeddings of S2CAG stay the same up to
+    a rotation.
 
     The first clusters are those of Damle et al. (Information and Inference 2019, arXiv 1708.07481): a pivoted QR
     decomposition of :math:`V^T` chooses K nodes in nearly orthogonal directions, and Q is the orthogonal matrix nearest
-    to theirs. (The published code takes the largest entry of each row of V instead, so that its result depends on
-    the arbitrary signs of singular vectors.) Nothing is random, and no invertible linear map of the embeddings' columns
-    changes the clusters where there are no more than K.
+    to their rows. (The published code takes the largest entry of each row of V instead, so that its result depends on
+    the arbitrary signs of singular vectors.) Nothing is random. If the embeddings have at most K columns, an invertible
+    linear map of the columns does not change the clusters.
 
-    An empty cluster has the score 0: it is joined by nodes whose score is negative for all others, if there are any.
-    Where clusters are empty at the end (the embeddings have fewer than K independent columns, for example), a warning
-    says how many were found.
+    An empty cluster has the score 0: nodes whose scores for all other clusters are negative join it. If clusters are
+    empty at the end (for example because the embeddings have fewer than K independent columns), a warning shows how
+    many clusters were found.
 
     Args:
         n_clusters: Number of clusters K.
-        max_iter: Iterations at most.
+        max_iter: Largest number of iterations.
 
     Attributes:
         projection_: Maps embeddings to scores: (n_features, K), float64; of shape (0, K) before `fit`.
@@ -73,8 +75,8 @@ class SNEMClusterHead(BaseClusterHead):
         """Finds the clusters.
 
         Args:
-            z: Embeddings of shape (num_nodes, n_features): a tensor, dense or sparse, or an array. The columns should
-                not be centred or scaled one by one, nor the rows normalised, where they are singular vectors.
+            z: Embeddings of shape (num_nodes, n_features): a tensor, dense or sparse, or an array. If they are singular
+                vectors, do not centre or scale the columns or normalise the rows.
 
         Returns:
             This head.
@@ -91,9 +93,9 @@ class SNEMClusterHead(BaseClusterHead):
         found = len(self.labels_.unique())
         if found < self.n_clusters:
             warnings.warn(
-                f"SNEM rounding found {found} of {self.n_clusters} clusters: of the embeddings' {points.shape[1]} "
-                f"columns it could use {vectors.shape[1]}, and these do not tell more apart. Use another head, such as "
-                "kmeans, or fewer clusters.",
+                f"SNEM rounding found {found} of {self.n_clusters} clusters: it could use {vectors.shape[1]} of the "
+                f"embeddings' {points.shape[1]} columns, and these do not separate more clusters. Use another head, "
+                "such as kmeans, or fewer clusters.",
                 EcoWarning,
                 stacklevel=2,
             )
@@ -104,11 +106,11 @@ class SNEMClusterHead(BaseClusterHead):
         return cast(Tensor, self.fit(z).labels_)  # `fit` has set them.
 
     def cluster(self, z: Any, soft: bool = False) -> Tensor:
-        """Returns the clusters of embeddings, of other nodes than the fitted ones, too.
+        """Returns the clusters of embeddings, also of nodes that were not fitted.
 
         Args:
             z: Embeddings of shape (num_nodes, n_features).
-            soft: Whether to return the assignment as probabilities: rounding is certain, so each row is one-hot.
+            soft: Whether to return the assignment as probabilities; each row is one-hot.
 
         Returns:
             Labels of shape (num_nodes,), int64; with ``soft`` shape (num_nodes, K), float32.
@@ -154,7 +156,7 @@ def leading_basis(points: Tensor, rank: int) -> Tensor:
 
     Args:
         points: Embeddings Z of shape (num_nodes, n_features), float64.
-        rank: How many at most.
+        rank: Largest number of vectors.
 
     Returns:
         B of shape (n_features, r), such that the columns of Z B are orthonormal; r is at most ``rank`` and the rank of
@@ -205,7 +207,7 @@ def snem_rounding(vectors: Tensor, n_clusters: int, max_iter: int = 100) -> tupl
 
 
 def _pivot_rotation(vectors: Tensor) -> Tensor:
-    """The orthogonal matrix (r, r) nearest to the rows of r nodes that pivoted QR chooses; its columns are theirs."""
+    """Returns the orthogonal matrix (r, r) nearest to the rows of the r nodes that pivoted QR chooses, as columns."""
     from scipy.linalg import qr
 
     pivots = qr(vectors.T.cpu().numpy(), mode="r", pivoting=True)[-1][: vectors.shape[1]]

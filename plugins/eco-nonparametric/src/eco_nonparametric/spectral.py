@@ -24,24 +24,24 @@ _SMALL = 200
 class SpectralClusterHead(BaseClusterHead):
     r"""Normalised spectral clustering (Ng, Jordan & Weiss, NIPS 2001; von Luxburg, 2007, arXiv 0711.0189).
 
-    Discrete. The nearest neighbours of the embeddings are a graph with the adjacency matrix :math:`A_{ij} = 1` if i and
-    j are among each other's ``n_neighbors`` nearest, 1/2 if only one is among the other's, else 0. The rows of the K
-    leading eigenvectors of :math:`D^{-1/2} A D^{-1/2}`, scaled to unit length, are clustered by k-means. The
-    matrices are sparse. It finds clusters of any shape, such as rings, and the components of a graph that is not
-    connected. The data's own edges are not used, other than by the encoder.
+    This head is discrete. It links the embeddings to their nearest neighbours: :math:`A_{ij}` is 1 if i and j are among
+    each other's ``n_neighbors`` nearest neighbours, 1/2 if only one is among the other's, else 0. The rows of the K
+    leading eigenvectors of :math:`D^{-1/2} A D^{-1/2}`, scaled to unit length, are clustered by k-means. The matrices
+    are sparse. It finds clusters of any shape, such as rings, and the components of a graph that is not connected. Only
+    the encoder uses the data's own edges.
 
-    A node that was not fitted gets the cluster of the fitted node that is nearest to it.
+    A node that was not fitted gets the cluster of the nearest fitted node.
 
     Args:
         n_clusters: Number of clusters K.
-        n_neighbors: How many nearest neighbours; as many as there are, where there are fewer.
+        n_neighbors: Number of nearest neighbours; all other nodes if there are fewer.
         n_init: Restarts of k-means.
-        random_state: Seed; None: a different result each time.
+        random_state: Seed; None: a different seed each time.
 
     Attributes:
         points_: The fitted embeddings, (num_nodes, n_features), float32; of shape (0, 0) before `fit`.
         labels_: Their clusters, (num_nodes,), int64; empty before `fit`.
-        confidence_: The share of each one's adjacency that is to its own cluster, (num_nodes,), float32.
+        confidence_: The share of each fitted node's adjacency that leads to its own cluster, (num_nodes,), float32.
 
     Raises:
         ValueError: If ``n_clusters``, ``n_neighbors`` or ``n_init`` is below 1.
@@ -96,11 +96,11 @@ class SpectralClusterHead(BaseClusterHead):
         return self.fit(z).labels_
 
     def cluster(self, z: Any, soft: bool = False) -> Tensor:
-        """Returns the clusters of embeddings: the fitted ones', and of others that of the nearest fitted one.
+        """Returns the clusters of the fitted nodes; any other node gets the cluster of the nearest fitted node.
 
         Args:
             z: Embeddings of shape (num_nodes, n_features).
-            soft: Whether to return the assignment as probabilities: k-means is certain, so each row is one-hot.
+            soft: Whether to return the assignment as probabilities; each row is one-hot.
 
         Returns:
             Labels of shape (num_nodes,), int64; with ``soft`` shape (num_nodes, K), float32.
@@ -119,8 +119,8 @@ class SpectralClusterHead(BaseClusterHead):
             z: Embeddings of shape (num_nodes, n_features).
 
         Returns:
-            The share of a fitted node's adjacency that is to its own cluster, in [0, 1]: shape (num_nodes,), float32.
-            For another node that of the nearest fitted one.
+            The share of a fitted node's adjacency that leads to its own cluster, in [0, 1]: shape (num_nodes,),
+            float32. Any other node gets the share of the nearest fitted node.
 
         Raises:
             RuntimeError: Before `fit`.
@@ -134,7 +134,7 @@ class SpectralClusterHead(BaseClusterHead):
             raise RuntimeError("This SpectralClusterHead has no clusters yet; call fit(z) first, or load a fitted one.")
         points = checked_embeddings(z, type(self).__name__, width=self.points_.shape[1]).float()
         if points.shape == self.points_.shape and torch.equal(points, self.points_.to(points.device)):
-            # Not by distance: copies of a point can be in several clusters.
+            # Not by distance, because copies of a point can be in several clusters.
             return torch.arange(len(points), device=self.labels_.device)
         from sklearn.neighbors import NearestNeighbors
 
@@ -144,15 +144,15 @@ class SpectralClusterHead(BaseClusterHead):
 
 
 def neighbor_graph(points: NDArray[np.float32], n_neighbors: int) -> csr_array:
-    """Joins points to their nearest ones.
+    """Links points to their nearest neighbours.
 
     Args:
         points: Shape (num_nodes, n_features).
-        n_neighbors: How many; as many as there are, where there are fewer.
+        n_neighbors: Number of nearest neighbours; all other points if there are fewer.
 
     Returns:
-        Symmetric (num_nodes, num_nodes) adjacency: 1 for two points that are each other's neighbours, 1/2 where only
-        one is the other's.
+        Symmetric (num_nodes, num_nodes) adjacency: 1 for two points that are each other's neighbours, 1/2 if only one
+        is the other's neighbour.
     """
     from sklearn.neighbors import NearestNeighbors
 
@@ -166,14 +166,14 @@ def neighbor_graph(points: NDArray[np.float32], n_neighbors: int) -> csr_array:
 def leading_eigenvectors(adjacency: csr_array, count: int, seed: int | None = None) -> NDArray[np.float64]:
     """Returns the eigenvectors of the normalised adjacency with the largest eigenvalues.
 
-    Each connected component has one with the eigenvalue 1: the square roots of its degrees. They are not searched for:
-    an iteration that starts from one vector can miss some of them. Where there are more components than vectors, those
-    of the largest components are returned.
+    Each connected component has one eigenvector with the eigenvalue 1: the square roots of its degrees. These are
+    computed directly, because an iteration that starts from one vector can miss some of them. If there are more
+    components than wanted vectors, the vectors of the largest components are returned.
 
     Args:
         adjacency: Symmetric, not negative, (num_nodes, num_nodes).
-        count: How many, at most num_nodes.
-        seed: Of the vector that the iteration starts from.
+        count: Number of eigenvectors, at most num_nodes.
+        seed: Seed of the vector that the iteration starts from.
 
     Returns:
         Orthonormal columns, (num_nodes, count), the largest eigenvalue first.
@@ -199,7 +199,7 @@ def leading_eigenvectors(adjacency: csr_array, count: int, seed: int | None = No
         return np.hstack([known, others])
 
     def without_known(vector: NDArray[np.float64]) -> NDArray[np.float64]:
-        return normalized @ vector - 2 * (known @ (known.T @ vector))  # Their eigenvalues 1 become -1, the smallest.
+        return normalized @ vector - 2 * (known @ (known.T @ vector))  # The known eigenvalues 1 become -1.
 
     operator = LinearOperator((num_nodes, num_nodes), matvec=without_known, dtype=np.float64)
     start = np.random.default_rng(seed).uniform(-1, 1, num_nodes)

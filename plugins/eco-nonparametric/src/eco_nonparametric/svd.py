@@ -1,4 +1,4 @@
-"""Leading singular vectors of large matrices that are known by their products."""
+"""Leading singular vectors of large matrices that are given by their products."""
 
 from __future__ import annotations
 
@@ -14,30 +14,29 @@ from torch import Tensor
 from eco_core.ops.sparse_factor import SparseFactor
 
 _FEW = 4
-"""A matrix is stored for the search if it has at most so many times as many columns as the basis has."""
+"""A matrix is stored for the search if it has at most this many times as many columns as the basis."""
 
 _FEW_AT_HAND = 50
-"""Of a matrix that is at hand, inner products of so many columns take no longer than the steps that they save."""
+"""The same for a matrix that is stored already: more inner products would take longer than the steps they save."""
 
 _COLUMNS_STORED_AT_A_TIME = 64
-"""Enough for the rate of products with sparse matrices; fewer take longer, more take memory."""
+"""Enough for fast products with sparse matrices: fewer columns take longer, more columns take memory."""
 
 _COLUMNS_OF_A_PRODUCT = 128
-"""Few, so that little is computed below the diagonal of a symmetric product; enough for the rate of matrix products."""
+"""Few, so that little is computed below the diagonal of a symmetric product; enough for fast matrix products."""
 
 
 @dataclass(frozen=True)
 class Operator:
-    """A real matrix by its products, in double precision.
+    """A real matrix that is given by its products, in double precision.
 
     Attributes:
         shape: Rows and columns.
-        device: Where the products take place.
-        times: From (columns, width) to (rows, width): the product with the matrix.
-        transposed_times: From (rows, width) to (columns, width): the product with its transpose.
-        rounding: Singular values up to this one count as zero: the terms that make up the matrix may leave as much by
-            rounding where they cancel.
-        dense: The matrix itself, where it is at hand.
+        device: Device of the products.
+        times: Maps (columns, width) to (rows, width): the product with the matrix.
+        transposed_times: Maps (rows, width) to (columns, width): the product with its transpose.
+        rounding: Singular values up to this size count as zero: they may be the rounding error of terms that cancel.
+        dense: The matrix itself, if it is stored.
     """
 
     shape: tuple[int, int]
@@ -49,7 +48,7 @@ class Operator:
 
     @classmethod
     def of(cls, matrix: Tensor) -> Operator:
-        """Takes a matrix (rows, columns), dense or sparse COO, float64."""
+        """Makes the operator of a matrix (rows, columns), dense or sparse COO, float64."""
         rows, columns = matrix.shape
         if matrix.is_sparse:
             factor = SparseFactor.of(matrix)
@@ -65,28 +64,28 @@ def left_singular_vectors(
     """Finds the left singular vectors of the largest singular values.
 
     Randomised subspace iteration (Halko, Martinsson & Tropp, SIAM Review 2011) whose basis is made orthonormal after
-    each product: without that, powers of a matrix keep nothing but its first singular vector. It ends as soon as the
-    wanted subspace no longer moves. Memory is that of (rows + columns) x (k + oversampling). A matrix of few columns,
-    and no more of them than rows, is stored, in four times that at most, and the search starts from the eigenvectors of
-    its inner products; so does that in a matrix at hand, of more columns.
+    each product: otherwise powers of a matrix keep only its first singular vector. It ends as soon as the wanted
+    subspace no longer moves. It needs memory for (rows + columns) x (k + oversampling) numbers. A matrix with few
+    columns, and no more columns than rows, is stored, in at most four times this memory, and the search starts from the
+    eigenvectors of its inner products. If the matrix is stored already, it may have more columns.
 
     Args:
         matrix: Of shape (rows, columns).
-        k: How many.
-        iterations: Products with the matrix and its transpose at most.
+        k: Number of vectors.
+        iterations: Largest number of iterations, each a product with the matrix and with its transpose.
         oversampling: Additional vectors that are iterated; more of them converge faster.
-        seed: Of the first, random vectors.
+        seed: Seed of the first, random vectors.
 
     Returns:
-        Vectors of shape (rows, k), float64, by falling singular value. Signs are such that each one's entry of the
-        largest magnitude is positive. Beyond the rank of the matrix, where any vector would do, columns are zero.
+        Vectors of shape (rows, k), float64, by falling singular value. The entry of the largest magnitude of each
+        vector is positive. Columns beyond the rank of the matrix are zero.
     """
     rows, columns = matrix.shape
     width = min(k + oversampling, rows, columns)
     kept = min(k, width)
     if columns <= (_FEW if matrix.dense is None else _FEW_AT_HAND) * width and columns <= rows:
         dense = matrix.dense
-        if dense is None:  # All columns once cost what a few products of the search do.
+        if dense is None:  # Computing all columns once takes as long as a few products of the search.
             dense = _stored(matrix)
             matrix = replace(Operator.of(dense), rounding=matrix.rounding)
         right = torch.linalg.eigh(_inner_products(dense), UPLO="U").eigenvectors[:, -width:]
@@ -114,18 +113,18 @@ def left_singular_vectors(
 def leading_components(x: Tensor, k: int) -> Tensor:
     r"""Reduces features by a truncated singular value decomposition: :math:`U_k \Sigma_k`.
 
-    Inner products of rows are those of the best approximation of rank k. Features are not centred. It is computed on
-    the CPU, in double precision, by ARPACK's Lanczos iteration (Lehoucq, Sorensen & Yang, SIAM 1998).
+    The inner products of its rows equal those of the best approximation of rank k. Features are not centred. It is
+    computed on the CPU, in double precision, by ARPACK's Lanczos iteration (Lehoucq, Sorensen & Yang, SIAM 1998).
 
     Args:
         x: Features of shape (num_nodes, in_channels), dense or sparse COO.
-        k: How many components.
+        k: Number of components.
 
     Returns:
         Dense tensor of shape (num_nodes, k), with the dtype of ``x``; zeros beyond the rank.
     """
     rows, columns = x.shape
-    if k >= min(rows, columns):  # All of them, which ARPACK does not look for.
+    if k >= min(rows, columns):  # ARPACK cannot find all components.
         left, values, _ = torch.linalg.svd(x.to_dense().double(), full_matrices=False)
         return torch.nn.functional.pad(left * values, (0, k - min(rows, columns))).to(x.dtype)
     matrix = _array(x)
@@ -158,7 +157,7 @@ def _stored(matrix: Operator) -> Tensor:
 
 
 def _inner_products(matrix: Tensor) -> Tensor:
-    """Inner products of the columns, (columns, columns); below the diagonal, where they are the same, some are zero."""
+    """Returns the inner products of the columns, (columns, columns); some entries below the diagonal are left zero."""
     columns = matrix.t()
     products = matrix.new_zeros(len(columns), len(columns))
     for start in range(0, len(columns), _COLUMNS_OF_A_PRODUCT):

@@ -1,4 +1,4 @@
-"""What heads with learned centres share: distances to the centres, and the check of centres that are given."""
+"""Helpers of heads with learned centres: distances to the centres, and the check of given centres."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 _BLOCK = 2**16
-"""Rows that are compared at a time where no gradient is wanted: temporary copies are as large as these."""
+"""Number of rows compared at a time if no gradient is wanted: it limits the size of temporary copies."""
 
 
 def squared_distances(z: Tensor, centers: Tensor) -> Tensor:
@@ -18,8 +18,8 @@ def squared_distances(z: Tensor, centers: Tensor) -> Tensor:
     """
     if len(z) > _BLOCK and not torch.is_grad_enabled():
         return torch.cat([squared_distances(rows, centers) for rows in z.split(_BLOCK)])
-    # |z - c|^2 = |z|^2 - 2 z.c + |c|^2 needs no (nodes, clusters, features) tensor, but cancels far from the origin;
-    # distances do not change when everything is moved towards it.
+    # |z - c|^2 = |z|^2 - 2 z.c + |c|^2 needs no (nodes, clusters, features) tensor, but loses digits far from the
+    # origin. Moving points and centres to the origin does not change distances.
     origin = centers.detach().mean(dim=0)
     z, centers = z - origin, centers - origin
     products = torch.addmm(centers.square().sum(dim=-1), z, centers.t(), alpha=-2)
@@ -27,10 +27,10 @@ def squared_distances(z: Tensor, centers: Tensor) -> Tensor:
 
 
 def check_centers(centers: Tensor, n_clusters: int, n_features: int) -> None:
-    """Refuses centres that do not fit a head.
+    """Raises an error if centres do not fit a head.
 
     Args:
-        centers: What was given.
+        centers: The given centres.
         n_clusters: Number of clusters of the head.
         n_features: Width of its embeddings.
 

@@ -18,9 +18,9 @@ from eco_prototype.centers import check_centers, squared_distances
 class DECClusterHead(BaseClusterHead):
     r"""The head of deep embedded clustering (Xie et al., ICML 2016, arXiv 1511.06335).
 
-    DAEGC (Wang et al., IJCAI 2019, arXiv 1906.06532) trains it together with a graph auto-encoder. Node i belongs
-    to cluster j by a Student-t kernel around the centre :math:`\mu_j`; the target sharpens that and evens out the
-    cluster sizes; the loss pulls the assignment towards the target:
+    DAEGC (Wang et al., IJCAI 2019, arXiv 1906.06532) trains it together with a graph auto-encoder. A Student-t kernel
+    around the centre :math:`\mu_j` gives the probability q that node i belongs to cluster j; the target p sharpens q
+    and evens out the cluster sizes; the loss pulls the assignment towards the target:
 
     .. math::
         q_{ij} \propto (1 + \lVert z_i - \mu_j \rVert^2 / \alpha)^{-(\alpha + 1) / 2}, \qquad
@@ -28,8 +28,8 @@ class DECClusterHead(BaseClusterHead):
         L = \mathrm{KL}(P \,\Vert\, Q) = \frac{1}{N} \sum_{ij} p_{ij} \log \frac{p_{ij}}{q_{ij}}
 
     The target is kept fixed for some epochs. It is state of this head (the buffer ``target``, saved with the weights),
-    one row for each node of the graph that it was computed on; `reset_cluster_centers` forgets it. Without a stored
-    target, every loss uses a fresh one.
+    with one row for each node of the graph that it was computed on; `reset_cluster_centers` deletes it. Without a
+    stored target, every loss uses a fresh one.
 
     Args:
         n_clusters: Number of clusters K.
@@ -65,7 +65,7 @@ class DECClusterHead(BaseClusterHead):
 
     @torch.no_grad()
     def reset_cluster_centers(self, centers: Tensor | None = None) -> None:
-        """Places the centres and forgets the stored target, which the old ones had made.
+        """Sets the centres and deletes the stored target, which was computed with the old centres.
 
         Args:
             centers: Centres of shape (n_clusters, n_features), for example from k-means; None: Xavier uniform.
@@ -94,13 +94,13 @@ class DECClusterHead(BaseClusterHead):
 
         Args:
             z: Embeddings of shape (num_rows, n_features).
-            update_target: Whether to compute the target from these embeddings, which must be those of all nodes, and
-                to store it first.
-            n_id: Which node each row is, of shape (num_rows,), dtype int64: its row of the stored target. None: the
-                rows are all nodes, in order.
+            update_target: Whether to compute the target from these embeddings first, and store it; ``z`` must then have
+                the embeddings of all nodes.
+            n_id: The node of each row, of shape (num_rows,), dtype int64, to find its row of the stored target. None:
+                the rows are all nodes, in order.
 
         Raises:
-            ValueError: The rows do not fit the stored target, or do not make up a whole one.
+            ValueError: The rows do not fit the stored target, or ``update_target`` is set and they are not all nodes.
         """
         log_q = self.log_assignment(z)
         if update_target:
@@ -148,9 +148,9 @@ class DECClusterHead(BaseClusterHead):
         if n_id is None:
             if rows != stored:
                 raise ValueError(
-                    f"z has {rows} rows, but the stored target has {stored}. For a batch of that graph, say which "
-                    "nodes the rows are: n_id=...; for another graph, store its target with update_target=True, or "
-                    "forget the stored one with reset_cluster_centers(centers)."
+                    f"z has {rows} rows, but the stored target has {stored}. For a mini-batch of that graph, pass the "
+                    "nodes of the rows as n_id; for another graph, store its target with update_target=True, or "
+                    "delete the stored target with reset_cluster_centers(centers)."
                 )
             return self.target
         if n_id.numel() != rows:

@@ -20,17 +20,16 @@ class DinkClusterHead(BaseClusterHead):
         L_{shrink} = \frac{1}{N K} \sum_{i=1}^{N} \sum_{j=1}^{K} \lVert \hat z_i - c_j \rVert^2, \qquad
         L = L_{dilation} + L_{shrink}
 
-    where :math:`\hat z_i = z_i / \lVert z_i \rVert`. A node belongs to the nearest centre, and softly to all by
+    where :math:`\hat z_i = z_i / \lVert z_i \rVert`. A node belongs to the nearest centre; its soft assignment is
     :math:`\mathrm{softmax}_j(- \lVert \hat z_i - c_j \rVert)`.
 
     The loss takes time and memory in N + K, not in N times K. It has no lower bound: the centres go on moving apart, so
-    train it for a set number of epochs, at a small learning rate.
+    train it for a fixed number of epochs, at a small learning rate.
 
     Args:
-        n_clusters: Number of clusters K. The dilation loss of a single one is 0.
+        n_clusters: Number of clusters K. With a single cluster, the dilation loss is 0.
         n_features: Width of the embeddings.
-        normalize: Whether embeddings, and centres that are given, are brought to unit length; without, both are used as
-            they are.
+        normalize: Whether embeddings and given centres are scaled to unit length.
 
     Attributes:
         cluster_centers: The centres, a parameter of shape (n_clusters, n_features); training may change their length.
@@ -48,7 +47,7 @@ class DinkClusterHead(BaseClusterHead):
 
     @torch.no_grad()
     def reset_cluster_centers(self, centers: Tensor | None = None) -> None:
-        """Places the centres.
+        """Sets the centres.
 
         Args:
             centers: Centres of shape (n_clusters, n_features), for example from k-means; None: Xavier uniform. With
@@ -75,9 +74,9 @@ class DinkClusterHead(BaseClusterHead):
         with torch.autocast(device_type=z.device.type, enabled=False):
             z, centers = self._points(z)
             middle = centers.mean(dim=0)
-            # The mean over all pairs needs no distance of a pair: the squared distances between K points sum to
-            # 2 K times those to their middle, and the mean of |z - c|^2 is that of |z - middle|^2 plus that of
-            # |c - middle|^2.
+            # The means over all pairs need no distance of a pair: the squared distances between K points sum to 2 K
+            # times their squared distances to the middle, and the mean of |z - c|^2 is the mean of |z - middle|^2 plus
+            # the mean of |c - middle|^2.
             spread = (centers - middle).square().sum()
             dilation = -2 * spread / max(1, self.n_clusters - 1)
             shrink = (z - middle).square().sum(dim=-1).mean() + spread / self.n_clusters

@@ -1,4 +1,4 @@
-"""Node discrimination: telling the nodes of a graph from those of a corrupted copy."""
+"""Node discrimination: distinguishing the nodes of a graph from the nodes of a corrupted copy."""
 
 from __future__ import annotations
 
@@ -23,25 +23,25 @@ class NodeDiscrimination(nn.Module):
     r"""Node discrimination of Dink-Net (Liu et al., ICML 2023, arXiv 2305.18405).
 
     A corrupted copy of the graph is encoded, too. The logit of a node is the sum of its projected embedding,
-    :math:`g_i = \mathbf{1}^T p(z_i)`, and the loss is the cross entropy of telling the N nodes of the graph from the N
-    of its copy:
+    :math:`g_i = \mathbf{1}^T p(z_i)`, and the loss is the cross entropy of classifying the N nodes of the graph and the
+    N nodes of its copy:
 
     .. math::
         L = \frac{1}{2N} \sum_{i=1}^{N} \left( - \log \sigma(g_i) - \log (1 - \sigma(\tilde g_i)) \right)
 
     The corruption is drawn anew in every step, from torch's generator. This is group discrimination (Zheng et al.,
-    NeurIPS 2022, arXiv 2206.01535). As there, the embedding that heads see may join what the encoder knows of a node
-    with what its wider surroundings say, :math:`Z + \hat A^{power} Z`, where :math:`\hat A` is the symmetrically
-    normalised adjacency with self-loops; the loss is that of Z itself.
+    NeurIPS 2022, arXiv 2206.01535). As there, heads can get the encoder's embedding plus its propagation over the
+    graph, :math:`Z + \hat A^{power} Z`, where :math:`\hat A` is the symmetrically normalised adjacency with self-loops;
+    the loss uses Z alone.
 
     Args:
         n_features: Width of the embeddings.
         projector_layers: Number of linear maps of the projector, each of the embedding's width, with ReLU between two.
-        corruption: What the copy differs in: ``shuffle_nodes`` (each node gets the features of another, edges stay) or
-            ``shuffle_edges`` (each edge gets the target of another, features stay).
+        corruption: How the copy is made: ``shuffle_nodes`` (each node gets the features of another node, edges stay) or
+            ``shuffle_edges`` (each edge gets the target of another edge, features stay).
         feature_dropout: Share of the features that are set to zero in every step, the same for all nodes of the graph
             and of its copy.
-        power: How many steps the embedding is propagated over the graph; 0: it is the encoder's output alone.
+        power: Number of steps by which the embedding is propagated over the graph; 0: heads get the encoder's output.
     """
 
     needs_views = True
@@ -65,14 +65,14 @@ class NodeDiscrimination(nn.Module):
         self.projector = nn.Sequential(*hidden, nn.Linear(n_features, n_features))
 
     def forward(self, encode: Callable[[Any], Tensor], graph: Any) -> LossOutput:
-        """Returns the loss of a graph, which is left as it is.
+        """Returns the loss of a graph, without changing the graph.
 
         Args:
-            encode: From a graph to its embeddings, of shape (num_nodes, n_features).
-            graph: The graph, or a sampled batch of one, with ``x`` (dense or sparse COO) and ``edge_index``.
+            encode: Maps a graph to its embeddings, of shape (num_nodes, n_features).
+            graph: The graph, or a mini-batch of it, with ``x`` (dense or sparse COO) and ``edge_index``.
 
         Returns:
-            The loss, with its parts ``original`` (of the graph's nodes) and ``corrupted`` (of the copy's).
+            The loss, with its parts ``original`` (of the graph's nodes) and ``corrupted`` (of the copy's nodes).
         """
         seen = MaskFeatures(self.feature_dropout)(graph) if self.feature_dropout > 0 else graph
         real, fake = (self.logits(encode(each)) for each in (seen, _CORRUPTIONS[self.corruption](seen)))
@@ -86,8 +86,8 @@ class NodeDiscrimination(nn.Module):
         """Returns the embedding of a graph's nodes, of shape (num_nodes, n_features).
 
         Args:
-            encode: From a graph to its embeddings.
-            graph: The graph, or a sampled batch of one.
+            encode: Maps a graph to its embeddings.
+            graph: The graph, or a mini-batch of it.
             edge_index: Edges between the rows of the embeddings, of shape (2, num_edges).
             edge_weight: Their weights, of shape (num_edges,); None: all 1.
         """
@@ -105,7 +105,7 @@ class NodeDiscrimination(nn.Module):
             z: Embeddings of shape (num_nodes, n_features).
 
         Returns:
-            Logits of shape (num_nodes,): positive for nodes of the graph, negative for those of a corrupted copy.
+            Logits of shape (num_nodes,): positive for nodes of the graph, negative for nodes of a corrupted copy.
         """
         last: Any = self.projector[-1]
         # The sum over the outputs of a linear map is a linear map to one output, n_features times cheaper.

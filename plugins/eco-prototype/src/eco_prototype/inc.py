@@ -26,7 +26,7 @@ class INCClusterHead(BaseClusterHead):
         L = \frac{1}{\alpha N} \sum_i (2 \alpha - w_{c(i)}^T \hat z_i)
           = \frac{1}{N} \sum_i \lVert \hat z_i - \omega_{c(i)} \rVert^2
 
-    A node belongs softly to all clusters by :math:`\mathrm{softmax}(W \hat z_i)`. The centres are brought to unit
+    The soft assignment of a node is :math:`\mathrm{softmax}(W \hat z_i)`. The centres are brought to unit
     length wherever they are used. Scaling their gradients, as the paper does, is left to the optimiser: Adam scales
     them by itself.
 
@@ -52,7 +52,7 @@ class INCClusterHead(BaseClusterHead):
 
     @torch.no_grad()
     def reset_cluster_centers(self, centers: Tensor | None = None) -> None:
-        """Places the centres, at unit length.
+        """Sets the centres, at unit length.
 
         Args:
             centers: Centres of shape (n_clusters, n_features), for example from k-means; None: Xavier uniform.

@@ -1,4 +1,4 @@
-"""What this distribution brings to ECO. Imports no torch."""
+"""The components that eco-prototype registers with ECO. This module imports no torch."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def eco_objectives() -> Iterable[Component]:
     yield Component(
         "dink",
         "eco_prototype.discrimination:NodeDiscrimination",
-        summary="Node discrimination: tell the nodes of the graph from those of a corrupted copy",
+        summary="Node discrimination: distinguish the nodes of the graph from the nodes of a corrupted copy",
         paper="Liu et al., ICML 2023, arXiv 2305.18405",
         tags=("supports_sparse_x", "needs_views", "uses_weights", "directed", "minibatch", "deterministic"),
     )
@@ -64,5 +64,5 @@ def eco_recipes() -> Iterable[Recipe]:
 
 @hookimpl
 def eco_api() -> str:
-    """The plugin interface that this was written for."""
+    """The versions of ECO's plugin interface that this plugin works with."""
     return ">=1,<2"

@@ -24,8 +24,8 @@ class SBMClusterHead(LinearClusterHead):
     The soft communities :math:`P = \mathrm{softmax}(Z W^T + b)` maximise the likelihood of the graph under a stochastic
     block model, whose other parameters follow from P: the edges between communities :math:`M = P^T A P`, their
     densities :math:`\Theta_{ij} = M_{ij} / (n_i n_j)` with the sizes :math:`n = P^T 1`, and, with degree correction,
-    the propensities :math:`\phi_u = d_u \, P_u^T n / P_u^T \delta` with :math:`\delta = P^T d`. A second term demands
-    that the edges of a community stay within it:
+    the propensities :math:`\phi_u = d_u \, P_u^T n / P_u^T \delta` with :math:`\delta = P^T d`. A second term keeps the
+    edges of a community within it:
 
     .. math::
         L = - \frac{1}{m} \log p(A \mid P, \Theta, \phi)
@@ -38,33 +38,33 @@ class SBMClusterHead(LinearClusterHead):
     - ``poisson``, ``poisson-dc``: :math:`-\log p = - \sum_{uv} A_{uv} \log \mu_{uv} + \sum_{uv} \mu_{uv}`. The second
       sum is exact. For hard communities, ``poisson-dc`` is the model of Karrer & Newman (2011, arXiv 1008.3926).
     - ``bernoulli``: :math:`- \sum_E \log \mu_{uv} - \sum_{\bar E} \log (1 - \mu_{uv})`. The sum over the pairs that are
-      not linked is an unbiased estimate: all but the terms of the order of :math:`\mu^3` is exact, and those are
-      sampled.
+      not linked is an unbiased estimate: the terms up to :math:`\mu^2` are exact, and the rest, of the order of
+      :math:`\mu^3`, is sampled.
     - ``bernoulli-dc``: two nodes are linked with the probability :math:`1 - e^{-\mu_{uv}}` (Peixoto, 2020, arXiv
-      2002.07803), for :math:`\phi_u \phi_v P_u^T \Theta P_v` itself is more than 1 where both degrees are high. The
+      2002.07803), because :math:`\phi_u \phi_v P_u^T \Theta P_v` itself is more than 1 if both degrees are high. The
       sums are exact.
     - ``match``: :math:`- \mathrm{tr}(A^T P \Theta P^T)` in place of :math:`-\log p`; the model with Gaussian noise.
 
-    **Which variant.** Without degree correction the likelihood is higher the better communities tell degrees apart, and
-    nodes of a high degree become communities of their own; ``poisson-dc`` is the one to start with.
+    **Which variant.** Without degree correction, communities that separate high degrees from low degrees have a higher
+    likelihood, and nodes of a high degree become communities of their own. Start with ``poisson-dc``.
 
-    **The second term.** With densities, :math:`\hat\Theta = \Theta`, as elsewhere implemented, it does not work: in a
-    sparse graph they are about 0.001, the term is constant for all communities of a useful size, and it falls only for
-    cliques of a few nodes. Shares of edges have the same range in every graph. The term is also what sets off the
-    training: where it begins, with a P that is nearly the same for all nodes, the likelihood depends on who is linked
-    to whom only in the fourth order of the differences; in the second, without correction, on degrees.
+    **The second term.** With densities, :math:`\hat\Theta = \Theta`, as other implementations have it, the term does
+    not work: in a sparse graph densities are about 0.001, so the term is constant for all communities of a useful size,
+    and falls only for cliques of a few nodes. Shares of edges have the same range in every graph. The term also starts
+    the training. At first P is nearly the same for all nodes; then the likelihood depends on the links only in the
+    fourth order of the differences between nodes, and without degree correction on the degrees in the second order.
 
     **Graphs.** An undirected edge is stored in both directions. In a directed graph, :math:`\Theta` is not symmetric
     and each node has two propensities. The Poisson variants and ``match`` take weights as numbers of edges; the
-    Bernoulli ones are models of which pairs are linked: edges of any positive weight count once, those of weight 0 do
-    not, and parallel edges are to be merged before. A node without edges counts in the sizes of communities alone; with
-    degree correction, those of hard communities cancel.
+    Bernoulli variants model which pairs are linked: an edge of any positive weight counts once, an edge of weight 0
+    does not count, and parallel edges must be merged before. A node without edges counts only in the sizes of
+    communities; with degree correction, the sizes of hard communities cancel.
 
     Args:
         n_clusters: Number of communities K.
         n_features: Width of the embeddings.
         variant: The model of the graph.
-        eta: Pairs that ``bernoulli`` samples for each edge; the other variants need none.
+        eta: Pairs that ``bernoulli`` samples for each edge; the other variants sample none.
         alpha: Weight :math:`\alpha` of the second term.
 
     Raises:
@@ -85,7 +85,7 @@ class SBMClusterHead(LinearClusterHead):
         self.alpha = alpha
 
     def prepare(self, graph: Any) -> Mapping[str, Any]:
-        """Reads once the degrees of a graph: the value of ``links`` in `forward`."""
+        """Computes the degrees of the graph once: the value of ``links`` in `forward`."""
         edge_weight = getattr(graph, "edge_weight", None)
         if edge_weight is not None and self.variant.startswith("bernoulli"):
             edge_weight = (edge_weight > 0).float()
@@ -100,8 +100,8 @@ class SBMClusterHead(LinearClusterHead):
             z: Embeddings of shape (num_nodes, n_features).
             edge_index: Edges of shape (2, num_edges), dtype int64.
             edge_weight: Weights of shape (num_edges,), not negative, of which no gradient is taken; None: all 1.
-            links: From `prepare`, for a batch: the degrees of its nodes in the graph, and how they were drawn. The loss
-                is then an estimate of the graph's, with a bias that vanishes as batches grow.
+            links: From `prepare`; used for mini-batches only: the degrees of its nodes in the graph, and how they were
+                drawn. The loss then estimates the graph's loss, with a bias that vanishes as mini-batches grow.
         """
         p = self.assignment(z)
         sample = None if links is None else links.sample

@@ -11,10 +11,10 @@ from eco_core.ops.pairs import pair_products
 from eco_core.ops.partition import Links, links_between, out_degrees
 
 EMPTY = 1e-12
-"""Communities with less probability than this, summed over all nodes, are empty; so are graphs with less weight."""
+"""A community whose probabilities sum to less than this is empty; so is a graph with less edge weight."""
 
 _MARGIN = 1e-6
-"""How far from 1 the probability of a pair stays that is not linked: its logarithm would be infinite."""
+"""The probability of a pair that is not linked stays below 1 by this: the logarithm of 1 - 1 is infinite."""
 
 
 class BlockModel(NamedTuple):
@@ -36,10 +36,10 @@ class BlockModel(NamedTuple):
     """R, of the same shape."""
 
     scale: float = 1.0
-    """How many nodes of the graph each row stands for: more than one where these are the rows of a batch."""
+    """Number of nodes of the graph that each row stands for: more than 1 in a mini-batch."""
 
     def means(self, pairs: Tensor) -> Tensor:
-        """Returns the mean of each of some pairs of nodes.
+        r"""Returns the means :math:`\mu_{uv}` of pairs of nodes.
 
         Args:
             pairs: Sources and targets of shape (2, num_pairs), dtype int64.
@@ -48,7 +48,7 @@ class BlockModel(NamedTuple):
         return pair_products(rows, torch.stack([pairs[0], pairs[1] + len(self.sources)]))
 
     def sum_of_means(self) -> Tensor:
-        """Returns the sum of the means of all ordered pairs, those of a node with itself included."""
+        """Returns the sum of the means of all ordered pairs, including pairs of a node with itself."""
         return self.scale**2 * (self.sources.sum(dim=0) @ self.theta @ self.targets.sum(dim=0))
 
     def sum_of_squares(self) -> Tensor:
@@ -71,18 +71,19 @@ def fit_blocks(
     .. math::
         \Theta_{ij} = \frac{M_{ij}}{n_i n_j}, \qquad \phi_u = d_u \frac{P_u^T n}{P_u^T \delta}, \quad \delta = P^T d.
 
-    With degree correction, the sizes in :math:`\Theta` are the corrected ones, :math:`P^T \phi`; for hard communities
-    these are the same. Then all are the estimates of maximum likelihood (Karrer & Newman, Phys. Rev. E 2011, arXiv
-    1008.3926). For soft ones they still make the expected number of edges that of the graph.
+    With degree correction, :math:`\Theta` uses the corrected sizes :math:`P^T \phi`, which equal n for hard
+    communities. For hard communities, all these values are estimates of maximum likelihood (Karrer & Newman, Phys. Rev.
+    E 2011, arXiv 1008.3926). For soft communities, the expected number of edges still equals the graph's.
 
     Args:
         p: Communities of shape (num_nodes, n_clusters), rows sum to 1.
         edge_index: Edges of shape (2, num_edges), dtype int64.
         edge_weight: Weights of shape (num_edges,), not negative; None: all 1.
-        degree_corrected: Whether each node has a propensity to edges: one for those that leave it, and one for those
-            that arrive. They are the same in an undirected graph.
-        links: Of a batch, for the degrees that its nodes have in the graph, and for how its rows were drawn. The edges
-            are weighted as `eco_core.ops.sample.BatchRows` has them; None: these are the edges of the graph.
+        degree_corrected: Whether each node has two propensities, to outgoing and to incoming edges. They are the same
+            in an undirected graph.
+        links: The links of a mini-batch, with the degrees of its nodes in the graph and how its rows were drawn. The
+            edges must then have the weights of `eco_core.ops.sample.BatchRows`. None: the edges are all edges of the
+            graph.
     """
     between = links_between(p, edge_index, edge_weight)
     scale = 1.0 if links is None or links.sample is None else links.sample.node_scale
@@ -95,7 +96,7 @@ def fit_blocks(
             leaving, arriving = (d.to(p.dtype) / scale for d in (links.out_degree, links.in_degree))
         sources, targets = _propensity(p, leaving) * p, _propensity(p, arriving) * p
     starts, ends = (scale * rows.sum(dim=0).clamp(min=EMPTY) for rows in (sources, targets))
-    # One after the other: the product of two small sizes may be zero in single precision.
+    # Two divisions, because the product of two small sizes may be zero in single precision.
     return BlockModel(between / starts.unsqueeze(1) / ends, between, sources, targets, scale)
 
 
@@ -104,15 +105,15 @@ def _propensity(p: Tensor, degree: Tensor) -> Tensor:
 
 
 def poisson(model: BlockModel, edge_index: Tensor, edge_weight: Tensor | None = None) -> Tensor:
-    r"""Returns the negative log-likelihood of Poisson numbers of edges, up to terms of the graph alone.
+    r"""Returns the negative log-likelihood of Poisson numbers of edges, up to terms that depend on the graph alone.
 
     .. math::
         - \sum_{(u, v) \in E} w_{uv} \log \mu_{uv} + \sum_{u, v} \mu_{uv}
 
     Args:
         model: The block model.
-        edge_index: Edges of shape (2, num_edges), dtype int64. Parallel ones add up.
-        edge_weight: Numbers of edges, of shape (num_edges,), not necessarily whole; None: all 1.
+        edge_index: Edges of shape (2, num_edges), dtype int64. Parallel edges add up.
+        edge_weight: Numbers of edges, of shape (num_edges,), not necessarily integers; None: all 1.
     """
     return -_total(_log(model.means(edge_index)), edge_weight) + model.sum_of_means()
 
@@ -141,13 +142,13 @@ def bernoulli(model: BlockModel, edge_index: Tensor, edge_weight: Tensor | None,
         - \sum_{(u, v) \in E} \log \mu_{uv} - \sum_{(u, v) \notin E} \log(1 - \mu_{uv})
 
     The first two terms of :math:`-\log(1 - \mu) = \mu + \mu^2 / 2 + \ldots` have closed sums over all pairs. Only the
-    rest, of the order of :math:`\mu^3`, is estimated by sampled pairs: in a sparse graph next to nothing.
+    rest, of the order of :math:`\mu^3`, is estimated by sampled pairs; in a sparse graph it is tiny.
 
     Args:
         model: The block model, without degree correction.
         edge_index: Edges of shape (2, num_edges), dtype int64, each once.
         edge_weight: 1 for an edge, 0 for one that does not count, of shape (num_edges,); None: all 1.
-        num_samples: How many pairs are drawn, at least 1, from torch's generator.
+        num_samples: Number of pairs to draw, at least 1, from torch's generator.
     """
     num_nodes = model.sources.size(0)
     linked = model.means(edge_index)
@@ -160,18 +161,18 @@ def bernoulli(model: BlockModel, edge_index: Tensor, edge_weight: Tensor | None,
 
 
 def _sample(size: int, count: int, device: torch.device) -> Tensor:
-    """Draws numbers below ``size``, each equally likely: one of each of ``count`` equal intervals, sorted."""
-    # Sorted, they are looked up much faster; and so spread, their sums vary less than those of independent numbers.
+    """Draws numbers below ``size``, each equally likely: one from each of ``count`` equal intervals, sorted."""
+    # Sorted numbers are looked up much faster, and sums over spread numbers vary less than over independent ones.
     position = torch.arange(count, device=device) + torch.rand(count, device=device, dtype=torch.float64)
     return (position * (size / count)).long().clamp(max=size - 1)
 
 
 def _are_linked(numbers: Tensor, edge_index: Tensor, edge_weight: Tensor | None, num_nodes: int) -> Tensor:
-    """Says of the pairs of nodes that are numbered row by row which ones an edge has."""
+    """Returns which pairs of nodes, numbered row by row, are linked by an edge."""
     linked = edge_index[0] * num_nodes + edge_index[1]
     if edge_weight is not None:
         linked = torch.where(edge_weight > 0, linked, -1)
-    # And a number that no pair has, so that there is always one to compare with.
+    # A number that no pair has is appended, so that the search never ends behind the last element.
     linked = torch.cat([linked, linked.new_full((1,), num_nodes**2)]).sort().values
     return linked[torch.searchsorted(linked, numbers)] == numbers
 
@@ -187,7 +188,7 @@ def _total(values: Tensor, edge_weight: Tensor | None) -> Tensor:
 def matching(model: BlockModel) -> Tensor:
     r"""Returns how well the block model matches the graph, negative: :math:`-\mathrm{tr}(A^T P \Theta P^T)`.
 
-    For hard communities, :math:`\lVert A - P \Theta P^T \rVert_F^2` is that plus :math:`\lVert A \rVert_F^2`.
+    For hard communities, :math:`\lVert A - P \Theta P^T \rVert_F^2` equals this value plus :math:`\lVert A \rVert_F^2`.
 
     Args:
         model: The block model, without degree correction.
@@ -196,7 +197,7 @@ def matching(model: BlockModel) -> Tensor:
 
 
 def inner_share(links: Tensor) -> Tensor:
-    """Returns the share of each community's edge ends that are of edges within it, of shape (n_clusters,).
+    """Returns the share of each community's edge ends that belong to edges within it, of shape (n_clusters,).
 
     Args:
         links: The weight of the edges from community to community, of shape (n_clusters, n_clusters).

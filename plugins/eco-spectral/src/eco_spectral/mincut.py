@@ -28,21 +28,21 @@ class MinCutClusterHead(LinearClusterHead):
 
     A is the weighted adjacency matrix that the entries of ``edge_index`` add up to: an undirected edge is stored in
     both directions, a loop once. D holds its degrees. On a hard assignment the first part is minus the share of the
-    weight that stays within clusters. A directed graph is taken as the undirected graph :math:`(A + A^T) / 2`, which
-    bounds that part by -1. The paper writes the symmetrically normalised adjacency matrix for A; here it is the graph's
-    own, so that the first part is the cut of the graph itself.
+    weight that stays within clusters. A directed graph is taken as the undirected graph :math:`(A + A^T) / 2`, so that
+    the first part is at least -1. In the paper, A is the symmetrically normalised adjacency matrix; here A is the
+    graph's own, so that the first part is the cut of the graph itself.
 
-    In a mini-batch, numerator and denominator of the first part are estimates of the graph's without bias, and so is
-    :math:`S^T S` but for a factor that cancels: the bias of the loss vanishes as batches grow.
+    In a mini-batch, the numerator and the denominator of the first part are unbiased estimates of the graph's values.
+    So is :math:`S^T S`, up to a factor that cancels. The bias of the loss vanishes as mini-batches grow.
 
     Args:
         n_clusters: Number of clusters K.
         n_features: Width of the embeddings.
-        lam: Weight :math:`\lambda` of the term of orthogonality.
+        lam: Weight :math:`\lambda` of the orthogonality term.
         temperature: The temperature :math:`\tau`.
-        squared: Whether that term is the square of the norm, as in published tables that compare methods. The norm of
-            the paper has a gradient of the same size however small it is, and goes on pushing clusters towards the same
-            size; that of the square vanishes with it.
+        squared: Whether the orthogonality term is the square of the norm, as in published tables that compare methods.
+            The gradient of the norm, as in the paper, stays the same when the norm becomes small, and keeps pushing
+            clusters towards the same size; the gradient of the square vanishes with the norm.
     """
 
     def __init__(
@@ -58,7 +58,7 @@ class MinCutClusterHead(LinearClusterHead):
         self.squared = squared
 
     def prepare(self, graph: Any) -> Mapping[str, Any]:
-        """Reads once what every step needs of the graph: the value of ``links`` in `forward`."""
+        """Computes the degrees of the graph once: the value of ``links`` in `forward`."""
         edge_weight = getattr(graph, "edge_weight", None)
         return {"links": Links(graph.edge_index, edge_weight, num_nodes=graph.num_nodes)}
 
@@ -71,8 +71,8 @@ class MinCutClusterHead(LinearClusterHead):
             z: Embeddings of shape (num_nodes, n_features).
             edge_index: Edges of shape (2, num_edges), dtype int64.
             edge_weight: Weights of shape (num_edges,), not negative; None: all 1.
-            links: What `prepare` made of this graph; for a batch, the links of it that know the graph's degrees. Those
-                of another graph are not used.
+            links: From `prepare`; for a mini-batch its own links, which have the graph's degrees. Links of another
+                graph are ignored.
         """
         s = self.assignment(z)
         links = Links.for_step(links, edge_index, edge_weight, num_nodes=z.size(0))
@@ -98,11 +98,11 @@ def orthogonality(s: Tensor, squared: bool = False) -> Tensor:
 
     Args:
         s: Assignments of shape (num_nodes, n_clusters), rows sum to 1.
-        squared: Whether the square is wanted, from 0 to below 2.
+        squared: Whether to return the square, from 0 to below 2.
     """
     with torch.autocast(device_type=s.device.type, enabled=False):
         overlap = s.T @ s
         identity = torch.eye(s.size(1), dtype=s.dtype, device=s.device)
-        # Not by way of 2 (1 - Tr / ...): the root of a difference has an infinite gradient at 0, and rounding below it.
+        # Not as the root of 2 (1 - Tr / ...): its gradient is infinite at 0, and rounding may make it negative.
         difference = overlap / overlap.norm() - identity / math.sqrt(s.size(1))
         return difference.square().sum() if squared else difference.norm()
