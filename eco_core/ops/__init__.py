@@ -1,4 +1,4 @@
-"""Fast kernels on tensors: they know graphs as tensors, and nothing of parts.
+"""Fast kernels on tensors: a graph is a few tensors here, and parts do not occur.
 
 Its names are imported on first use.
 """

@@ -9,10 +9,10 @@ from eco_core.ops.compiled import compiled
 
 @compiled
 def sort_by(node, order, sorted_order, starts):  # type: ignore[no-untyped-def]
-    """Sorts entries by their node, those of a node staying in order: a counting sort, in time of the entries.
+    """Sorts entries by their node, in time linear in the entries: a counting sort that keeps the order within a node.
 
-    ``order`` numbers the entries as they come, ``sorted_order`` gets them by node, and ``starts`` of shape
-    (num_nodes + 1,) where the entries of each node begin.
+    ``order`` holds the entries in the given order. Written are ``sorted_order``, the entries by node, and ``starts`` of
+    shape (num_nodes + 1,), where the entries of each node begin.
     """
     starts[:] = 0
     for entry in range(node.shape[0]):
@@ -29,7 +29,7 @@ def sort_by(node, order, sorted_order, starts):  # type: ignore[no-untyped-def]
 
 @compiled
 def merge(starts, column, value, order, merged_starts, merged_column, merged_value):  # type: ignore[no-untyped-def]
-    """Writes the entries of each row, sorted by column, with those at one place added up; returns their number."""
+    """Writes the entries of each row, sorted by column; adds up entries at the same place; returns their number."""
     count = np.int64(0)
     for row in range(starts.shape[0] - 1):
         merged_starts[row] = count
@@ -49,10 +49,10 @@ def merge(starts, column, value, order, merged_starts, merged_column, merged_val
 
 @compiled
 def count_with_loops(rowptr, col, weight, loop, starts, degree):  # type: ignore[no-untyped-def]
-    """Writes how many entries the rows have, as starts, and their sums, with loops of a weight (0: none) added.
+    """Writes where the rows start, and the sums of the rows, after adding loops of the weight ``loop`` (0: none).
 
-    Columns are sorted within a row; those at one place count once. Without ``weight`` each entry weighs 1. A row that
-    has a loop gets no other.
+    Columns are sorted within a row; equal columns count once. If ``weight`` is empty, each entry weighs 1. A row that
+    has a loop gets no second loop.
     """
     total = np.int64(0)
     for row in range(rowptr.shape[0] - 1):
@@ -73,11 +73,11 @@ def count_with_loops(rowptr, col, weight, loop, starts, degree):  # type: ignore
 
 @compiled
 def fill_with_loops(rowptr, col, weight, loop, left, right, starts, columns, values):  # type: ignore[no-untyped-def]
-    """Writes the columns and the values of these rows, each value times the factors of its row and its column."""
+    """Writes columns and values of the rows with loops; values are multiplied by the factors of row and column."""
     for row in range(rowptr.shape[0] - 1):
         entry, end = starts[row], starts[row + 1]
         last = np.int64(-1)
-        # The loop that is to be added comes before the first column behind the diagonal.
+        # A loop is inserted before the first column behind the diagonal.
         waits = loop > 0.0
         for position in range(rowptr[row], rowptr[row + 1]):
             column = np.int64(col[position])

@@ -10,7 +10,8 @@ def move(points, old, new, sums, first, last):  # type: ignore[no-untyped-def]
     """Moves points between the sums of their clusters, in the columns [first, last), for several restarts at once.
 
     ``old`` and ``new`` are the clusters of each point (rows) in each restart (columns), -1 for none; ``sums`` of shape
-    (restarts, K, width) is in double precision, so that what is added and taken away again leaves next to nothing.
+    (restarts, K, width) is in double precision, so that adding a point and removing it again leaves almost no rounding
+    error.
     """
     for i in range(points.shape[0]):
         point = points[i, first:last]
@@ -29,9 +30,10 @@ def move(points, old, new, sums, first, last):  # type: ignore[no-untyped-def]
 
 @compiled
 def least(block, values, where, first, last):  # type: ignore[no-untyped-def]
-    """Finds the least entries of ``block`` (rows, restarts, K) along the last dimension, and the first place of each.
+    """Finds the minima of ``block`` (rows, restarts, K) along the last dimension, and the first place of each.
 
-    For the rows [first, last). The comparison of a library looks for NaN in each entry, which takes four times as long.
+    Only rows [first, last) are searched. NumPy's and torch's minima also check each entry for NaN, which takes four
+    times as long.
     """
     for i in range(first, last):
         for restart in range(block.shape[1]):

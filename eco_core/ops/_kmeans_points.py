@@ -1,4 +1,4 @@
-"""What k-means reads its points by: distances to the centres of all restarts at a time, and sums of clusters."""
+"""The points of k-means: their distances to the centres of all restarts at once, and the sums of clusters."""
 
 from __future__ import annotations
 
@@ -12,29 +12,29 @@ from eco_core.ops.row_blocks import row_blocks
 from eco_core.ops.threads import number_of_threads, run_in_threads
 
 Criterion = Literal["inertia", "distance"]
-"""What the restarts of k-means are compared by: sums of squared distances, or of distances."""
+"""The sum that the best restart of k-means minimises: of squared distances, or of distances."""
 
 FAR = 16.0
-"""How much farther (squared) from the origin than from each other points may lie before products read them relative to
-their mean: inner products then lose no more than a digit."""
+"""Largest ratio of the mean's squared length to the mean squared distance from it, up to which products read the points
+as they are: inner products then lose at most one digit."""
 
 _MOVES_A_THREAD = 2**20
-"""Numbers that are added to sums below which another thread costs more than it saves."""
+"""Additions per thread: with fewer, another thread costs more than it saves."""
 
 _ENTRIES_A_THREAD = 2**19
-"""Numbers that are looked at for the least below which another thread costs more than it saves."""
+"""Comparisons per thread: with fewer, another thread costs more than it saves."""
 
 
 class Points:
-    """Points, and their distances to centres that are given relative to the mean of the points.
+    """Points, and their distances to centres; centres are given relative to the mean of the points.
 
-    The points themselves are not moved to it, which would take a copy. Of points that lie far from zero, products read
-    a block at a time relative to their mean.
+    The points are not shifted to their mean, which would take a copy. If they lie far from zero, products shift one
+    block of them at a time.
 
     Attributes:
         rows: The points, of shape (num_points, width).
         mean: Their mean.
-        squares: Their squared distances to it, of shape (num_points,).
+        squares: The squared distances of the points to their mean, of shape (num_points,).
         are_far: Whether they lie far from zero.
     """
 
@@ -49,13 +49,13 @@ class Points:
         return self.rows[row] - self.mean
 
     def to_centers(self, centers: Tensor, start: int, stop: int, out: Tensor) -> None:
-        """Squared distances of points to centres, less the entry of each point in ``squares``.
+        """Computes squared distances of points to centres, minus each point's entry in ``squares``.
 
         Args:
             centers: Centres of shape (num_centers, width), relative to the mean.
-            start: First of the points.
-            stop: End of them.
-            out: Where they are written, of shape (stop - start, num_centers): fresh memory for each block would take
+            start: Index of the first point.
+            stop: Index after the last point.
+            out: Tensor for the result, of shape (stop - start, num_centers): new memory for each block would take
                 longer than the product.
         """
         squares = centers.square().sum(1)
@@ -94,11 +94,11 @@ class Points:
             sums: Sums of the points, of shape (restarts, K, width), float64.
         """
         if self.rows.device.type != "cpu":
-            # Additions in parallel would come in a different order each time; a product does not.
+            # Parallel additions have a different order each time; a product has not.
             sums.zero_()
             for start, stop in row_blocks(*self.rows.shape):
                 indicator = F.one_hot(new[start:stop], sums.size(1)).to(self.rows.dtype)
-                # Relative to the mean: sums of points far from zero would leave nothing of where they are among them.
+                # Relative to the mean: sums of points far from zero would lose their differences to rounding.
                 sums += (indicator.flatten(1).T @ (self.rows[start:stop] - self.mean)).view(sums.shape)
                 sums += indicator.sum(0).unsqueeze(2) * self.mean.double()
             return
@@ -111,12 +111,12 @@ class Points:
 
 
 def least(block: Tensor, values: Tensor, where: Tensor) -> None:
-    """Finds the least entries along the last dimension, and the first place of each.
+    """Finds the minima along the last dimension, and the first place of each.
 
     Args:
         block: Shape (num_points, restarts, K), contiguous.
-        values: Where they are written, of shape (num_points, restarts).
-        where: The same for the places, int64.
+        values: Tensor for the minima, of shape (num_points, restarts).
+        where: Tensor for their places, of the same shape, int64.
     """
     if block.device.type != "cpu":
         torch.min(block, dim=2, out=(values, where))
@@ -129,5 +129,5 @@ def least(block: Tensor, values: Tensor, where: Tensor) -> None:
 
 
 def counted(squares: Tensor, criterion: Criterion) -> Tensor:
-    """What squared distances count in a criterion."""
+    """Returns the distances that a criterion sums up: squared, or their roots."""
     return squares if criterion == "inertia" else squares.sqrt()

@@ -1,4 +1,4 @@
-"""Rows that the centres of k-means start from, for several restarts at a time."""
+"""The rows at which the centres of k-means start, for several restarts at a time."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def random_rows(points: Points, restarts: int, n_clusters: int, generator: torch
 
 
 def candidates_a_center(n_clusters: int) -> int:
-    """How many rows greedy k-means++ draws for each next centre."""
+    """Returns the number of rows that greedy k-means++ draws for each next centre."""
     return 2 + int(math.log(n_clusters))
 
 
@@ -47,17 +47,17 @@ def plus_plus(
 
 
 def _lower(points: Points, row: Tensor, closest: Tensor, criterion: Criterion, out: Tensor) -> Tensor:
-    """What is left of the distances of all points once some of these are centres too.
+    """Computes the distances of all points to their nearest centre, if one of the candidates is added.
 
     Args:
         points: The points.
-        row: Some of them, of shape (restarts, n_candidates).
-        closest: What the distances are without, of shape (num_points, restarts, 1).
-        criterion: What distances count.
-        out: The distances with each of them, of shape (num_points, restarts, n_candidates).
+        row: The candidates, of shape (restarts, n_candidates).
+        closest: The distances without the candidates, of shape (num_points, restarts, 1).
+        criterion: Whether to sum distances or squared distances.
+        out: Tensor for the distances with each candidate, of shape (num_points, restarts, n_candidates).
 
     Returns:
-        Their sums over the points, of shape (restarts, n_candidates).
+        The sums of these distances over the points, of shape (restarts, n_candidates).
     """
     chosen = row.flatten()
     centers, squares = points.offsets(chosen), points.squares[chosen]
@@ -80,17 +80,18 @@ def _draw(weights: Tensor, size: int, generator: torch.Generator) -> Tensor:
 
     Args:
         weights: Shape (num_points, restarts).
-        size: How many for each restart.
-        generator: What is drawn from.
+        size: Number of indices for each restart.
+        generator: The random generator.
 
     Returns:
         Indices of shape (restarts, size).
     """
     total = weights.sum(0)
     shares = torch.where(total > 0, weights / total, 1 / len(weights))
-    # Running sums of integers are exact, so that they do not depend on the order in which a device adds.
+    # Running sums of integers are exact: they do not depend on the order in which a device adds.
     mass = (shares * 2**_DRAW_BITS).long().T.contiguous().cumsum(1)
-    # A share of the total moves as little as the total does when the points change in their last digits; a remainder of
-    # the total would jump. The largest share, 1 - 2**-53, of a total that is exact in float64 is below that total.
+    # A random share of the total changes as little as the total when the points change in their last digits; a
+    # remainder modulo the total would jump. Even the largest share, 1 - 2**-53, of a total that is exact in float64 is
+    # below the total.
     share = torch.rand(len(mass), size, dtype=torch.float64, generator=generator, device=weights.device)
     return torch.searchsorted(mass, (share * mass[:, -1:]).long(), right=True)

@@ -33,7 +33,7 @@ def _unit(state):  # type: ignore[no-untyped-def]
 
 @njit(inline="always")
 def _first_above(cumulative, low, high, target):  # type: ignore[no-untyped-def]
-    """The first position in [low, high) whose running sum is above the target; edges of weight 0 are never it."""
+    """The first position in [low, high) whose running sum is above the target; never an edge of weight 0."""
     last = high - 1
     while low < last:
         middle = (low + last) // 2
@@ -78,7 +78,7 @@ def fill_walks(rowptr, col, cumulative, walks, seed, to_return, to_far, first, l
     largest = max(to_return, 1.0, to_far)
     key = _mix(seed + _GAMMA)
     for walk in range(first, last):
-        # A stream for each walk, from the seed and its number: no matter which thread runs it.
+        # Each walk has a stream of its own, from the seed and its number: the result does not depend on threads.
         state = _mix(key ^ _mix((np.uint64(walk) + _ONE) * _GAMMA))
         previous = np.int64(-1)
         node = walks[walk, 0]
@@ -91,8 +91,8 @@ def fill_walks(rowptr, col, cumulative, walks, seed, to_return, to_far, first, l
             biased = second_order and previous >= 0 and high - low > 1
             chosen = low
             accepted = False
-            # Rejection needs a few proposals on average, whatever the degree. A row whose every edge has a small bias
-            # is left after as many proposals as it has edges: listing it costs no more than they did.
+            # Rejection needs a few proposals on average, whatever the degree. If all edges of a row have a small bias,
+            # the loop ends after as many proposals as the row has edges; listing the row then costs no more.
             for _ in range(high - low if biased else 1):
                 state += _GAMMA
                 target = _unit(state) * total
@@ -154,11 +154,11 @@ def fill_uniform_walks(rowptr, col, walks, seed, first, last):  # type: ignore[n
 def keep_frequent_visits(  # type: ignore[no-untyped-def]
     rowptr, col, cumulative, start, walks, length, seed, least, before, found, kept, first, last
 ):
-    """Finds the nodes that the walks from each start come to at least so often, the start itself left out.
+    """Finds the nodes that the walks from each start visit at least ``least`` times, without the start itself.
 
-    Walks as `fill_walks` does without bias, ``walks`` of ``length`` steps from each of the rows [first, last) of
-    ``start``. What is found is written one behind the other to ``found``, as the walks come to it, from the place on
-    where it would begin if all rows since ``before`` had as many nodes as they have visits; ``kept`` gets the number of
+    It walks as `fill_walks` does without bias: ``walks`` walks of ``length`` steps from each of the rows [first, last)
+    of ``start``. The nodes are written to ``found`` one after the other, in the order of first visits. The first place
+    leaves room for as many nodes as there are visits from the rows ``before`` to ``first``. ``kept`` gets the number of
     nodes of each row.
 
     Visits are counted in a hash table that fits into the first cache.
@@ -213,7 +213,7 @@ def keep_frequent_visits(  # type: ignore[no-untyped-def]
 
 @compiled
 def row_sums(rowptr, weight, out):  # type: ignore[no-untyped-def]
-    """Writes the running sum of the weights of each row, started anew in each: exact whatever the other rows hold."""
+    """Writes the running sum of the weights of each row; it starts at 0 in each row, so rows do not affect others."""
     for row in range(rowptr.shape[0] - 1):
         total = 0.0
         for position in range(rowptr[row], rowptr[row + 1]):

@@ -1,7 +1,7 @@
 """The compiled part of products with sparse matrices; see `eco_core.ops.compiled`.
 
-Sums may be reassociated: that is what lets them be vectorised. Each entry of a result is computed by one thread, in an
-order of its own, so that it does not depend on the number of threads.
+Sums may be reassociated, so that the compiler can vectorise them. One thread computes each entry of a result, always in
+the same order, so the result does not depend on the number of threads.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from eco_core.ops.compiled import compiled
 def multiply(starts, columns, values, dense, out, first, last):  # type: ignore[no-untyped-def]
     """Writes rows [first, last) of a CSR matrix times a dense one.
 
-    Four entries at a time: a row of the result is then read and written a quarter as often.
+    It reads four entries at a time: a row of the result is then read and written a quarter as often.
     """
     width = dense.shape[1]
     for row in range(first, last):
@@ -41,7 +41,8 @@ def multiply(starts, columns, values, dense, out, first, last):  # type: ignore[
 def multiply_transposed(starts, columns, values, dense, out, first, last):  # type: ignore[no-untyped-def]
     """Writes columns [first, last) of a transposed CSR matrix times a dense one.
 
-    Rows of the result are added to as the entries of the matrix come up, and stay in a cache where they are few.
+    It adds to the rows of the result in the order of the matrix's entries; if the result has few rows, they stay in a
+    cache.
     """
     for row in range(out.shape[0]):
         total = out[row, first:last]

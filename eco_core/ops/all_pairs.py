@@ -1,8 +1,8 @@
-"""Losses over all pairs of nodes, in blocks of rows: time O(N^2 d), memory O(N d) and a block, never (N x N).
+"""Losses over all pairs of nodes, in blocks of rows: time O(N^2 d), memory O(N d) plus one block, never (N x N).
 
-A similarity matrix is computed block by block and thrown away. Where the gradient of an entry depends on that entry
-alone, it is added up in the same pass; else the blocks are computed a second time for the gradient, unless there are so
-few nodes that all blocks can be kept.
+A similarity matrix is computed block by block and thrown away. If the gradient of an entry depends on this entry alone,
+the gradient is added up in the same pass. Otherwise the blocks are computed a second time for the gradient, unless
+there are so few nodes that all blocks can be kept.
 
 A set of pairs (the edges of a graph, the positive pairs of a contrast) is a sparse symmetric matrix, made once for each
 graph: see `pair_matrix`. Sums over it are sparse products.
@@ -25,10 +25,10 @@ _BLOCK_ENTRIES = {"cpu": 1 << 20}
 """Entries of a block, by device: 4 MB in single precision, about a processor's cache; elsewhere 2^26."""
 
 _MIN_ROWS = 64
-"""Rows of a block at least: with fewer, matrix products no longer run at full speed."""
+"""Least number of rows of a block: with fewer, matrix products no longer run at full speed."""
 
 _KEPT_BYTES = 1 << 27
-"""Up to this size the exponentials of all pairs are kept for the gradient: for 8192 nodes, each pair once."""
+"""Up to this size the exponentials of all pairs are kept for the gradient: up to 8192 nodes, each pair once."""
 
 _SAFE_EXPONENT = 60.0
 """Exponents up to this need no shift: neither they nor a sum of a billion of them overflow single precision."""
@@ -86,7 +86,7 @@ def pair_sum(left: Tensor, right: Tensor, matrix: Tensor) -> Tensor:
 
     Args:
         left: Embeddings of shape (num_nodes, width).
-        right: Embeddings of the same shape; where they are the very same tensor, one sparse product is saved.
+        right: Embeddings of the same shape; if ``right is left``, one sparse product is saved.
         matrix: Symmetric matrix Q of shape (num_nodes, num_nodes), from `pair_matrix`, of which no gradient is taken.
 
     Returns:
@@ -106,9 +106,9 @@ class LinkedPairs(NamedTuple):
     Attributes:
         matrix: Symmetric weights of the links, from `pair_matrix`.
         rows: Number of rows of a block (of the last one: at most).
-        taken: For each block of rows, the positions in it of the pairs that are linked or a node with itself.
+        taken: For each block of rows, the positions in the block of linked pairs and of pairs of a node with itself.
         num_rows: Number of rows of the pairs: all nodes, or the anchors.
-        num_others: Number of ordered pairs of two nodes that are not linked; for anchors, how many are to be expected.
+        num_others: Number of ordered pairs of two nodes that are not linked; for anchors, the expected number.
     """
 
     matrix: Tensor
@@ -121,7 +121,7 @@ class LinkedPairs(NamedTuple):
         """Returns the links of some nodes, drawn at random, for an unbiased estimate of a mean over all pairs.
 
         Args:
-            anchors: Nodes of shape (num_anchors,), int64; each as likely as any other.
+            anchors: Nodes of shape (num_anchors,), int64, drawn uniformly.
         """
         starts, columns = self.matrix.crow_indices(), self.matrix.col_indices()
         counts = starts.diff()[anchors]
@@ -183,7 +183,7 @@ class _MeanSigmoid(torch.autograd.Function):
         for rows, taken in zip(_blocks(num_rows, links.rows), links.taken, strict=True):
             block = _similarities(scaled[rows], right_t, buffer)
             block.sub_(shift / temperature).sigmoid_()
-            # Zeros where pairs do not count: they add nothing to the sum, and below nothing to the gradient.
+            # Pairs that do not count become 0: they add nothing to the sum, nor to the gradient below.
             block.view(-1).index_fill_(0, taken, 0.0)
             total += block.sum()
             if any(needed):
@@ -215,12 +215,12 @@ def mean_sigmoid_of_others(
         \frac{1}{|P|} \sum_{(i, j) \in P} \sigma \left( \frac{l_i^T r_j - s}{\tau} \right), \qquad
         P = \{(i, j) : i \ne j, \; i \text{ and } j \text{ are not linked}\}
 
-    One pass over blocks of rows computes the sum and, where it is asked for, the gradient.
+    One pass over blocks of rows computes the sum and, if needed, the gradient.
 
     Args:
-        left: Embeddings l of shape (num_nodes, width), or those of anchors, of shape (num_anchors, width).
+        left: Embeddings l of shape (num_nodes, width), or of the anchors, of shape (num_anchors, width).
         right: Embeddings r of shape (num_nodes, width).
-        links: From `linked_pairs`; of its `of_anchors` for an estimate from some rows of the pairs.
+        links: From `linked_pairs`; from `LinkedPairs.of_anchors` for an estimate from some rows of the pairs.
         shift: The similarity s whose sigmoid is 1/2.
         temperature: The temperature tau, above 0.
 
@@ -228,11 +228,11 @@ def mean_sigmoid_of_others(
         A scalar, in single precision at least; 0 where all nodes are linked. It can be differentiated once.
 
     Raises:
-        ValueError: The links are those of another number of nodes.
+        ValueError: The links have another number of nodes.
     """
     if (left.size(0), right.size(0)) != (links.num_rows, links.matrix.size(0)):
         raise ValueError(
-            f"The embeddings have {left.size(0)} and {right.size(0)} rows, but the links are those of "
+            f"The embeddings have {left.size(0)} and {right.size(0)} rows, but the links were made for "
             f"{links.num_rows} and {links.matrix.size(0)} nodes. Give linked_pairs(edge_index, {right.size(0)}) of the "
             "same graph."
         )
@@ -272,7 +272,7 @@ class _LogSumExp(torch.autograd.Function):
 def _similarities_to_others(
     left: Tensor, right: Tensor, own: Tensor, temperature: float
 ) -> Iterator[tuple[slice, Tensor]]:
-    """Yields blocks of rows of the similarities, written over each other; that of a row's own node is -inf."""
+    """Yields blocks of rows of the similarities, each in the same memory; a row's own node has -inf."""
     size = max(1, min(left.size(0), _rows_of_block(right.size(0), right.device)))
     scaled, right_t, buffer = left / temperature, right.T, left.new_empty(size * right.size(0))
     for rows in _blocks(left.size(0), size):
@@ -304,9 +304,9 @@ class _Tile(NamedTuple):
     """The exponentials of some rows and columns of the similarities.
 
     Attributes:
-        rows: Which rows.
-        columns: Which columns, the first of them on the diagonal or to its right.
-        square: How many of these columns are those of the rows themselves, which hold each pair twice.
+        rows: The rows of the tile.
+        columns: The columns of the tile; the first is on the diagonal or to its right.
+        square: Number of columns whose nodes are also rows of the tile: this square holds each pair twice.
         values: The exponentials, of shape (rows, columns); 0 on the diagonal.
     """
 
@@ -316,7 +316,7 @@ class _Tile(NamedTuple):
     values: Tensor
 
     def others(self) -> tuple[slice, Tensor]:
-        """The columns that are not among the rows, and their values."""
+        """Returns the columns that are not among the rows, and their values."""
         return slice(self.columns.start + self.square, self.columns.stop), self.values[:, self.square :]
 
 
@@ -332,7 +332,7 @@ def _symmetric_sums(z: Tensor, temperature: float, kept: list[_Tile] | None) -> 
 
 
 def _symmetric_gradient(z: Tensor, result: Tensor, grad: Tensor, tiles: Iterable[_Tile]) -> Tensor:
-    # With E the exponentials and a = grad / sums, the gradient is that of a_i E_ij and that of a_j E_ji, added.
+    # With E the exponentials and a = grad / sums, the gradient is the sum of the gradients of a_i E_ij and a_j E_ji.
     weight = grad * (-result).exp()
     of_z = torch.zeros_like(z)
     for tile in tiles:
@@ -344,10 +344,10 @@ def _symmetric_gradient(z: Tensor, result: Tensor, grad: Tensor, tiles: Iterable
 
 
 def _exponentials(z: Tensor, temperature: float) -> Iterator[_Tile]:
-    """Yields the tiles from the diagonal on, written over each other.
+    """Yields the tiles from the diagonal on, each in the same memory.
 
-    Tiles and not whole rows: each of their products has three dimensions of some hundreds, at which it is fastest, and
-    adds to a few rows of the gradient only.
+    Tiles are faster than whole rows: each of their products has three dimensions of some hundreds, which suits matrix
+    products best, and adds to a few rows of the gradient only.
     """
     entries = _block_entries(z.device)
     height = max(_MIN_ROWS, math.isqrt(entries // 4))
@@ -375,10 +375,10 @@ def log_sum_exp_of_others(
     Args:
         z: Embeddings of shape (num_nodes, width).
         temperature: The temperature tau, above 0.
-        bound: A number that the absolute value of no inner product exceeds, 1 for embeddings of unit length. Where
-            ``bound / temperature`` is at most 60, no exponential can overflow, and each pair is computed once for both
-            of its nodes: in half the time. None: not known.
-        anchors: Nodes of shape (num_anchors,), int64, for which it is wanted; None: all.
+        bound: Largest absolute value of an inner product; 1 for embeddings of unit length. If ``bound / temperature``
+            is at most 60, no exponential can overflow, and each pair is computed once for both of its nodes, in half
+            the time. None: unknown.
+        anchors: Nodes of shape (num_anchors,), int64, whose sums are wanted; None: all.
 
     Returns:
         Tensor of shape (num_nodes,) or (num_anchors,), in single precision at least; -inf for a single node. It can be
@@ -400,14 +400,14 @@ def log_sum_exp_of_others(
 
 
 def draw_anchors(z: Tensor, count: int | None) -> Tensor | None:
-    """Draws nodes without replacement, from torch's generator, for sums over the pairs that go out from these alone.
+    """Draws nodes without replacement, from torch's generator, for sums over the pairs from these nodes to all others.
 
     Args:
         z: Embeddings of shape (num_nodes, width).
-        count: How many nodes; None: all.
+        count: Number of nodes; None: all.
 
     Returns:
-        Nodes of shape (count,), int64, in order; None where all are wanted.
+        Nodes of shape (count,), int64, in order; None if all are wanted.
     """
     if count is None or count >= z.size(0):
         return None
@@ -435,7 +435,7 @@ def _blocks(num_nodes: int, rows: int) -> list[slice]:
 
 
 def _similarities(rows: Tensor, others_t: Tensor, buffer: Tensor) -> Tensor:
-    """Returns the products of some rows with (transposed) others, in the memory of a buffer."""
+    """Returns the products of some rows with transposed other rows, in the memory of a buffer."""
     size = (rows.size(0), others_t.size(1))
     return torch.mm(rows, others_t, out=buffer[: size[0] * size[1]].view(size))
 

@@ -1,9 +1,9 @@
-"""Compiling kernels with numba. Only modules of kernels import this, on their first use: numba comes with it.
+"""Compiling kernels with numba. Only kernel modules import this module, on their first use: it imports numba.
 
 The kernels release the GIL and are run by ordinary threads (see `eco_core.ops.threads`). numba's own parallel loops are
-not used: they take twice as long to compile, abort the process when two threads enter them at a time (with numba's
-portable threading layer) or when it was forked after using them (with GNU OpenMP's), and have a number of threads of
-their own beside torch's.
+not used: they take twice as long to compile, abort the process when two threads enter them at the same time (with
+numba's portable threading layer) or when the process was forked after using them (with GNU OpenMP's), and have a number
+of threads of their own beside torch's.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from numba import njit
 
 
 def compiled(function: Callable[..., Any], **options: Any) -> Any:
-    """Compiles for the argument types of the first call, and keeps the machine code on disk where that is possible."""
+    """Compiles for the argument types of the first call, and keeps the machine code on disk if possible."""
     try:
         return njit(nogil=True, cache=True, **options)(function)
     except RuntimeError:  # Neither the package's folder nor the user's cache can be written: compiled in each process.

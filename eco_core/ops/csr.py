@@ -11,15 +11,15 @@ from torch import Tensor
 
 
 class CSR(NamedTuple):
-    """The edges of a graph by their target, as plain arrays: what sampling follows.
+    """The edges of a graph by their target, as plain arrays, for sampling.
 
     Attributes:
         rowptr: Where each node's entries begin in ``col``, and the last one's end, shape (num_nodes + 1,), int64.
         col: The sources of the edges that point to a node, sorted within each node's entries, shape (num_edges,), int32
             or int64.
         weight: Their weights, shape (num_edges,), float32; None: every edge weighs the same.
-        symmetric: Whether each edge is known to have its reverse, with the same weight: what points to a node is then
-            what it points to.
+        symmetric: Whether each edge is known to have its reverse, with the same weight: the sources of a node's edges
+            are then also their targets.
     """
 
     rowptr: Tensor
@@ -34,10 +34,10 @@ class CSR(NamedTuple):
 
 
 def incoming_of(edge_index: Tensor | CSR, edge_weight: Tensor | None = None) -> CSR | None:
-    """Returns the edges by their target where they lie in memory, or on disk, like that already; else None.
+    """Returns the edges by their target if they are stored by target already, in memory or on disk; else None.
 
     Args:
-        edge_index: The edges of a graph on disk know it; a `CSR` is returned with the weights.
+        edge_index: The edges of a graph on disk have the attribute ``incoming``; a `CSR` is returned with the weights.
         edge_weight: Their weights, in the same order; None: all the same.
     """
     incoming = edge_index if isinstance(edge_index, CSR) else getattr(edge_index, "incoming", None)
@@ -48,7 +48,7 @@ def incoming_of(edge_index: Tensor | CSR, edge_weight: Tensor | None = None) -> 
 
 
 def csr_matrix(row: Tensor, column: Tensor, value: Tensor, size: tuple[int, int]) -> Tensor:
-    """Makes a sparse matrix of entries in any order; those at the same place add up.
+    """Makes a sparse matrix of entries in any order; entries at the same place add up.
 
     Args:
         row: Row of each entry, of shape (num_entries,), dtype int64.
@@ -57,20 +57,20 @@ def csr_matrix(row: Tensor, column: Tensor, value: Tensor, size: tuple[int, int]
         size: Numbers of rows and columns.
 
     Returns:
-        Sparse CSR tensor of that size, on the device of the entries.
+        Sparse CSR tensor of the given size, on the device of the entries.
     """
     if value.device.type == "cpu" and value.dtype in (torch.float32, torch.float64) and not value.requires_grad:
         return _counted(row, column, value, size)
     entries = torch.sparse_coo_tensor(torch.stack([row, column]), value, size, check_invariants=False).coalesce()
     row, column = entries.indices()
-    # Coalesced entries are sorted by row: what is left to do is to count them.
+    # Coalesced entries are sorted by row, so counting them gives the starts.
     starts = torch.zeros(size[0] + 1, dtype=torch.int64, device=row.device)
     starts[1:] = torch.bincount(row, minlength=size[0]).cumsum(0)
     return csr_tensor(starts, column, entries.values(), size)
 
 
 def _counted(row: Tensor, column: Tensor, value: Tensor, size: tuple[int, int]) -> Tensor:
-    """Does so by two counting sorts: a fifth of the time of sorting numbers of places."""
+    """Makes the matrix by two counting sorts: a fifth of the time of sorting by row * columns + column."""
     from eco_core.ops import _csr_kernels as kernels
 
     for part, end in zip((row, column), size, strict=True):
@@ -84,12 +84,12 @@ def _counted(row: Tensor, column: Tensor, value: Tensor, size: tuple[int, int]) 
 
 
 def sorted_entries(row: Tensor, column: Tensor, size: tuple[int, int]) -> tuple[Tensor, Tensor]:
-    """Sorts entries by row, those of a row by column, and those at one place as they come: by two counting sorts.
+    """Sorts entries by row and column with two counting sorts; entries at the same place stay in order.
 
     Args:
         row: Row of each entry, of shape (num_entries,), int64, on the CPU.
         column: Its column, of the same shape.
-        size: Numbers of rows and columns, which nobody exceeds.
+        size: Numbers of rows and columns; entries outside are not checked for.
 
     Returns:
         Which entry each position holds, of shape (num_entries,); and where each row begins, and the last one's end, of
@@ -107,7 +107,7 @@ def sorted_entries(row: Tensor, column: Tensor, size: tuple[int, int]) -> tuple[
 
 
 def csr_tensor(starts: Tensor, columns: Tensor, values: Tensor, size: tuple[int, int]) -> Tensor:
-    """Makes a sparse CSR tensor of its three parts, without torch's warning that these are in beta.
+    """Makes a sparse CSR tensor of its three parts, without torch's warning that such tensors are in beta.
 
     Args:
         starts: Where the entries of each row begin, and the end of the last one's, of shape (rows + 1,), int64.
@@ -131,7 +131,7 @@ def take_rows(matrix: Tensor, rows: Tensor) -> Tensor:
 
     Args:
         matrix: Sparse CSR tensor of shape (num_rows, width).
-        rows: Which ones, of shape (count,), int64; each may come up several times.
+        rows: Indices of the rows, of shape (count,), int64; a row may occur several times.
 
     Returns:
         Sparse COO tensor of shape (count, width).
@@ -140,7 +140,7 @@ def take_rows(matrix: Tensor, rows: Tensor) -> Tensor:
     first = starts.index_select(0, rows)
     counts = starts.index_select(0, rows + 1) - first
     row = torch.repeat_interleave(torch.arange(rows.numel(), device=rows.device), counts)
-    # What is added to the position in the result to have that in the matrix.
+    # Position in the matrix minus position in the result.
     shift = first - counts.cumsum(0) + counts
     position = torch.arange(row.numel(), device=rows.device) + shift.index_select(0, row)
     indices = torch.stack([row, matrix.col_indices().index_select(0, position)])

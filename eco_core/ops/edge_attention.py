@@ -64,7 +64,8 @@ def sum_of_neighbors(weight: Tensor, h: Tensor, edges: SortedPairs) -> Tensor:
         edges: From `edges_by_target`.
 
     Returns:
-        Tensor of shape (num_nodes, heads, width) with the dtype of ``h``. It can be differentiated once, by both.
+        Tensor of shape (num_nodes, heads, width) with the dtype of ``h``. It can be differentiated once, by ``weight``
+        and ``h``.
     """
     dtype = torch.promote_types(weight.dtype, _wide(h).dtype)
     # Torch has no sparse kernels in half precision on the CPU, and autocast would choose them.

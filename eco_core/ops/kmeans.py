@@ -1,7 +1,8 @@
 """K-means in torch, on any device: Lloyd's algorithm from k-means++ seeds, all restarts at a time.
 
 The points are read once for all restarts: their distances to the centres (or candidates) of all restarts are one matrix
-product. On a CPU the sums of clusters are not computed anew either; only points that changed their cluster are moved.
+product. On a CPU the sums of clusters are not computed anew in each iteration: only points that changed their cluster
+are moved between sums.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from eco_core.ops._kmeans_seeds import candidates_a_center, plus_plus, random_ro
 from eco_core.ops.nearest_centers import as_points, nearest_centers
 
 _RESTART_ELEMENTS = 2**24
-"""Distances to candidates that are held at a time: more restarts than they have room for wait for their turn."""
+"""Largest number of distances to candidates held at a time; further restarts run afterwards."""
 
 
 class TorchKMeans:
@@ -27,25 +28,24 @@ class TorchKMeans:
     Lloyd's algorithm (1982) from greedy k-means++ seeds (Arthur & Vassilvitskii, SODA 2007): each next centre is the
     best of ``2 + log K`` candidates drawn with a probability proportional to the squared distance from the centres so
     far. The best of ``n_init`` restarts is kept. All restarts draw from one generator, so that runs with neighbouring
-    seeds share none of them. Memory beyond the data is O(num_nodes), and that of one centred copy where points lie far
-    from the origin.
+    seeds share no restart. Memory beyond the data is O(num_nodes).
 
     Equal seeds give equal results on the same device with the same number of threads.
 
     Args:
         n_clusters: Number of clusters K, at most num_nodes.
         n_init: Number of restarts.
-        max_iter: Iterations of a restart at most.
+        max_iter: Largest number of iterations of a restart.
         tol: A restart has converged when the centres' squared movement is at most ``tol`` times the mean variance of
             the features (as in scikit-learn), or when no node changes its cluster.
         random_state: Seed; None draws one from torch's global generator.
         init: ``"k-means++"``, or ``"random"`` for K nodes drawn without replacement.
-        criterion: What the best restart has the least of: ``"inertia"``, the sum of squared distances that Lloyd's
-            algorithm lowers; or ``"distance"``, the sum of plain ones, in which a few far points count less. K-means++
-            draws and compares candidates by the same.
+        criterion: The sum that the best restart minimises: ``"inertia"``, the sum of squared distances that Lloyd's
+            algorithm lowers; or ``"distance"``, the sum of distances, in which a few far points count less. K-means++
+            draws and compares candidates by the same sum.
 
     Attributes:
-        labels_: Clusters of the nodes, shape (num_nodes,), dtype int64: the centres that are nearest.
+        labels_: Clusters of the nodes, shape (num_nodes,), dtype int64: the nearest centres.
         cluster_centers_: Centres of shape (K, n_features).
         inertia_: Sum of the squared distances of the nodes to their centres.
         n_iter_: Iterations of the best restart.
@@ -110,7 +110,7 @@ class TorchKMeans:
         points = points.to_dense() if points.is_sparse else points
         with torch.autocast(points.device.type, enabled=False):
             self._fit(Points(points))
-        # As predict(z) will give them, down to the ties.
+        # The same labels as predict(z) returns, also for ties.
         self.labels_, distances = nearest_centers(points, self.cluster_centers_)
         self.inertia_ = float(distances[:, 0].double().square().sum())
         return self
@@ -166,8 +166,8 @@ def _lloyd(points: Points, centers: Tensor, max_iter: int, tolerance: float) -> 
 
     Args:
         points: The points.
-        centers: Shape (restarts, K, width), relative to their mean.
-        max_iter: Iterations at most.
+        centers: Shape (restarts, K, width), relative to the mean of the points.
+        max_iter: Largest number of iterations.
         tolerance: Squared movement of all centres of a restart at which it has converged.
 
     Returns:
@@ -200,7 +200,7 @@ def _lloyd(points: Points, centers: Tensor, max_iter: int, tolerance: float) -> 
 
 
 def _counts(labels: Tensor, n_clusters: int) -> Tensor:
-    """Numbers of points of each cluster, (restarts, K), of labels (num_points, restarts)."""
+    """Returns the number of points of each cluster, (restarts, K), from labels (num_points, restarts)."""
     restarts = labels.size(1)
     numbers = labels + n_clusters * torch.arange(restarts, device=labels.device)
     return torch.bincount(numbers.flatten(), minlength=restarts * n_clusters).view(restarts, n_clusters)

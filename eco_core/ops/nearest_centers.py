@@ -15,8 +15,8 @@ def as_points(z: Any, n_clusters: int = 1, who: str = "k-means") -> Tensor:
 
     Args:
         z: Points of shape (num_nodes, n_features): a tensor, dense or sparse, or an array.
-        n_clusters: How many rows there must be at least.
-        who: What got them, for messages.
+        n_clusters: Least number of rows.
+        who: Name of the caller, for messages.
 
     Returns:
         A detached tensor, dense or coalesced COO, float64 if it was and float32 otherwise.
@@ -40,7 +40,7 @@ def as_points(z: Any, n_clusters: int = 1, who: str = "k-means") -> Tensor:
     if points.layout != torch.strided:
         points = (points if points.is_sparse else points.to_sparse_coo()).coalesce()
     values = points.values() if points.is_sparse else points
-    # A sum is finite only if all that is added is, and takes no copy, as looking at each value does.
+    # A finite sum means finite values; unlike a check of each value, it takes no copy.
     if not values.sum().isfinite() and not (finite := torch.isfinite(values)).all():
         raise ValueError(
             f"{who} got {int((~finite).sum())} values that are NaN or infinite in points of shape "
@@ -81,8 +81,8 @@ def nearest_centers(z: Any, centers: Tensor) -> tuple[Tensor, Tensor]:
             else:
                 rows = points[start:stop]
             near = _squares(rows - mean, centers - mean).topk(distances.size(1), largest=False).indices
-            near = near.sort(dim=1).values  # of two equally near ones, the first
-            # Distances anew, without the rounding of the expanded square: a centre is at distance 0 of itself.
+            near = near.sort(dim=1).values  # of two equally near centres, the first
+            # Computed again without the rounding of the expanded square: a centre has distance 0 from itself.
             exact = torch.stack([(rows - centers[center]).norm(dim=1) for center in near.T], dim=1)
             distances[start:stop], order = exact.sort(dim=1, stable=True)
             labels[start:stop] = near.gather(1, order[:, :1]).squeeze(1)
@@ -90,5 +90,5 @@ def nearest_centers(z: Any, centers: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _squares(points: Tensor, centers: Tensor) -> Tensor:
-    """Squared distances (num_points, K), less the squared norm of each point."""
+    """Returns squared distances (num_points, K), minus the squared norm of each point."""
     return torch.addmm(centers.square().sum(1), points, centers.T, alpha=-2)

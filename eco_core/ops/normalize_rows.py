@@ -1,4 +1,4 @@
-"""Rows of unit length, with a gradient that makes one tensor of their size; automatic differentiation makes nine."""
+"""Rows of unit length; the gradient allocates one tensor of their size, automatic differentiation nine."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from torch.autograd.function import once_differentiable
 from eco_core.ops.row_blocks import rows_in_cache
 
 _EPS = 1e-12
-"""The least length that a row is divided by, as in ``torch.nn.functional.normalize``."""
+"""The least divisor of a row, as in ``torch.nn.functional.normalize``."""
 
 
 def normalize_rows(z: Tensor) -> Tensor:
@@ -21,7 +21,7 @@ def normalize_rows(z: Tensor) -> Tensor:
         z: Tensor of shape (num_rows, width), of a float dtype.
 
     Returns:
-        Tensor of that shape and dtype. It can be differentiated once.
+        Tensor of the same shape and dtype. It can be differentiated once.
     """
     return _Normalized.apply(z)
 

@@ -1,4 +1,4 @@
-"""Which tensors something was made of: for what is computed once for a graph and must not be used for another."""
+"""Remembers of which tensors a value was made, so that a graph's prepared value is not used for another graph."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from torch import Tensor
 
 
 class Origin:
-    """Remembers tensors, and in which state they were. It keeps none of them alive.
+    """Remembers tensors and their state, without keeping them alive.
 
-    A number of nodes does not tell a graph from another of the same size; the identity of its tensors does, together
-    with their versions, which count changes in place. Tensors that do not tell whether they were changed (inference
-    tensors), and those that gradients flow to, are never taken for the same.
+    Two graphs may have the same number of nodes. They differ in the identity of their tensors, or in the tensors'
+    versions, which count changes in place. A tensor without a version (an inference tensor) or with gradients never
+    counts as the same.
 
     Args:
-        *tensors: What something is made of; None for what there is not.
+        *tensors: The tensors that a value is made of; None for a missing one.
 
     Example:
         >>> origin = Origin(edge_index, edge_weight)
@@ -29,11 +29,11 @@ class Origin:
         self._seen = [_state(tensor) for tensor in tensors]
 
     def __getstate__(self) -> dict[str, Any]:
-        # A copy is about tensors that are copied too, or loaded in another process: it takes none for the same.
+        # In a copy, the tensors are copies too, or loaded in another process: no tensor counts as the same.
         return {"_seen": [_FORGOTTEN for _ in self._seen]}
 
     def is_of(self, *tensors: Tensor | None) -> bool:
-        """Whether these are the very tensors, in the same order, which nobody has changed since."""
+        """Whether these are the same tensor objects, in the same order and not changed since."""
         if len(tensors) != len(self._seen):
             return False
         for seen, tensor in zip(self._seen, tensors, strict=True):
@@ -46,10 +46,9 @@ class Origin:
 
 
 class SharedMemory:
-    """Remembers the memory of a tensor, and keeps it alive so that no other tensor can take its place.
+    """Remembers the memory of a tensor, and keeps it alive so that no other tensor can get the same memory.
 
-    For tensors that torch wraps anew at each access, such as the indices of a sparse tensor: their identity says
-    nothing.
+    It is for tensors that torch wraps in a new object at each access, such as the indices of a sparse tensor.
 
     Args:
         tensor: The tensor.
@@ -60,7 +59,7 @@ class SharedMemory:
         self._version = tensor._version
 
     def is_of(self, tensor: Tensor) -> bool:
-        """Whether a tensor has this memory and shape, and nobody has changed it since."""
+        """Whether a tensor has this memory and shape, and was not changed since."""
         same = tensor.data_ptr() == self._tensor.data_ptr() and tensor.shape == self._tensor.shape
         return same and tensor._version == self._version
 
@@ -69,7 +68,7 @@ class _State(NamedTuple):
     tensor: Callable[[], Tensor | None]
     """A weak reference."""
     version: int | None
-    """None: changes of this tensor cannot be followed."""
+    """None: changes of this tensor cannot be detected."""
 
 
 def _state(tensor: Tensor | None) -> _State | None:
@@ -84,7 +83,7 @@ def _nothing() -> None:
 
 
 _FORGOTTEN = _State(_nothing, None)
-"""The state of a tensor in a copied `Origin`: no tensor has it."""
+"""The state of every tensor in a copied `Origin`: it matches no tensor."""
 
 
 __all__ = ["Origin", "SharedMemory"]

@@ -1,4 +1,4 @@
-"""Pairs of nodes: their inner products, and a sample of those that are not linked."""
+"""Pairs of nodes: their inner products, and a sample of pairs that are not linked."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from eco_core.ops.sparse_product import csr_product
 
 
 class SortedPairs:
-    """Pairs of a row and a column, sorted by row: the places of a sparse matrix, of which some may come up twice.
+    """Pairs of a row and a column, sorted by row: the places of a sparse matrix; a place may occur twice.
 
     Args:
         row: Rows of shape (num_pairs,), int64.
@@ -21,9 +21,9 @@ class SortedPairs:
         num_nodes: Number of rows, and of columns.
 
     Attributes:
-        order: Which pair each position holds, of shape (num_pairs,).
-        row: Its row, sorted.
-        column: Its column.
+        order: The index of the pair at each position, of shape (num_pairs,).
+        row: The row of each position, sorted.
+        column: The column of each position.
         num_nodes: Number of rows, and of columns.
     """
 
@@ -35,11 +35,11 @@ class SortedPairs:
         self._by_column: tuple[Tensor, Tensor, Tensor] | None = None
 
     def matrix(self, values: Tensor) -> Tensor:
-        """Returns the sparse CSR tensor of shape (num_nodes, num_nodes) with one value for each pair, in this order."""
+        """Returns a sparse CSR tensor (num_nodes, num_nodes) with the values of the pairs, given in sorted order."""
         return csr_tensor(self._starts, self.column, values, (self.num_nodes, self.num_nodes))
 
     def transposed(self, values: Tensor) -> Tensor:
-        """Returns that tensor transposed, in CSR again."""
+        """Returns the transpose of `matrix`, in CSR again."""
         if self._by_column is None:
             order = self.column.argsort(stable=True)
             self._by_column = _starts(self.column, self.num_nodes), self.row.index_select(0, order), order
@@ -47,11 +47,11 @@ class SortedPairs:
         return csr_tensor(starts, rows, values.index_select(0, order), (self.num_nodes, self.num_nodes))
 
     def products(self, left: Tensor, right: Tensor) -> Tensor:
-        """Returns the inner product of a row of one table with one of another for each pair, without a gradient.
+        """Returns, for each pair, the inner product of a row of ``left`` and a row of ``right``, without a gradient.
 
         Args:
             left: Table of shape (num_nodes, width), single or double precision.
-            right: Another.
+            right: Table of the same shape and dtype.
 
         Returns:
             Tensor of shape (num_pairs,), in the order of these pairs.
@@ -82,7 +82,7 @@ class _PairProducts(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:
         (z,) = ctx.saved_tensors
-        # With G the sparse matrix of the gradients of the products, that of z is (G + G^T) z.
+        # With G the sparse matrix of the products' gradients, the gradient of z is (G + G^T) z.
         return csr_product(ctx.pairs.matrix(grad), z) + csr_product(ctx.pairs.transposed(grad), z), None
 
 
@@ -91,7 +91,7 @@ def pair_products(z: Tensor, pairs: Tensor | SortedPairs) -> Tensor:
 
     Args:
         z: Embeddings of shape (num_nodes, width).
-        pairs: Nodes of shape (2, num_pairs), dtype int64; or sorted before, for pairs that come up again and again.
+        pairs: Nodes of shape (2, num_pairs), dtype int64; or `SortedPairs`, for pairs that are used again and again.
 
     Returns:
         Products of shape (num_pairs,) in the order of the pairs, with the dtype of ``z``. They can be differentiated
@@ -108,10 +108,10 @@ def pair_products(z: Tensor, pairs: Tensor | SortedPairs) -> Tensor:
 
 
 class NonEdges:
-    """The pairs of two nodes of a graph that are not linked in either direction, to be sampled again and again.
+    """The pairs of two nodes of a graph that are not linked in either direction, for repeated sampling.
 
-    All pairs i < j are numbered row by row, and the r-th number that no edge has is found by binary search: every such
-    pair is drawn with the same probability, and none is rejected.
+    All pairs i < j are numbered row by row, and binary search finds the r-th number that no edge has: every such pair
+    is drawn with the same probability, without rejection.
 
     Args:
         edge_index: Edges of shape (2, num_edges), dtype int64: directed or not, parallel edges and loops included.
@@ -122,14 +122,14 @@ class NonEdges:
         low, high = edge_index.amin(dim=0), edge_index.amax(dim=0)
         linked = (high * (high - 1) // 2 + low)[low != high].unique()
         self._free = num_nodes * (num_nodes - 1) // 2 - len(linked)
-        # How many pairs that are not linked come before each linked one.
+        # Number of unlinked pairs before each linked pair.
         self._free_before = linked - torch.arange(len(linked), device=linked.device)
 
     def sample(self, count: int) -> Tensor:
         """Draws pairs with replacement, from torch's generator.
 
         Args:
-            count: How many pairs are wanted.
+            count: Number of pairs.
 
         Returns:
             Pairs of shape (2, count), sorted by the larger node, the smaller node first; (2, 0) where all pairs are
@@ -138,7 +138,7 @@ class NonEdges:
         device = self._free_before.device
         if self._free == 0:
             return torch.empty(2, 0, dtype=torch.int64, device=device)
-        # Sorted, so that the search and whoever reads embeddings by these pairs go through memory in order.
+        # Sorted, so that the search and later reads of embeddings go through memory in order.
         ranks = torch.randint(self._free, (count,), device=device).sort().values
         number = ranks + torch.searchsorted(self._free_before, ranks, right=True)
         # The row j begins at j (j - 1) / 2; the square root is rounded, so it may be one off.

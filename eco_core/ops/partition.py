@@ -1,4 +1,4 @@
-"""Sums over the edges of a graph that losses of soft partitions are made of; no (num_nodes x num_nodes) tensor."""
+"""Sums over the edges of a graph, for losses of soft partitions; no (num_nodes x num_nodes) tensor."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def out_degrees(edge_index: Tensor, edge_weight: Tensor | None, num_nodes: int, 
         edge_index: Edges of shape (2, num_edges), dtype int64; flip it for the edges that arrive.
         edge_weight: Weights of shape (num_edges,); None: all 1.
         num_nodes: Number of nodes.
-        dtype: Of the result.
+        dtype: Dtype of the result.
     """
     if edge_weight is None:
         return torch.bincount(edge_index[0], minlength=num_nodes).to(dtype)
@@ -80,7 +80,7 @@ def out_degrees(edge_index: Tensor, edge_weight: Tensor | None, num_nodes: int, 
 def _degrees(
     edge_index: Tensor, edge_weight: Tensor | None, num_nodes: int, dtype: torch.dtype
 ) -> tuple[Tensor, Tensor]:
-    """The weight of the edges that leave each node, and of those that arrive."""
+    """Returns the weight of the edges that leave each node, and of the edges that arrive."""
     incoming = incoming_of(edge_index)
     if incoming is None or edge_weight is not None:
         edges = (edge_index, edge_index.flip(0))
@@ -93,18 +93,18 @@ def _degrees(
 
 
 class Links:
-    r"""The edges of one graph, made ready for the sums of many partitions of it.
+    r"""The edges of one graph, prepared for the sums of many partitions.
 
-    What a loss needs of the edges in every step is computed once: degrees, and the sparse matrix :math:`A + A^T`, whose
-    product with an assignment is also the gradient. `links_between` needs no such preparation. A batch of the graph has
-    links of its own, `of_batch`, which know the degrees that its nodes have in the graph.
+    The degrees and the sparse matrix :math:`A + A^T`, which a loss needs in every step, are computed once; the product
+    of the matrix with an assignment is also the gradient. `links_between` needs no such preparation. `of_batch` returns
+    the links of a mini-batch, which have the degrees of its nodes in the whole graph.
 
     Args:
         edge_index: Edges of shape (2, num_edges), dtype int64.
         edge_weight: Weights of shape (num_edges,), of which no gradient is taken; None: all 1.
         num_nodes: Number of nodes.
-        dtype: Of the degrees; that of the weights if it is wider.
-        made_of: The tensors that `are_of` compares, where the weights were computed from others; default
+        dtype: Dtype of the degrees; the weights' dtype if it is wider.
+        made_of: The tensors that `are_of` compares, if the weights were computed from other tensors; default
             ``edge_index`` and ``edge_weight``.
 
     Attributes:
@@ -141,7 +141,7 @@ class Links:
     def for_step(
         cls, prepared: Links | None, edge_index: Tensor, edge_weight: Tensor | None, *, num_nodes: int
     ) -> Links:
-        """Returns the links of a step's edges: the prepared ones where they were made of these, else new ones.
+        """Returns the prepared links if they were made of the step's edges, else new links.
 
         Args:
             prepared: The links of the whole graph, or of the step's mini-batch; None: there are none.
@@ -159,13 +159,13 @@ class Links:
         return self.out_degree.numel()
 
     def of_batch(self, rows: BatchRows) -> Links:
-        """Returns the links that a batch has, with the degrees and the total of the whole graph.
+        """Returns the links within a mini-batch, with the degrees and the total of the whole graph.
 
-        Sums of these estimate those of the graph: `within`, and sums over nodes that are weighted by their degrees,
-        which are scaled up for that.
+        They estimate sums over the graph: `within`, and sums over nodes weighted by degree, for which the degrees are
+        scaled up.
 
         Args:
-            rows: The batch, of the graph that these are the links of.
+            rows: A mini-batch of the graph of these links.
         """
         batch = copy.copy(self)
         scale = 1.0 if rows.sample is None else rows.sample.node_scale
@@ -183,18 +183,18 @@ class Links:
         return batch
 
     def square_of_sum(self, x: Tensor) -> Tensor:
-        """Returns the squared length of the sum of vectors over all nodes; from a batch, an estimate without bias.
+        """Returns the squared length of the sum of vectors over all nodes; for a mini-batch, an unbiased estimate.
 
         Args:
             x: A vector for each row, of shape (num_rows, width), in proportion to the row's degree.
         """
         if self.sample is None:
-            # Torch adds up sums in a tree, matrix products of one row in a line: not precise for 100000 nodes.
+            # Torch's sum adds in a tree. A product with a row of ones adds one by one: not precise for 100000 nodes.
             return x.sum(dim=0).square().sum()
         return self.sample.square_of_sum(x / self.sample.node_scale)
 
     def _both_ways(self) -> Tensor:
-        """The sparse matrix of the edges in both directions, made when it is first asked for."""
+        """Returns the sparse matrix of the edges in both directions, made on first use."""
         if self._matrix is None:
             edge_index, edge_weight = self._edges
             if edge_weight is None:
@@ -206,7 +206,7 @@ class Links:
         return self._matrix
 
     def are_of(self, edge_index: Tensor, edge_weight: Tensor | None = None) -> bool:
-        """Whether these are the links of the very tensors given, which nobody has changed since."""
+        """Whether these links were made of these same tensor objects, not changed since."""
         return self._origin.is_of(edge_index, edge_weight)
 
     def within(self, s: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""Modules that act on each entry alone, with torch's interface and less time on a CPU."""
+"""Pointwise modules with torch's interface that take less time on a CPU."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from eco_core.ops.row_blocks import rows_in_cache
 
 
 class Dropout(nn.Dropout):
-    """Dropout: a quarter of the time of torch's on a CPU, which draws several numbers for each entry."""
+    """Dropout in a quarter of the time of torch's on a CPU, which draws several numbers for each entry."""
 
     def forward(self, input: Tensor) -> Tensor:
         """Sets random entries to zero in training, and scales the others."""
@@ -23,7 +23,7 @@ class Dropout(nn.Dropout):
 
 
 class PReLU(nn.PReLU):
-    """The parametric ReLU: the gradient of its slope takes a fraction of the time of torch's on a CPU."""
+    """The parametric ReLU; the gradient of its slope takes a fraction of torch's time on a CPU."""
 
     def forward(self, x: Tensor) -> Tensor:
         """Multiplies negative entries by the slope."""
@@ -35,7 +35,7 @@ class PReLU(nn.PReLU):
 class _OneSlope(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, slope: Tensor) -> Tensor:
-        ctx.slope = slope.item()  # On the CPU nothing waits for it.
+        ctx.slope = slope.item()  # On the CPU, `item` does not wait for a device.
         ctx.save_for_backward(x)
         return F.leaky_relu(x, ctx.slope)
 

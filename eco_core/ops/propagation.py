@@ -1,4 +1,4 @@
-"""Smoothing of node features over a graph: sparse products, no message of each edge."""
+"""Smoothing of node features over a graph by sparse products, without a message for each edge."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _PANEL_ENTRIES = 1 << 21
 """Entries of a panel of columns: 8 MB in single precision, about a core's share of a processor's last cache."""
 
 _MIN_PANEL = 32
-"""Columns of a panel at least: two cache lines."""
+"""Least number of columns of a panel: two cache lines."""
 
 
 def normalized_adjacency(
@@ -29,23 +29,23 @@ def normalized_adjacency(
 ) -> Tensor:
     r"""Makes the propagation matrix :math:`D^{r-1} A D^{-r}` of a graph.
 
-    Row *i* of :math:`A` holds the weights of the edges that point to node *i*, so that the product with features moves
-    them from sources to targets; :math:`D_{ii} = \sum_j A_{ij}`. With ``r=0.5`` it is the matrix of GCN (Kipf &
+    Row *i* of :math:`A` holds the weights of the edges that point to node *i*, so the product with features moves the
+    features from sources to targets; :math:`D_{ii} = \sum_j A_{ij}`. With ``r=0.5`` it is the matrix of GCN (Kipf &
     Welling, ICLR 2017), with ``r=0`` each row is a mean over neighbours. Parallel edges add up.
 
     Args:
-        edge_index: Edges of shape (2, num_edges), dtype int64, from sources to targets; those of a graph on disk are
-            read where they lie.
+        edge_index: Edges of shape (2, num_edges), dtype int64, from sources to targets; edges of a graph on disk are
+            read from the mapped file.
         edge_weight: Weights of shape (num_edges,), not negative; None: all 1.
         num_nodes: Number of nodes.
         add_self_loops: Whether a self-loop is added to each node that has none.
-        loop_weight: Weight of these.
+        loop_weight: Weight of the added self-loops.
         r: Exponent of the degrees.
-        dtype: Of the values; default that of the weights, in single precision at least.
+        dtype: Dtype of the values; default the weights' dtype, in single precision at least.
 
     Returns:
-        Sparse CSR tensor of shape (num_nodes, num_nodes), on the device of the edges. Rows of nodes without an edge
-        are zero where no self-loops are added.
+        Sparse CSR tensor of shape (num_nodes, num_nodes), on the device of the edges. Rows of nodes without an edge are
+        zero if no self-loops are added.
     """
     incoming = incoming_of(edge_index, edge_weight)
     if incoming is not None:
@@ -71,7 +71,7 @@ def normalized_adjacency(
 
 
 def _normalized_rows(incoming: CSR, loop: float, r: float, dtype: torch.dtype | None) -> Tensor:
-    """Makes the matrix of edges that are sorted by target already, in no more memory than it takes itself."""
+    """Makes the matrix of edges that are sorted by target, in no more memory than the matrix itself takes."""
     from eco_core.ops import _csr_kernels as kernels
 
     num_nodes = incoming.num_nodes
@@ -100,7 +100,7 @@ def propagate(adjacency: Tensor, x: Tensor, steps: int = 1) -> Tensor:
         adjacency: Sparse matrix of shape (num_nodes, num_nodes), of which no gradient is taken; see
             `normalized_adjacency`.
         x: Features of shape (num_nodes, ...), dense or sparse COO.
-        steps: How many times; 0 returns the features.
+        steps: Number of products; 0 returns the features.
 
     Returns:
         Dense tensor of the shape of ``x``, in the wider of both dtypes and in single precision at least, under autocast
@@ -119,14 +119,14 @@ def propagate(adjacency: Tensor, x: Tensor, steps: int = 1) -> Tensor:
 
 
 def column_panels(x: Tensor) -> Iterator[tuple[slice, Tensor]]:
-    """Yields a few columns of the features at a time: what smooths a column by itself reads them from a cache.
+    """Yields a few columns of the features at a time, few enough to be smoothed within a cache.
 
     Args:
         x: Features of shape (num_nodes, in_channels), dense or sparse COO.
 
     Yields:
-        Which columns, and those as a dense contiguous tensor of shape (num_nodes, number of columns), in single
-        precision at least.
+        The slice of columns, and these columns as a dense contiguous tensor of shape (num_nodes, number of columns), in
+        single precision at least.
     """
     num_nodes, channels = x.shape
     dtype = torch.promote_types(x.dtype, torch.float32)

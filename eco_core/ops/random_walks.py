@@ -1,8 +1,8 @@
 """Random walks on a graph, compiled: uniform, weighted, or biased as node2vec's.
 
-Nothing beside numba is needed (no pyg-lib, no torch-cluster). The first call of a process compiles for about two
-seconds, or loads in half a second what an earlier process left in numba's cache: beside the package where that folder
-can be written, else in the user's cache (``NUMBA_CACHE_DIR`` names another place), else nowhere.
+Walks need numba only (no pyg-lib, no torch-cluster). The first call in a process compiles for about two seconds, or
+loads the code from numba's cache in half a second. The cache is beside the package if that folder can be written, else
+in the user's cache (``NUMBA_CACHE_DIR`` names another folder), else there is none.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ from eco_core.ops.csr import incoming_of, sorted_entries
 from eco_core.ops.threads import number_of_threads, run_in_threads
 
 _STEPS_A_THREAD = 2**16
-"""Steps below which another thread costs more than it saves: about a millisecond of work."""
+"""Steps per thread: with fewer, another thread costs more than it saves; about a millisecond of work."""
 
 _VISITS_AT_A_TIME = 2**23
-"""Visits that there is room for at a time: 64 MB of them."""
+"""Largest number of visits held at a time: 64 MB."""
 
 
 class Neighbors(NamedTuple):
@@ -51,7 +51,7 @@ def neighbors_of(edge_index: Tensor, num_nodes: int, edge_weight: Tensor | None 
 
     Args:
         edge_index: Edges of shape (2, num_edges), from row 0 to row 1; an undirected graph has both directions.
-            Parallel edges count each. Those of an undirected graph on disk are read where they lie.
+            Parallel edges count separately. Edges of an undirected graph on disk are read from the mapped file.
         num_nodes: Number of nodes.
         edge_weight: Weights of shape (num_edges,) (or (num_edges, 1)), finite and not negative; None: all the same.
 
@@ -61,12 +61,12 @@ def neighbors_of(edge_index: Tensor, num_nodes: int, edge_weight: Tensor | None 
     incoming = incoming_of(edge_index, edge_weight)
     if incoming is not None and incoming.symmetric and incoming.weight is None:
         _check_nodes(incoming.col, num_nodes, "edge_index")
-        return Neighbors(incoming.rowptr, incoming.col)  # They are read where they lie.
+        return Neighbors(incoming.rowptr, incoming.col)  # Read from the mapped file.
     return sorted_neighbors(edge_index, num_nodes, edge_weight)[0]
 
 
 def sorted_neighbors(edge_index: Tensor, num_nodes: int, edge_weight: Tensor | None = None) -> tuple[Neighbors, Tensor]:
-    """Does what `neighbors_of` does, and returns also which edge each entry is, of shape (num_edges,), int64."""
+    """Does the same as `neighbors_of`, and also returns the edge of each entry, of shape (num_edges,), int64."""
     edge_index = edge_index.detach().cpu().long()
     if edge_index.dim() != 2 or edge_index.size(0) != 2:
         raise _invalid(
@@ -118,17 +118,17 @@ def random_walks(
 
     A walk at a node without outgoing edges (or with weights of 0 only) stays there until its end.
 
-    The n-th walk depends on the seed, on n and on its start alone: neither on the number of threads nor on how many
-    walks are asked for. Many walks run on as many threads as torch has.
+    The n-th walk depends only on the seed, on n and on its start, not on the number of threads or walks. Many walks run
+    on as many threads as torch uses.
 
     Args:
-        edges: What `neighbors_of` returned, or edges of shape (2, num_edges), which are sorted anew at each call.
+        edges: The result of `neighbors_of`, or edges of shape (2, num_edges), which are sorted anew at each call.
         start: First node of each walk, shape (num_walks,), int64.
         walk_length: Number of steps, at least 0.
         p: Return parameter, above 0: large values make a walk less likely to go back where it came from.
         q: In-out parameter, above 0: large values keep a walk near where it came from.
-        edge_weight: Weights of the edges, shape (num_edges,), where ``edges`` is a tensor.
-        num_nodes: Number of nodes, where ``edges`` is a tensor; default: the largest node in it and ``start``, plus
+        edge_weight: Weights of the edges, shape (num_edges,), if ``edges`` is a tensor.
+        num_nodes: Number of nodes, if ``edges`` is a tensor; default: the largest node in ``edges`` and ``start``, plus
             one.
         seed: Any integer.
 
@@ -170,16 +170,16 @@ def walk_batch(
     num_nodes: int,
     batch_size: int | None,
 ) -> tuple[Tensor, Neighbors]:
-    """Draws the start nodes of one batch of walks, for a step that was given no walks.
+    """Draws the start nodes of one batch of walks, for a step without given walks.
 
     Args:
         graph: The graph, or a mini-batch of it (which has ``n_id``).
         edge_index: The step's edges, of shape (2, num_edges).
         edge_weight: Their weights, of shape (num_edges,); None: all the same.
-        neighbors: The prepared neighbours of the whole graph. A mini-batch numbers its nodes anew: its own edges are
-            sorted instead.
+        neighbors: The prepared neighbours of the whole graph. For a mini-batch, which numbers its nodes anew, the edges
+            of the mini-batch are sorted instead.
         num_nodes: Number of nodes of the step.
-        batch_size: How many start nodes; None: all.
+        batch_size: Number of start nodes; None: all.
 
     Returns:
         Different nodes, (at most batch_size,), int64, drawn by torch's generator of the CPU; and the neighbours to walk
@@ -193,22 +193,22 @@ def walk_batch(
 def frequent_visits(
     neighbors: Neighbors, start: Tensor, num_walks: int, walk_length: int, *, least: int = 1, seed: int = 0
 ) -> Tensor:
-    """Finds the nodes that walks come to often; the walks, as `random_walks` samples them, are never all there.
+    """Finds the nodes that walks visit often, without holding all walks (those of `random_walks`) in memory.
 
     From every start go ``num_walks`` walks, and each step is a visit; a walk that cannot go on visits the same node
     again. Walk w from the n-th start is the walk ``n * num_walks + w`` of `random_walks` with the same seed.
 
     Args:
-        neighbors: What `neighbors_of` returned.
-        start: Where walks start, shape (num_starts,), int64.
+        neighbors: The result of `neighbors_of`.
+        start: Start nodes, shape (num_starts,), int64.
         num_walks: Walks from each start, at least 1.
         walk_length: Number of steps of a walk, at least 1.
-        least: How often the walks from a start must come to a node, at least 1.
+        least: Least number of visits, at least 1.
         seed: Any integer.
 
     Returns:
-        Each start beside the other nodes that its walks come to so often, of shape (2, num_found), dtype int64, on the
-        CPU: in the order of ``start``, and of the walks' first visits.
+        Pairs of a start and another node that its walks visit at least ``least`` times, of shape (2, num_found), dtype
+        int64, on the CPU: in the order of ``start``, then of first visits.
 
     Raises:
         ValueError: If a number is below 1.
@@ -230,7 +230,7 @@ def frequent_visits(
 def _visited_often(
     neighbors: Neighbors, nodes: Tensor, walks: tuple[int, int], least: int, seed: int, kept: Tensor
 ) -> Iterator[Tensor]:
-    """Yields what `frequent_visits` finds, in parts, once their numbers for each start are in ``kept``."""
+    """Yields the nodes that `frequent_visits` finds, in parts; writes their number for each start to ``kept``."""
     from eco_core.ops import _random_walk_kernels as kernels
 
     visits = walks[0] * walks[1]
@@ -264,7 +264,7 @@ def _fill(neighbors: Neighbors, walks: Tensor, p: float, q: float, seed: int) ->
 
 
 def _check_nodes(nodes: Tensor, num_nodes: int, what: str) -> None:
-    """The compiled code reads memory at these positions without looking."""
+    """Raises an error for nodes out of range: the compiled code reads memory at these positions without a check."""
     if nodes.numel() == 0:
         return
     low, high = int(nodes.min()), int(nodes.max())

@@ -1,4 +1,4 @@
-"""Blocks of the rows of a matrix, for what would else take too much memory, or pass through memory too often."""
+"""Blocks of the rows of a matrix, for computations that would take too much memory or read it too often."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def row_blocks(num_rows: int, num_columns: int) -> Iterator[tuple[int, int]]:
 
 
 def rows_in_cache(x: Tensor) -> list[slice]:
-    """Returns blocks of the rows of a matrix that stay in a processor's cache; on other devices that of all rows.
+    """Returns blocks of the rows of a matrix that fit into a CPU's cache; on other devices one block of all rows.
 
     Args:
         x: Shape (num_rows, num_columns).

@@ -1,4 +1,4 @@
-"""Estimates of sums over a whole graph from the nodes and edges of a batch."""
+"""Estimates of sums over a whole graph from the nodes and edges of a mini-batch."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from torch import Tensor
 
 
 class Sample(NamedTuple):
-    r"""How the rows of a batch were drawn: q of P units, all sets of q equally likely, each with all of its nodes.
+    r"""How the rows of a mini-batch were drawn: q of P units, all sets of q equally likely, each with all its nodes.
 
-    A unit is a single node, or a part of the graph. A node is in the batch with probability :math:`q / P`, two nodes of
-    different units with probability :math:`q (q - 1) / (P (P - 1))`: sums that are divided by these have the sums over
-    the whole graph as their expectation (Horvitz & Thompson, JASA 1952).
+    A unit is a single node, or a group of nodes. A node is in the mini-batch with probability :math:`q / P`, two nodes
+    of different units with probability :math:`q (q - 1) / (P (P - 1))`: a sum divided by its probability has the sum
+    over the whole graph as its expectation (Horvitz & Thompson, JASA 1952).
 
     Attributes:
         num_units: The number of units P.
-        num_drawn: How many of them were drawn, q.
-        unit: Which of those each row is of, from 0: shape (num_rows,), int64.
+        num_drawn: The number of drawn units q.
+        unit: The drawn unit of each row, numbered from 0: shape (num_rows,), int64.
     """
 
     num_units: int
@@ -27,21 +27,21 @@ class Sample(NamedTuple):
 
     @property
     def node_scale(self) -> float:
-        """By what a sum over nodes is multiplied."""
+        """The factor of a sum over nodes."""
         return self.num_units / self.num_drawn
 
     @property
     def pair_scale(self) -> float:
-        """By what a sum over pairs of nodes of different units is multiplied.
+        """The factor of a sum over pairs of nodes of different units.
 
-        A single unit shows no such pair. Its value is then that of many units.
+        With a single drawn unit there is no such pair; the factor is then its limit for many units.
         """
         if self.num_drawn == 1:
             return self.node_scale**2
         return self.node_scale * (self.num_units - 1) / (self.num_drawn - 1)
 
     def edge_scale(self, edge_index: Tensor) -> Tensor:
-        """By what each edge is multiplied in a sum over edges.
+        """Returns the factor of each edge in a sum over edges.
 
         Args:
             edge_index: Rows of shape (2, num_edges), int64.
@@ -56,7 +56,7 @@ class Sample(NamedTuple):
     def square_of_sum(self, x: Tensor) -> Tensor:
         """Estimates the squared length of a sum of vectors over all nodes of the graph, without bias.
 
-        The square of the estimated sum would be larger on average, by the variance of that estimate.
+        The square of the estimated sum would be larger on average, by the variance of the estimated sum.
 
         Args:
             x: A vector for each row, of shape (num_rows, width).
@@ -72,15 +72,16 @@ class Sample(NamedTuple):
 
 
 class BatchRows(NamedTuple):
-    """What heads and objectives see of a batch: its seeds, and the edges of the graph among them.
+    """The rows that heads and objectives get in a mini-batch: its seed nodes, and the graph's edges among them.
 
     Attributes:
-        n_id: Which node of the graph each row is, of shape (num_rows,), int64.
+        n_id: The node of each row in the graph, of shape (num_rows,), int64.
         edge_index: The edges between these nodes, as rows, of shape (2, num_edges), int64.
-        edge_weight: Their weights, of shape (num_edges,), divided by the probability that the batch has the edge, so
-            that sums estimate those over the graph; None where nothing is known of how it was drawn, and all are 1.
-        e_id: Which edge of the graph each is, of shape (num_edges,), int64; None where that is not known.
-        sample: How the rows were drawn; None where that is not known.
+        edge_weight: Their weights, of shape (num_edges,), divided by the probability that the mini-batch has the edge,
+            so that sums estimate sums over the graph. None if it is unknown how the rows were drawn and all weights are
+            1.
+        e_id: The index of each edge in the graph, of shape (num_edges,), int64; None if unknown.
+        sample: How the rows were drawn; None if unknown.
     """
 
     n_id: Tensor
@@ -91,13 +92,13 @@ class BatchRows(NamedTuple):
 
 
 class SampledEdges(NamedTuple):
-    r"""What the sampled edges of a batch stand for, so that an encoder's sums over neighbours estimate the graph's.
+    r"""Scales of the sampled edges of a mini-batch, so that an encoder's sums over neighbours estimate the graph's.
 
     Attributes:
-        scale: By what the weight of each edge is multiplied: of the edges that point to its target, how many there are
-            for each that was sampled. Shape (num_edges,), float32.
-        in_degree: Of each node of the batch, the sum of the weights of the edges that point to it from other nodes of
-            the graph: also of those that were not sampled, such as all of the last hop's. Shape (num_nodes,), float32.
+        scale: The factor of each edge's weight: the number of the graph's edges that point to its target, divided by
+            the number of these that were sampled. Shape (num_edges,), float32.
+        in_degree: For each node of the mini-batch, the sum of the weights of all the graph's edges that point to it
+            from other nodes, sampled or not (no edge of the last hop's nodes is sampled). Shape (num_nodes,), float32.
     """
 
     scale: Tensor
@@ -105,7 +106,7 @@ class SampledEdges(NamedTuple):
 
     @classmethod
     def of(cls, graph: Any) -> SampledEdges | None:
-        """Reads it from a batch or a view of one; None for other graphs, and for views with edges of their own."""
+        """Reads the scales from a mini-batch or a view of it; None for other graphs, and for views with other edges."""
         scale, in_degree = getattr(graph, "edge_scale", None), getattr(graph, "in_degree", None)
         if scale is None or in_degree is None or len(scale) != graph.edge_index.size(1):
             return None

@@ -1,7 +1,7 @@
 """A sparse matrix that many products share: a graph's adjacency, or features that are mostly zeros.
 
 Training multiplies the same sparse matrix by dense ones in every step, and its transpose by their gradients. Both are
-kept by rows (CSR) and made once; of a matrix with fewer columns than rows, such as features, no transpose is needed.
+kept by rows (CSR) and made once. A matrix with fewer columns than rows, such as features, needs no transpose.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from eco_core.ops.sparse_product import can_be_compiled, csr_product, transposed
 
 
 class SparseFactor:
-    """A constant sparse matrix, for products with dense ones from the left. Gradients flow to those alone.
+    """A constant sparse matrix, the left factor of products with dense matrices. Gradients flow to the dense one only.
 
     Args:
-        starts: Where the entries of each row begin, and the end of the last one's, of shape (rows + 1,); kept in 32
-            bits where they are enough.
+        starts: Where the entries of each row begin, and the end of the last one's, of shape (rows + 1,); kept as int32
+            if possible.
         columns: Columns, of shape (num_entries,), sorted and each once in a row.
         values: Values, of shape (num_entries,), of a float dtype.
         size: Numbers of rows and columns.
@@ -45,7 +45,7 @@ class SparseFactor:
 
     @classmethod
     def of(cls, matrix: Tensor) -> SparseFactor:
-        """Takes a sparse COO or CSR tensor, of which no gradient is taken."""
+        """Makes a factor of a sparse COO or CSR tensor, to which no gradient flows."""
         if matrix.layout is torch.sparse_csr:
             starts, columns, values = matrix.crow_indices(), matrix.col_indices(), matrix.values()
         else:
@@ -62,7 +62,7 @@ class SparseFactor:
         return self._pattern.starts.nbytes + self._pattern.columns.nbytes + self.values.nbytes
 
     def with_values(self, values: Tensor) -> SparseFactor:
-        """Returns a factor with other values at the same places: what was found out about these is kept.
+        """Returns a factor with other values at the same places; it shares the pattern of this factor.
 
         Args:
             values: Values of shape (num_entries,), in the order of `of`'s rows and columns.
@@ -89,21 +89,21 @@ class SparseFactor:
         return self.rows().to_dense()
 
     def rows(self, dtype: torch.dtype | None = None) -> Tensor:
-        """The matrix as a sparse CSR tensor, with its values in some dtype."""
+        """Returns the matrix as a sparse CSR tensor with the given dtype; None: its own."""
         return self._pattern.matrix(self.values.to(dtype or self.values.dtype))
 
     def first_rows(self, count: int) -> SparseFactor:
         """Returns the first rows.
 
         Args:
-            count: How many.
+            count: Number of rows.
         """
         starts = self._pattern.starts[: count + 1]
         end = int(starts[-1])
         return SparseFactor(starts, self._pattern.columns[:end], self.values[:end], (count, self.size[1]))
 
     def without_empty_columns(self) -> SparseFactor:
-        """Returns the same without the last columns that have no entry, but with as many columns as rows at least."""
+        """Returns the matrix without its last, empty columns; it keeps at least as many columns as rows."""
         columns, rows = self._pattern.columns, self.size[0]
         used = int(columns.max()) + 1 if columns.numel() else 0
         return SparseFactor(self._pattern.starts, columns, self.values, (rows, max(used, min(rows, self.size[1]))))
@@ -126,7 +126,7 @@ class SparseFactor:
 
 
 class _Pattern:
-    """Where the entries of a matrix are, and of its transpose."""
+    """The places of the entries of a matrix, and of its transpose."""
 
     def __init__(self, starts: Tensor, columns: Tensor, size: tuple[int, int]) -> None:
         self.starts, self.columns, self.size = starts, columns, size

@@ -1,7 +1,7 @@
-"""Products of a sparse matrix, by rows (CSR), with dense ones: compiled on the CPU, torch's own elsewhere.
+"""Products of a sparse matrix (CSR) with a dense one: compiled on the CPU, torch's own elsewhere.
 
-On a CPU the compiled product takes a half to two thirds of the time of torch's (which is MKL's, and copies the indices
-of 64 bits in each call), and a fifth of it where other processes hold some of the cores.
+On a CPU the compiled product takes a half to two thirds of the time of torch's product (MKL's, which copies 64-bit
+indices in each call), and a fifth if other processes use some of the cores.
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ from torch import Tensor
 from eco_core.ops.threads import number_of_threads, run_in_threads
 
 _PRODUCTS_A_THREAD = 2**22
-"""Multiplications below which another thread costs more than it saves: about a millisecond of work."""
+"""Multiplications per thread: with fewer, another thread costs more than it saves; about a millisecond of work."""
 
 _MIN_WIDTH = 24
-"""Width below which torch's product is the faster one."""
+"""Width below which torch's product is faster."""
 
 
 def csr_product(matrix: Tensor, dense: Tensor) -> Tensor:
@@ -38,7 +38,7 @@ def csr_product(matrix: Tensor, dense: Tensor) -> Tensor:
     out = dense.new_empty(matrix.size(0), dense.size(1))
     starts, *arrays = _arrays(matrix, dense, out)
     threads = number_of_threads(int(starts[-1]) * dense.size(1), _PRODUCTS_A_THREAD)
-    # Rows at which the threads begin: all have about as many entries.
+    # Rows at which the threads begin, so that all have about the same number of entries.
     inner = np.searchsorted(starts, [int(starts[-1]) * part // threads for part in range(1, threads)])
     run_in_threads(kernels.multiply, (starts, *arrays), [0, *map(int, inner), matrix.size(0)])
     return out
@@ -47,7 +47,7 @@ def csr_product(matrix: Tensor, dense: Tensor) -> Tensor:
 def transposed_csr_product(matrix: Tensor, dense: Tensor) -> Tensor:
     """Multiplies a transposed sparse CSR matrix by a dense one, without a gradient, without transposing it.
 
-    Faster than the product with the transposed matrix where the result has fewer rows than the dense factor.
+    It is faster than the product with the transposed matrix if the result has fewer rows than the dense factor.
 
     Args:
         matrix: Sparse CSR tensor of shape (inner, rows), on the CPU.

@@ -1,7 +1,7 @@
-"""Compiled loops on several threads: each works on a range of its own, with the GIL released.
+"""Compiled loops on several threads: each thread works on a range of its own, with the GIL released.
 
-As many threads are used as torch has, started for one call: a pool that is kept would be state of the whole process,
-and would not survive a fork.
+At most as many threads run as torch uses. They are started for each call: a pool would be global state, and would not
+survive a fork.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ def number_of_threads(work: int, work_of_a_thread: int) -> int:
     """Returns how many threads are worth starting, from 1 to as many as torch has.
 
     Args:
-        work: How much is to be done, in any unit.
+        work: Amount of work, in any unit.
         work_of_a_thread: Work below which a thread costs more than it saves, in the same unit.
     """
     return max(1, min(torch.get_num_threads(), work // work_of_a_thread))
@@ -29,8 +29,8 @@ def run_in_threads(function: Callable[..., Any], arguments: Sequence[Any], bound
 
     Args:
         function: Releases the GIL, and writes to a range of its own. It does not raise.
-        arguments: What all calls get.
-        bounds: Where the ranges begin, and the end of the last one; a single range runs in the calling thread.
+        arguments: The arguments of all calls.
+        bounds: The start of each range, and the end of the last range; a single range runs in the calling thread.
     """
     first, *others = pairwise(bounds)
     threads = [Thread(target=function, args=(*arguments, *part)) for part in others]
