@@ -11,7 +11,7 @@ import nox
 ROOT = Path(__file__).parent
 PLUGINS = sorted(path.parent for path in (ROOT / "plugins").glob("*/pyproject.toml"))
 CONSTRAINTS = ("-c", str(ROOT / "constraints.txt"))
-OPTIONAL = ("infomap", "leidenalg")  # What the plugins' extras add; their tests are left out without.
+OPTIONAL = ("infomap", "leidenalg")  # Packages of the plugins' extras; tests that need them are skipped without them.
 
 nox.options.sessions = ["tests"]
 nox.options.error_on_missing_interpreters = True
@@ -32,7 +32,7 @@ def tests(session: nox.Session) -> None:
     sources = [str(plugin / "src") for plugin in PLUGINS]
     others = ("benchmarks", "conftest.py", "noxfile.py")
     session.run("mypy", "eco_core", *sources, "examples/eco-example-head/src", "tests", *others)
-    # One run for each folder: its test modules are in no package, so that names of several folders collide.
+    # One run for each folder, because test modules are in no package and have equal names in several folders.
     for folder in (*(plugin / "tests" for plugin in PLUGINS), ROOT / "examples" / "eco-example-head" / "tests"):
         session.run("mypy", str(folder))
     pytest(session, "-m", "not quality", *session.posargs)
@@ -71,11 +71,11 @@ def matrix(session: nox.Session) -> None:
 
 @nox.session(python=["3.10", "3.13"])
 def pythons(session: nox.Session) -> None:
-    """What needs no torch, on the oldest Python that is promised and on the newest that the packages have.
+    """Everything that needs no torch, on the oldest supported Python and on the newest that the packages support.
 
     Covered: the syntax of every module, the light verbs of the command line, and loading all plugins. Not covered: the
-    tests, and anything that trains, since torch's wheels for other Pythons can be gigabytes. `mypy` checks all of the
-    code for the oldest one.
+    tests, and anything that trains, since torch's wheels for other Pythons can be gigabytes. `mypy` checks all code for
+    the oldest supported Python.
     """
     session.install(*CONSTRAINTS, *_LIGHT)
     session.install("--no-deps", ".", *map(str, PLUGINS))
@@ -105,7 +105,7 @@ _LIGHT = (
 
 @nox.session
 def lowest(session: nox.Session) -> None:
-    """The suite with the lowest versions that the packages allow, torch aside."""
+    """The suite with the lowest versions that the packages allow, except torch."""
     lowest_versions = Path(session.create_tmp()).resolve() / "lowest.txt"
     lowest_versions.write_text(_lowest_versions(), encoding="utf-8")
     session.install("-c", str(lowest_versions), ".[dev]", *map(str, PLUGINS))
@@ -113,7 +113,7 @@ def lowest(session: nox.Session) -> None:
 
 
 def _lowest_versions() -> str:
-    """Reads ``name>=version`` off the core's dependencies; torch stays as in the constraints."""
+    """Makes constraints from the ``name>=version`` of the core's dependencies; torch stays as in the constraints."""
     project = nox.project.load_toml(ROOT / "pyproject.toml")["project"]
     pins = [line.replace(">=", "==") for line in project["dependencies"] if not line.startswith("torch>=")]
     constraints = (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines()
@@ -136,7 +136,7 @@ def quality(session: nox.Session) -> None:
 
 @nox.session
 def bench(session: nox.Session) -> None:
-    """ECO and PyAGC side by side, and the kernels: hours. Stopped and started again, it goes on where it was.
+    """ECO and PyAGC side by side, and the kernels; takes hours. If it is stopped, starting it again resumes it.
 
     Arguments go to the comparison, for example ``-- --data cora --recipes dgi,gae``.
     """

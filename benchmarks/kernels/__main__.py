@@ -62,7 +62,7 @@ def main(words: Sequence[str] | None = None) -> int:
     """Runs the command line.
 
     Args:
-        words: Its arguments; None: those of the process.
+        words: Arguments of the command; None: the process's arguments.
     """
     parser = _parser()
     options = parser.parse_args(words)
@@ -83,7 +83,7 @@ def main(words: Sequence[str] | None = None) -> int:
             graph, all_results[name] = _run(name, options.kernels, effort)
             parts.append(table.graph_text(graph, all_results[name], limits))
             del graph
-    if not options.quick:  # On a tiny graph, all that is measured is the price of a call.
+    if not options.quick:  # On a tiny graph, the times are only overheads of the calls.
         parts.append(table.slower_text(all_results))
     text = "\n\n".join(part for part in parts if part) + "\n"
     if options.out is None:

@@ -1,4 +1,4 @@
-"""What is compared: a kernel's case, the other ways of computing the same, and the work that there is at least."""
+"""A case of the comparison: a kernel on one input, other ways of computing the same, and the least work."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ import torch
 from torch import Tensor
 
 _TOLERANCE = 1e-3
-"""Largest difference of two results, as a share of the largest number: they add up in different orders."""
+"""Largest difference of two results, relative to the largest number: they add up in different orders."""
 
 
 @dataclass(frozen=True)
 class Work:
-    """What a kernel has to do at least.
+    """The least work of a kernel.
 
     Attributes:
-        num_bytes: Of its inputs and outputs, each read or written once.
-        flops: Its floating-point operations; 0 where there is nothing to speak of.
+        num_bytes: Bytes of its inputs and outputs, each read or written once.
+        flops: Its floating-point operations; 0 if they are negligible.
     """
 
     num_bytes: float
@@ -31,10 +31,10 @@ class Way:
     """Another way of computing the same.
 
     Attributes:
-        name: What it is called in the table.
-        run: Computes it; None where it is not run.
-        scale: Its time is multiplied by this, where it computes but a sample.
-        reason: Why it is not run.
+        name: Name in the table.
+        run: Computes the result; None: it is not run.
+        scale: Factor of its time, if it computes only a sample.
+        reason: The reason why it is not run.
     """
 
     name: str
@@ -44,18 +44,18 @@ class Way:
 
 
 class DisagreementError(Exception):
-    """Two ways of computing the same have other results."""
+    """Two ways of computing the same have different results."""
 
 
 def require(holds: Any, otherwise: str) -> None:
-    """Checks what must hold of results; not an ``assert``, which ``python -O`` leaves out.
+    """Raises an error if a condition is false; not an ``assert``, which ``python -O`` leaves out.
 
     Args:
-        holds: What must be true, a number or a tensor with one entry.
-        otherwise: What is the matter if it is not.
+        holds: The condition, a Boolean or a tensor with one entry.
+        otherwise: The message of the error.
 
     Raises:
-        DisagreementError: It is not true.
+        DisagreementError: The condition is false.
     """
     if not holds:
         raise DisagreementError(otherwise)
@@ -66,19 +66,19 @@ def require_same(ours: Any, theirs: Any) -> str:
 
     Args:
         ours: ECO's result.
-        theirs: That of another way.
+        theirs: The result of another way.
 
     Returns:
-        A remark for the table: none.
+        An empty remark for the table.
 
     Raises:
-        DisagreementError: They are not.
+        DisagreementError: The results differ.
     """
     ours, theirs = (result if isinstance(result, tuple) else (result,) for result in (ours, theirs))
-    for one, other in zip(ours, theirs, strict=True):
-        one, other = torch.as_tensor(one), torch.as_tensor(other)
-        require(one.shape == other.shape, f"{tuple(one.shape)} is not {tuple(other.shape)}")
-        largest, difference = float(other.abs().max()), float((one - other).abs().max())
+    for own, other in zip(ours, theirs, strict=True):
+        own, other = torch.as_tensor(own), torch.as_tensor(other)
+        require(own.shape == other.shape, f"{tuple(own.shape)} is not {tuple(other.shape)}")
+        largest, difference = float(other.abs().max()), float((own - other).abs().max())
         require(difference <= _TOLERANCE * largest, f"differs by {difference:.3g} of {largest:.3g}")
     return ""
 
@@ -91,9 +91,9 @@ class Case:
         name: What it is called in the table.
         eco: Computes it with ECO's kernel.
         others: Other ways.
-        work: What has to be done at least; a function gets ECO's result.
-        check: Compares ECO's result with another one, raises DisagreementError where they do not agree, and returns
-            a remark or an empty text.
+        work: The least work, or a function that computes it from ECO's result.
+        check: Compares ECO's result with another result, raises DisagreementError if they do not agree, and returns a
+            remark or an empty text.
     """
 
     name: str
@@ -124,12 +124,12 @@ def differentiable(
     """Makes the two cases of a differentiable kernel: forward alone, and forward with backward.
 
     Args:
-        name: What the kernel is called.
+        name: Name of the kernel.
         eco: Maps the inputs to a tensor.
-        others: Other ways of doing so by their names; or the reason why one is not run.
-        inputs: What gradients are computed of.
-        upstream: The gradient of the result, of its shape.
-        constants: Bytes of what else is read.
+        others: Other ways by name: a function, or the reason why it is not run.
+        inputs: The tensors whose gradients are computed.
+        upstream: The gradient of the result, of the same shape.
+        constants: Bytes of all other inputs.
         flops: Operations of forward, and of backward.
         forward_only: Ways that have no gradient.
     """

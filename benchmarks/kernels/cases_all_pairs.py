@@ -16,7 +16,7 @@ from eco_core.ops.all_pairs import linked_pairs, log_sum_exp_of_others, mean_sig
 _WIDTH = 64
 _TEMPERATURE = 0.5
 _DENSE_GIB = 4.0
-"""Largest matrix of all pairs that is made for a comparison; there are several of them at a time."""
+"""Largest matrix of all pairs that is made for a comparison; several of them exist at a time."""
 
 
 def cases(graph: Graph) -> Iterator[Case]:
@@ -69,6 +69,6 @@ def _log_sum_exp(graph: Graph, reason: str) -> Iterator[Case]:
             [normalize(normal(num_nodes, _WIDTH))],
             normal(num_nodes, seed=1).abs() / num_nodes,
             constants=0,
-            # Each pair once in the similarities; in the gradient, once for each of its nodes.
+            # The similarities compute each pair once; the gradient computes it once for each of its nodes.
             flops=(pairs * _WIDTH, 2 * pairs * _WIDTH),
         )

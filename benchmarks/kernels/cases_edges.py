@@ -34,7 +34,7 @@ def _index_bytes(graph: Graph) -> int:
 
 def _pair_products(graph: Graph) -> Iterator[Case]:
     first, second = graph.edge_index
-    pairs = SortedPairs(first, second, graph.num_nodes)  # The edges are sorted: their order stays.
+    pairs = SortedPairs(first, second, graph.num_nodes)  # The edges are sorted already, so their order stays.
     operations = 2.0 * graph.num_edges * _WIDTH
     others = {"gather, multiply, sum": lambda z: (z[first] * z[second]).sum(dim=-1)}
     for name, of in (("pairs sorted once", pairs), ("new pairs", graph.edge_index)):
@@ -57,7 +57,7 @@ def _attention(graph: Graph) -> Iterator[Case]:
     from torch_geometric.utils import scatter, softmax
 
     edges = edges_by_target(graph.edge_index, graph.num_nodes)
-    source, target = edges.column, edges.row  # The other way gets the same order, which is good for it too.
+    source, target = edges.column, edges.row  # The other way gets the same order, which is faster for it, too.
 
     def eco(scores: Tensor, h: Tensor) -> Tensor:
         return sum_of_neighbors(edge_softmax(scores, edges), h, edges)

@@ -14,7 +14,7 @@ from eco_core.ops import TorchKMeans
 _WIDTHS = (64, 512)
 _N_INIT = 10
 _MORE_INERTIA = 0.02
-"""How much more inertia than scikit-learn's is taken for an agreement: both find local optima."""
+"""Largest relative excess over scikit-learn's inertia that counts as agreement: both find local optima."""
 
 
 def cases(graph: Graph) -> Iterator[Case]:
@@ -29,7 +29,7 @@ def _kmeans(z: Tensor, n_clusters: int) -> Case:
     points = z.numpy()
 
     def work(fitted: Any) -> Work:
-        # Distances of all points to all centres, in every restart; the best one's iterations stand for those of all.
+        # Distances of all points to all centres in every restart, as if all had the best restart's iterations.
         flops = 2.0 * z.numel() * n_clusters * fitted.n_iter_ * _N_INIT
         return Work(z.nbytes + 8.0 * len(z), flops)
 

@@ -19,14 +19,14 @@ from eco_core.ops.random_walks import random_walks
 _LENGTH = 10
 _RETURN, _FAR = 0.5, 2.0
 _SAMPLE = 200
-"""Nodes from which the walker in Python starts; its time is scaled to all of them."""
+"""Number of start nodes of the walker in Python; its time is scaled to all nodes."""
 
 _NUM_WALKS, _WALK_LENGTH = 100, 2
 _LOOP_SAMPLE = 300
-"""Nodes of the loop over nodes; its time is scaled to all of them."""
+"""Number of nodes of the loop over nodes; its time is scaled to all nodes."""
 
 _SIGMAS = 6.0
-"""Means of random numbers may differ by as many standard errors."""
+"""Means of random numbers may differ by this many standard errors."""
 
 
 def cases(graph: Graph) -> Iterator[Case]:
@@ -78,13 +78,13 @@ def _walks(graph: Graph) -> Iterator[Case]:
 
 
 def _check_walks(graph: Graph, ours: Tensor, theirs: Tensor) -> None:
-    """Steps are along edges, walks return as often, and end at nodes of as many edges."""
+    """Checks that steps follow edges, and that both ways return equally often and end at equal mean degrees."""
     degree, num_nodes = graph.neighbors.rowptr.diff(), graph.num_nodes
     edges = graph.edge_index[0] * num_nodes + graph.edge_index[1]
     for walks in (ours, theirs):
         before, after = walks[:, :-1], walks[:, 1:]
         stays = (degree[before] == 0) & (before == after)
-        require((torch.isin(before * num_nodes + after, edges) | stays).all(), "a step is along no edge")
+        require((torch.isin(before * num_nodes + after, edges) | stays).all(), "a step follows no edge")
     _check_means(*((walks[:, 2:] == walks[:, :-2]).double().mean(dim=1) for walks in (ours, theirs)))
     _check_means(*(degree[walks[:, -1]].double() for walks in (ours, theirs)))
 

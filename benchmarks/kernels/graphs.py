@@ -1,4 +1,4 @@
-"""The graphs, of the sizes of published ones: generated, so that nothing has to be downloaded."""
+"""Generated graphs of the sizes of published graphs, so that nothing has to be downloaded."""
 
 from __future__ import annotations
 
@@ -43,12 +43,12 @@ _SBM: dict[str, dict[str, Any]] = {
     },
 }
 NAMES = ("cora", "photo", "physics")
-"""Graphs that are measured; ``tiny`` only shows that nothing is broken."""
+"""The measured graphs; ``tiny`` only checks that nothing is broken."""
 
 
 @dataclass
 class Graph:
-    """A graph, and what several kernels share of it.
+    """A graph, and the values that several kernels share.
 
     Attributes:
         name: One of `NAMES`, or ``tiny``.
@@ -69,7 +69,7 @@ class Graph:
 
     @property
     def num_edges(self) -> int:
-        """Number of edges: an undirected one counts twice."""
+        """Number of edges: an undirected edge counts twice."""
         return self.edge_index.size(1)
 
     @cached_property
@@ -83,10 +83,10 @@ class Graph:
         return neighbors_of(self.edge_index, self.num_nodes)
 
     def embeddings(self, width: int) -> Tensor:
-        """Features projected to some width at random, propagated two times and scaled to a variance of about 1.
+        """Returns features projected at random, propagated twice and scaled to a variance of about 1.
 
         Args:
-            width: Their width.
+            width: Width of the projection.
         """
         weight = torch.randn(self.x.size(1), width, generator=torch.Generator().manual_seed(0))
         z = SparseFactor.of(self.x) @ weight if self.x.is_sparse else self.x @ weight

@@ -1,4 +1,4 @@
-"""What the machine can do at most: memory bandwidth, and the rate of matrix products."""
+"""Measured limits of the machine: memory bandwidth, and the rate of matrix products."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from time import perf_counter
 import torch
 
 _ARRAY_ENTRIES = 1 << 26
-"""Single-precision numbers of an array for the bandwidth: 256 MiB, far more than a cache."""
+"""Entries of a single-precision array for the bandwidth: 256 MiB, far more than a cache."""
 
 _GEMM_SIZE = 2048
 
 
 @dataclass(frozen=True)
 class Limits:
-    """Measured limits of the machine, with the threads that torch has.
+    """Measured limits of the machine, with torch's number of threads.
 
     Attributes:
         copy: Bytes read and written in a second by a copy.
@@ -30,16 +30,16 @@ class Limits:
 
     @property
     def bandwidth(self) -> float:
-        """The higher one of the bandwidths, in bytes a second."""
+        """The higher bandwidth, in bytes a second."""
         return max(self.copy, self.triad)
 
 
 def measure(repetitions: int = 7, entries: int = _ARRAY_ENTRIES) -> Limits:
-    """Measures the limits: the best of some repetitions each.
+    """Measures the limits: the best of several repetitions.
 
     Args:
-        repetitions: How often each is measured.
-        entries: Numbers of an array for the bandwidth.
+        repetitions: Number of repetitions of each measurement.
+        entries: Number of entries of an array for the bandwidth.
     """
     copy, triad = _bandwidths(entries, repetitions)
     left, right = torch.randn(2, _GEMM_SIZE, _GEMM_SIZE)

@@ -1,4 +1,4 @@
-"""Random walks as one would write them at first, in Python; a vectorised one in torch is that of ``side_by_side``."""
+"""Random walks in plain Python, as a first attempt would be; ``side_by_side`` has a vectorised version in torch."""
 
 from __future__ import annotations
 
@@ -54,15 +54,15 @@ class PythonWalker:
 def pairs_by_loop(
     rowptr: Tensor, col: Tensor, nodes: Tensor, num_walks: int, walk_length: int, as_lists: bool
 ) -> Tensor:
-    """Pairs of positive modularity on walks, by a loop over the nodes and one over the nodes that each visits.
+    """Finds pairs of positive modularity by a loop over the start nodes and a loop over the nodes that each visits.
 
     Args:
         rowptr: Where the neighbours of each node begin in ``col``, of shape (num_nodes + 1,).
         col: Neighbours.
-        nodes: Where walks start.
-        num_walks: Walks from each of them.
+        nodes: Start nodes.
+        num_walks: Walks from each start node.
         walk_length: Steps of a walk.
-        as_lists: Whether the inner loop goes over lists of numbers; else over the tensors themselves, as PyAGC's does.
+        as_lists: Whether the inner loop reads lists of numbers; otherwise it reads tensors, as PyAGC's loop does.
 
     Returns:
         Pairs of shape (2, num_pairs).
@@ -80,7 +80,7 @@ def pairs_by_loop(
 
 
 def pairs_by_unique(rowptr: Tensor, col: Tensor, nodes: Tensor, num_walks: int, walk_length: int) -> Tensor:
-    """The same pairs as of `pairs_by_loop`, all nodes at a time: the visits of pairs are counted by their numbers.
+    """Finds the same pairs as `pairs_by_loop`, for all nodes at a time, by counting numbers that stand for pairs.
 
     Args:
         rowptr: Where the neighbours of each node begin in ``col``, of shape (num_nodes + 1,).

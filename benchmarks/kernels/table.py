@@ -14,23 +14,23 @@ from eco_core.ops.sparse_factor import SparseFactor
 _COLUMNS = ("kernel", "ECO ms", "MB", "MFLOP", "of bandwidth", "of GEMM", "other way", "its ms", "other / ECO")
 _LEFT = {"kernel", "other way"}
 LEGEND = """\
-Times are medians over rounds in which all ways of a row's kernel run in turn, in one process; the ratio is the median
-of the rounds' ratios with [lowest, highest], and above 1 where ECO takes less time. What is made once for a graph
-(sorted edges, sparse matrices, masks) is not timed, on either side.
+Times are medians over rounds; in each round, all ways of a row's kernel run in turn, in one process. The ratio is the
+median of the rounds' ratios with [lowest, highest]; it is above 1 if ECO takes less time. Values that are made once for
+a graph (sorted edges, sparse matrices, masks) are not timed, on either side.
 
-MB is what a kernel moves at least: each input read once and each output written once, with the gradients where there is
-a backward. MFLOP are its operations at least, in millions: multiplications and additions of the products, nothing
-computed a second time; for k-means, as if all restarts took as many iterations as the best one. Both divided by the
-time are shown as shares of the measured bandwidth of memory and rate of matrix products. Where everything stays in a
-cache, the share of the bandwidth can exceed 100 %."""
+MB is the least data that a kernel moves: each input read once and each output written once, with the gradients if there
+is a backward pass. MFLOP is the least number of operations, in millions: multiplications and additions of the products,
+nothing computed twice; for k-means, as if all restarts took as many iterations as the best restart. Both, divided by
+the time, are shown as shares of the measured memory bandwidth and rate of matrix products. If all data stay in a cache,
+the share of the bandwidth can exceed 100 %."""
 
 
 def machine_text(machine: Mapping[str, Any], limits: Limits, threads: int) -> str:
-    """Describes what the figures were measured on.
+    """Describes the machine and the versions of the figures.
 
     Args:
         machine: From `benchmarks.side_by_side.machine.describe`.
-        limits: What it can do at most.
+        limits: The measured limits of the machine.
         threads: Number of threads.
     """
     packages = ", ".join(f"{name} {number}" for name, number in machine["packages"].items())
@@ -47,9 +47,9 @@ def graph_text(graph: Graph, results: Sequence[Result], limits: Limits) -> str:
     """Returns heading, table and remarks of a graph.
 
     Args:
-        graph: What the cases ran on.
-        results: What was measured.
-        limits: Of the machine.
+        graph: The graph of the cases.
+        results: The measurements.
+        limits: The measured limits of the machine.
     """
     filled = "dense" if not graph.x.is_sparse else f"{100 * graph.x._nnz() / graph.x.numel():.2f} % not zero"
     heading = (
@@ -114,10 +114,10 @@ def _remarks(results: Iterable[Result]) -> Iterator[str]:
 
 
 def slower_text(results: Mapping[str, Sequence[Result]]) -> str:
-    """Lists where ECO is the slower way; empty where it never is.
+    """Lists the cases in which ECO is slower than another way; empty if there are none.
 
     Args:
-        results: By the name of the graph.
+        results: The measurements by name of the graph.
     """
     lines = []
     for graph, measured in results.items():
@@ -125,4 +125,4 @@ def slower_text(results: Mapping[str, Sequence[Result]]) -> str:
             for other in result.others:
                 if other.seconds and median(result.ratios(other)) < 1:
                     lines.append(f"- {graph}: {result.case}: {_other(result, other)[2]} of {other.way.name}.")
-    return "\n".join(["Where another way takes less time than ECO:\n", *lines]) if lines else ""
+    return "\n".join(["Cases in which another way takes less time than ECO:\n", *lines]) if lines else ""

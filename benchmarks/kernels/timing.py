@@ -1,4 +1,4 @@
-"""Measures a case: checks that all ways agree, then runs them in turn, again and again."""
+"""Measures a case: checks that the results of all ways agree, then runs all ways in turn, round after round."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ from typing import Any
 from benchmarks.kernels.case import Case, DisagreementError, Way, Work
 
 _SHORTEST = 0.005
-"""Seconds of a measurement at least: what takes less is run several times in a row."""
+"""Least seconds of a measurement: shorter functions run several times in a row."""
 
 _CERTAIN = 3.0
-"""Seconds above which a first run, which may compile, is taken for the duration of the next ones."""
+"""If the first run, which may compile, takes more seconds than this, it serves as the estimate of later runs."""
 
 
 @dataclass(frozen=True)
 class Effort:
-    """How often the ways of a case are run.
+    """The number of rounds of a case.
 
     Attributes:
-        least: Rounds at least.
-        most: Rounds at most.
-        seconds: Between these, as many rounds as take this time.
+        least: Least number of rounds.
+        most: Largest number of rounds.
+        seconds: Within these limits, rounds are run for about this time.
     """
 
     least: int = 3
@@ -40,8 +40,8 @@ class Measured:
 
     Attributes:
         way: The way.
-        seconds: Of one run, in each round.
-        remark: What the check said.
+        seconds: Seconds of one run, in each round.
+        remark: The remark that the check returned.
     """
 
     way: Way
@@ -55,9 +55,9 @@ class Result:
 
     Attributes:
         case: Its name.
-        work: What has to be done at least.
+        work: The least work.
         eco: ECO's times.
-        others: Those of the other ways, in the same rounds; no times where a way is not run.
+        others: The times of the other ways, in the same rounds; empty if a way is not run.
     """
 
     case: str
@@ -71,7 +71,7 @@ class Result:
         return median(self.eco.seconds)
 
     def ratios(self, other: Measured) -> list[float]:
-        """Another way's time divided by ECO's, in each round."""
+        """Returns another way's time divided by ECO's, in each round."""
         return [theirs / ours for ours, theirs in zip(self.eco.seconds, other.seconds, strict=True)]
 
 
@@ -79,17 +79,17 @@ def measure(case: Case, effort: Effort) -> Result:
     """Checks and measures a case.
 
     Args:
-        case: What is measured.
-        effort: How often.
+        case: The case.
+        effort: The number of rounds.
 
     Raises:
-        DisagreementError: Another way has another result.
+        DisagreementError: Another way has a different result.
     """
     measured = [Measured(Way("ECO", case.eco)), *(Measured(way) for way in case.others)]
     running: list[tuple[Measured, Callable[[], Any], int]] = []
     expected, ours, work = 0.0, None, Work(0)
-    for one in measured:
-        run = one.way.run
+    for entry in measured:
+        run = entry.way.run
         if run is None:
             continue
         seconds, result = _timed(run)
@@ -97,14 +97,14 @@ def measure(case: Case, effort: Effort) -> Result:
             ours, work = result, case.work_of(result)
         else:
             try:
-                one.remark = case.check(ours, result)
+                entry.remark = case.check(ours, result)
             except DisagreementError as error:
-                raise DisagreementError(f"{case.name}: ECO and {one.way.name} do not agree: {error}") from error
+                raise DisagreementError(f"{case.name}: ECO and {entry.way.name} do not agree: {error}") from error
         del result
         if seconds < _CERTAIN:
             seconds = _timed(run)[0]
         times = ceil(_SHORTEST / seconds)
-        running.append((one, run, times))
+        running.append((entry, run, times))
         expected += seconds * times
     del ours
     rounds = max(effort.least, min(effort.most, round(effort.seconds / expected)))
@@ -112,8 +112,8 @@ def measure(case: Case, effort: Effort) -> Result:
     gc.disable()
     try:
         for _ in range(rounds):
-            for one, run, times in running:
-                one.seconds.append(_mean_seconds(run, times) * one.way.scale)
+            for entry, run, times in running:
+                entry.seconds.append(_mean_seconds(run, times) * entry.way.scale)
     finally:
         gc.enable()
     return Result(case.name, work, measured[0], measured[1:])

@@ -1,4 +1,4 @@
-"""What was measured, as it was written down, and the page that is made of it.
+"""The recorded measurements, and the page that is made of them.
 
 ``side_by_side.jsonl`` is from `benchmarks.side_by_side.compare`, ``kernels.md`` is from
 `benchmarks.kernels`. ``python -m benchmarks.results`` makes ``benchmarks/RESULTS.md`` of them.

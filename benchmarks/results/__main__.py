@@ -12,8 +12,8 @@ _HERE = Path(__file__).parent
 _HEAD = """\
 # Results
 
-Made by `nox -s bench`; how things are measured is in [README.md](README.md). Machines are shared and noisy: the ratios
-are what counts, each of two processes or two calls that ran one after the other on the same machine."""
+Made by `nox -s bench`; [README.md](README.md) explains how things are measured. Machines are shared and noisy:
+compare the ratios, each of two processes or two calls that ran one after the other on the same machine."""
 
 
 def main() -> None:

@@ -1,4 +1,4 @@
-"""Compares two run folders: everything that a run computed, but for its seconds."""
+"""Compares two run folders: everything that a run computed, except its seconds."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ class Compared:
     """Two runs that finished.
 
     Attributes:
-        differences: What differs, one sentence a file; none where the runs are the same.
-        ari: Adjusted Rand index between the assignments; None where they are not of the same nodes.
+        differences: One sentence for each file that differs; empty if the runs are the same.
+        ari: Adjusted Rand index between the assignments; None if their nodes differ.
     """
 
     differences: tuple[str, ...]
@@ -30,14 +30,14 @@ class Compared:
 
 
 def compare_runs(before: Path, after: Path) -> Compared:
-    """Compares assignments, embeddings and metrics byte for byte, and the history but for the column of seconds.
+    """Compares assignments, embeddings and metrics byte for byte, and the history without its column of seconds.
 
     Args:
         before: A finished run folder.
         after: Another one.
 
     Returns:
-        What differs. A file that is missing on both sides is a difference too: nothing was compared.
+        The differences. A file that is missing on both sides is a difference, too: nothing was compared.
     """
     texts = []
     for name, difference in _FILES.items():
@@ -53,11 +53,11 @@ def compare_runs(before: Path, after: Path) -> Compared:
 
 
 def adjusted_rand_index(first: Sequence[Any], second: Sequence[Any]) -> float:
-    """Compares two clusterings of the same nodes; 1 where they are equal up to the names of the clusters.
+    """Returns the adjusted Rand index of two clusterings of the same nodes; 1 if they differ only in cluster names.
 
     Args:
         first: Cluster of each node.
-        second: The same, in the same order.
+        second: Cluster of each node in the other clustering, in the same order.
     """
     together = _pairs(Counter(zip(first, second, strict=True)))
     ours, theirs, all_pairs = _pairs(Counter(first)), _pairs(Counter(second)), math.comb(len(first), 2)

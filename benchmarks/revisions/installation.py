@@ -1,4 +1,4 @@
-"""An installation of ECO, named by its Python: what it is, commands in it, and a worker that stays."""
+"""An installation of ECO, named by its Python: its versions, commands in it, and a long-lived worker."""
 
 from __future__ import annotations
 
@@ -38,8 +38,8 @@ class Done:
     """A finished command.
 
     Attributes:
-        out: What it printed.
-        cpu_seconds: User and system time of the process and of those that it started.
+        out: Its standard output.
+        cpu_seconds: User and system time of the process and of its child processes.
     """
 
     out: str
@@ -48,7 +48,7 @@ class Done:
 
 @dataclass(frozen=True)
 class Installation:
-    """ECO as one Python has it.
+    """ECO as installed for one Python.
 
     Attributes:
         side: ``before`` or ``after``.
@@ -61,22 +61,22 @@ class Installation:
     def command(self, *words: str) -> list[str]:
         """Returns a command of its Python, which sees neither the current folder nor ``PYTHONPATH``.
 
-        Either could put one and the same ECO before both installations.
+        Either could put the same ECO before both installations.
 
         Args:
-            *words: What follows the interpreter.
+            *words: Arguments of the interpreter.
         """
-        # Links are not followed: the link is what makes a virtual environment.
+        # Links are not resolved: the Python of a virtual environment is a link.
         return [str(Path(self.python).expanduser().absolute()), "-I", *words]
 
     def run(self, *words: str) -> Done:
-        """Runs a command with one thread, in an empty folder. No other child may end at the same time.
+        """Runs a command with one thread, in an empty folder. No other child process may end at the same time.
 
         Args:
-            *words: What follows the interpreter.
+            *words: Arguments of the interpreter.
 
         Raises:
-            InstallationError: It failed.
+            InstallationError: The command failed.
         """
         start = _children_seconds()
         with tempfile.TemporaryDirectory() as folder:
@@ -92,10 +92,10 @@ class Installation:
         """Runs ``eco``.
 
         Args:
-            *words: Its command line.
+            *words: Arguments of ``eco``.
 
         Raises:
-            InstallationError: It failed.
+            InstallationError: The command failed.
         """
         return self.run("-m", "eco_core.cli", *words)
 
@@ -121,8 +121,8 @@ class Worker:
     """A process of an installation that answers requests one by one.
 
     Args:
-        installation: Whose Python it is.
-        log: File that gets what it prints.
+        installation: The installation whose Python runs the process.
+        log: File for the output of the process.
     """
 
     def __init__(self, installation: Installation, log: Path) -> None:
@@ -140,7 +140,7 @@ class Worker:
 
     @property
     def is_alive(self) -> bool:
-        """Whether it can be asked once more."""
+        """Whether the process can answer another request."""
         return self._process.poll() is None
 
     def ask(self, task: str, **values: Any) -> dict[str, Any]:
@@ -182,7 +182,7 @@ def environment() -> dict[str, str]:
 
 
 def introduction(descriptions: Sequence[dict[str, Any]]) -> str:
-    """Says what is compared, and which packages are not the same on both sides.
+    """Returns the heading: the two installations, and the packages that are not the same on both sides.
 
     Args:
         descriptions: `Installation.describe` of before and after.

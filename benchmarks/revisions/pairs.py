@@ -9,9 +9,10 @@ from typing import Any, TypeVar
 
 _COLUMNS = ("figure", "pairs", "before", "after", "after / before", "lowest before", "lowest after", "after / before")
 LEGEND = """\
-Each pair is measured on one side and right after that on the other, in the order before, after, after, before. Before
-and after are medians of all pairs. The first ratio is the median of the pairs' ratios with [lowest, highest]. The
-second is that of the lowest figures, which other processes of the machine disturb least. Above 1, after takes more."""
+Each pair is measured on one side and directly afterwards on the other side, in the order before, after, after, before.
+Before and after are medians of all pairs. The first ratio is the median of the pairs' ratios with [lowest, highest].
+The second is the ratio of the lowest figures, which other processes of the machine disturb least. Above 1, after takes
+more."""
 
 _Side = TypeVar("_Side")
 
@@ -22,9 +23,9 @@ class Pair:
 
     Attributes:
         figure: What was measured, with its unit.
-        number: Of the pair, from 0.
-        before: The figure of one installation.
-        after: That of the other.
+        number: Number of the pair, from 0.
+        before: The figure of the installation before.
+        after: The figure of the installation after.
     """
 
     figure: str
@@ -33,17 +34,17 @@ class Pair:
     after: float
 
     def document(self) -> dict[str, Any]:
-        """The pair as it is written down."""
+        """Returns the pair as a line of the file."""
         return asdict(self)
 
 
 def in_pairs(measure: Callable[[_Side], dict[str, float]], sides: Sequence[_Side], count: int) -> Iterator[list[Pair]]:
-    """Measures pairs, in the order before, after, after, before: what drifts evenly hits both sides alike.
+    """Measures pairs, in the order before, after, after, before: an even drift affects both sides equally.
 
     Args:
-        measure: Returns figures by name, the same ones for either side.
-        sides: What is handed to it: of the side before, and of the side after.
-        count: How many pairs.
+        measure: Returns figures by name, with the same names for both sides.
+        sides: The arguments of ``measure``, for the side before and the side after.
+        count: Number of pairs.
 
     Yields:
         The figures of each pair.

@@ -1,4 +1,4 @@
-"""Runs recipes in two installations of ECO and compares what they compute; the exit code is 0 where all is the same."""
+"""Runs recipes in two installations of ECO and compares the results; the exit code is 0 if all are the same."""
 
 from __future__ import annotations
 
@@ -36,13 +36,13 @@ class Cell:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of a cell.
+    """The result of comparing a cell.
 
     Attributes:
-        cell: Which.
-        verdict: ``same``, ``different`` or, where neither side finished, ``not compared``.
-        ari: Between the assignments, where there are two.
-        texts: What differs, or why there is nothing to compare.
+        cell: The cell.
+        verdict: ``same``, ``different`` or, if neither side finished, ``not compared``.
+        ari: Adjusted Rand index between the two assignments; None if there are no two.
+        texts: The differences, or the failures.
     """
 
     cell: Cell
@@ -56,30 +56,30 @@ class Lane:
 
     Args:
         installations: Before and after.
-        options: Of the command line.
-        number: From 0; each lane has logs of its own.
+        options: Options of the command line.
+        number: Number of the lane, from 0; each lane has logs of its own.
     """
 
     def __init__(self, installations: Sequence[Installation], options: argparse.Namespace, number: int) -> None:
         self._installations = installations
         self._options = options
-        self._logs = [options.out / f"{one.side}-{number}.log" for one in installations]
+        self._logs = [options.out / f"{installation.side}-{number}.log" for installation in installations]
         for log in self._logs:
             log.unlink(missing_ok=True)
         self._workers: list[Worker] = []
 
     def run(self, cell: Cell) -> Outcome:
-        """Runs a cell on both sides, and compares.
+        """Runs a cell on both sides, and compares the results.
 
         Args:
-            cell: Which.
+            cell: The cell.
         """
         if not all(worker.is_alive for worker in self._workers):
-            self.close()  # Both start anew: a process that has run something before may be in another state.
+            self.close()  # Both sides start anew, because a process that has run a cell before may be in another state.
         if not self._workers:
             pairs = zip(self._installations, self._logs, strict=True)
             self._workers = [Worker(installation, log) for installation, log in pairs]
-        folders = [self._options.out / one.side / cell.folder for one in self._installations]
+        folders = [self._options.out / installation.side / cell.folder for installation in self._installations]
         with ThreadPoolExecutor(min(2, self._options.jobs)) as pool:
             answers = list(pool.map(lambda side: self._ask(self._workers[side], cell, folders[side]), (0, 1)))
         failed = [answer["status"] != "ok" for answer in answers]
@@ -112,42 +112,44 @@ class Lane:
 
 
 def outcome(cell: Cell, compared: Compared) -> Outcome:
-    """Returns what became of a cell that finished on both sides.
+    """Returns the outcome of a cell that finished on both sides.
 
     Args:
-        cell: Which.
-        compared: Its two run folders.
+        cell: The cell.
+        compared: The comparison of its two run folders.
     """
     verdict = "different" if compared.differences else "same"
     return Outcome(cell, verdict, compared.ari, compared.differences)
 
 
 def report(outcomes: Sequence[Outcome]) -> str:
-    """Returns the markdown: a row for each cell, and how many there are of each kind.
+    """Returns the markdown: a row for each cell, and the number of cells of each verdict.
 
     Args:
         outcomes: In the order of the table.
     """
     lines = ["| " + " | ".join(_COLUMNS) + " |", "|---|---|---|---:|---|"]
-    for one in outcomes:
-        ari = "" if one.ari is None else f"{one.ari:.4f}"
-        text = "; ".join(one.texts).replace("|", "\\|")
-        lines.append(f"| {one.cell.recipe} | {one.cell.data} | {one.verdict} | {ari} | {text} |")
-    counts = {kind: sum(one.verdict == kind for one in outcomes) for kind in ("same", "different", "not compared")}
+    for result in outcomes:
+        ari = "" if result.ari is None else f"{result.ari:.4f}"
+        text = "; ".join(result.texts).replace("|", "\\|")
+        lines.append(f"| {result.cell.recipe} | {result.cell.data} | {result.verdict} | {ari} | {text} |")
+    counts = {
+        kind: sum(result.verdict == kind for result in outcomes) for kind in ("same", "different", "not compared")
+    }
     summary = ", ".join(f"{count} {kind}" for kind, count in counts.items())
     return "\n".join([*lines, "", f"{len(outcomes)} runs on each side: {summary}."])
 
 
 def main(words: Sequence[str] | None = None) -> int:
-    """Runs the command line; the exit code is 0 only where every run finished on both sides and is the same."""
+    """Runs the command line; the exit code is 0 only if every run finished on both sides with the same results."""
     options = _parser().parse_args(words)
     installations = [Installation("before", options.before), Installation("after", options.after)]
     options.out = options.out.resolve()
     options.data_root = None if options.data_root is None else str(Path(options.data_root).resolve())
     options.out.mkdir(parents=True, exist_ok=True)
     try:
-        head = introduction([one.describe() for one in installations])
-        known = [one.recipes() for one in installations]
+        head = introduction([installation.describe() for installation in installations])
+        known = [installation.recipes() for installation in installations]
     except (InstallationError, OSError) as error:
         print(error, file=sys.stderr)
         return 2
@@ -157,13 +159,13 @@ def main(words: Sequence[str] | None = None) -> int:
     text = f"{head}\n\n{report([found[cell] for cell in cells])}"
     (options.out / "report.md").write_text(text + "\n", encoding="utf-8")
     print(text)
-    return int(any(one.verdict != "same" for one in found.values()))
+    return int(any(result.verdict != "same" for result in found.values()))
 
 
 def _run_all(
     cells: Sequence[Cell], installations: Sequence[Installation], options: argparse.Namespace
 ) -> dict[Cell, Outcome]:
-    """Spreads the cells over lanes, by their places in the list: each time the same lane has the same ones."""
+    """Spreads the cells over lanes by their places in the list, so that each lane always has the same cells."""
     count = max(1, options.jobs // 2)
     found: dict[Cell, Outcome] = {}
 
@@ -171,14 +173,14 @@ def _run_all(
         lane = Lane(installations, options, number)
         try:
             for cell in cells[number::count]:
-                found[cell] = one = lane.run(cell)
-                said = f"[{len(found)}/{len(cells)}] {cell.recipe} {cell.data}: {one.verdict}"
-                print(": ".join([said, *one.texts[:1]]), file=sys.stderr, flush=True)
+                found[cell] = result = lane.run(cell)
+                said = f"[{len(found)}/{len(cells)}] {cell.recipe} {cell.data}: {result.verdict}"
+                print(": ".join([said, *result.texts[:1]]), file=sys.stderr, flush=True)
         finally:
             lane.close()
 
     with ThreadPoolExecutor(count) as pool:
-        list(pool.map(work, range(count)))  # The list raises what a lane raised.
+        list(pool.map(work, range(count)))  # `list` raises the exceptions of the lanes.
     return found
 
 
@@ -188,8 +190,8 @@ def _names(text: str) -> list[str]:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="results", description=__doc__)
-    parser.add_argument("--before", required=True, metavar="PYTHON", help="of the installation that is right")
-    parser.add_argument("--after", required=True, metavar="PYTHON", help="of the one that is to be the same")
+    parser.add_argument("--before", required=True, metavar="PYTHON", help="Python of the reference")
+    parser.add_argument("--after", required=True, metavar="PYTHON", help="Python that must give the same results")
     parser.add_argument("--recipes", type=_names, help="names with commas; default all that are installed")
     parser.add_argument("--data", type=_names, default=["karate", "digits"], help="names with commas")
     parser.add_argument("--data-root", help="folder of downloaded data sets")

@@ -20,24 +20,24 @@ from benchmarks.side_by_side.compare import append_line
 MEASURES = ("compose", "training", "start", "process")
 
 _EPOCHS = {"dgi": 40, "dmon": 200, "ns4gc": 20, "ssgc": 0}
-"""Epochs of each recipe on Cora: a process takes 10 to 20 seconds. The last one trains nothing."""
+"""Epochs of each recipe on Cora, so that a process takes 10 to 20 seconds. The last recipe trains nothing."""
 
 _FIRST_EPOCHS = 3
-"""Epochs that are not counted: the first ones prepare something, and warm caches."""
+"""Number of first epochs that are not counted: they prepare values and warm caches."""
 
 _COMPOSED = ("dgi", "daegc")
 _COMPOSED_AT_ONCE = 20
 _BLOCKS_OF_A_PAIR = 5
 _RUNS_OF_A_PAIR = 2
 _STARTS_OF_A_PAIR = 3
-"""What is short is measured so many times more often than a recipe in a process of its own."""
+"""Short measurements are repeated this many times for each run of a recipe in a process of its own."""
 
 _IMPORT = "import time; start = time.process_time(); import eco_core; print(time.process_time() - start)"
 _FIRST_USE = "import eco_core; eco_core.compose(recipe='dgi')"
 
 
 def training(recipe: str, data_root: str) -> Callable[[Worker], dict[str, float]]:
-    """Returns what measures a recipe on Cora in a process that stays, and has run it before.
+    """Returns a function that measures a recipe on Cora in a long-lived process that has run the recipe before.
 
     Args:
         recipe: Name of the recipe.
@@ -56,7 +56,7 @@ def training(recipe: str, data_root: str) -> Callable[[Worker], dict[str, float]
 
 
 def running(recipe: str, data_root: str) -> Callable[[Installation], dict[str, float]]:
-    """Returns what measures a recipe on Cora as ``eco compose`` runs it, in a process of its own.
+    """Returns a function that measures ``eco compose`` of a recipe on Cora, in a process of its own.
 
     Args:
         recipe: Name of the recipe.
@@ -97,7 +97,7 @@ def importing(installation: Installation) -> dict[str, float]:
 
 
 def first_use(installation: Installation) -> dict[str, float]:
-    """Measures a process that composes one model, with all that is imported for it.
+    """Measures a process that composes one model, including all imports.
 
     Args:
         installation: One of the two.
@@ -106,7 +106,7 @@ def first_use(installation: Installation) -> dict[str, float]:
 
 
 def composing(recipe: str) -> Callable[[Worker], dict[str, float]]:
-    """Returns what measures `eco_core.compose` with a registry that is kept, in a process that stays.
+    """Returns a function that measures `eco_core.compose` with a kept registry, in a long-lived process.
 
     Args:
         recipe: Name of the recipe.
@@ -126,26 +126,26 @@ def measured(
 
     Args:
         sides: Before and after.
-        measures: Of `MEASURES`, those that are wanted.
+        measures: The wanted elements of `MEASURES`.
         data_root: Folder of downloaded data sets.
-        count: Pairs of processes for each recipe; what is short gets more.
+        count: Pairs of processes for each recipe; short measurements get more pairs.
 
     Yields:
-        The figures of a pair, as soon as there are some.
+        The figures of each pair, as soon as they are measured.
 
     Raises:
-        InstallationError: Something does not run.
+        InstallationError: A command or a task fails.
     """
     with tempfile.TemporaryDirectory() as folder:
-        workers = [Worker(one, Path(folder) / f"{one.side}.log") for one in sides]
+        workers = [Worker(side, Path(folder) / f"{side.side}.log") for side in sides]
         try:
             for worker in workers:
-                # Also for the processes that are measured later: kernels that are compiled now are kept on disk.
+                # This also helps the processes that are measured later: compiled kernels are kept on disk.
                 for recipe in _EPOCHS:
                     _trained(worker, recipe, data_root, 1, str(Path(folder) / "run"))
             if "compose" in measures:
                 for recipe in _COMPOSED:
-                    list(in_pairs(composing(recipe), workers, 1))  # Not counted: the first time imports the parts.
+                    list(in_pairs(composing(recipe), workers, 1))  # Not counted: imports the parts.
                     yield from in_pairs(composing(recipe), workers, count * _BLOCKS_OF_A_PAIR)
             if "training" in measures:
                 for recipe in _EPOCHS:
@@ -155,7 +155,7 @@ def measured(
                 worker.close()
     if "start" in measures:
         for start in (importing, listing):
-            list(in_pairs(start, sides, 1))  # Not counted: files are read for the first time.
+            list(in_pairs(start, sides, 1))  # Not counted, because the first start reads files from disk.
             yield from in_pairs(start, sides, count * _STARTS_OF_A_PAIR)
         yield from in_pairs(first_use, sides, count)
     if "process" in measures:
@@ -212,9 +212,9 @@ def _measures(text: str) -> list[str]:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="speed", description=__doc__)
-    parser.add_argument("--before", required=True, metavar="PYTHON", help="of one installation")
-    parser.add_argument("--after", required=True, metavar="PYTHON", help="of the other")
-    parser.add_argument("--pairs", type=int, default=4, help="of processes for each recipe; even, to cancel drift")
+    parser.add_argument("--before", required=True, metavar="PYTHON", help="Python of one installation")
+    parser.add_argument("--after", required=True, metavar="PYTHON", help="Python of the other")
+    parser.add_argument("--pairs", type=int, default=4, help="for each recipe; an even number cancels drift")
     parser.add_argument("--measures", type=_measures, default=MEASURES, help="names with commas; default all")
     parser.add_argument("--data-root", required=True, help="folder of downloaded data sets, with Cora")
     parser.add_argument("--out", type=Path, required=True, help="file for the pairs, as lines of JSON; written anew")

@@ -1,7 +1,7 @@
 """One side of a comparison: reads requests as lines of JSON and answers each with one line.
 
-It is run as a file by the Python of an installation, and uses only what that Python has: the public interface of ECO,
-and nothing of this folder.
+The Python of an installation runs it as a file. It uses only packages of that Python: the public interface of ECO, and
+no module of this folder.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ _registry: Any = None
 
 
 def main() -> int:
-    """Answers until the requests end; what libraries print goes to the standard error."""
+    """Answers requests until they end; the output of libraries goes to the standard error."""
     answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
     tasks: dict[str, Callable[..., dict[str, Any]]] = {"run": _run, "compose": _compose}
@@ -34,7 +34,7 @@ def main() -> int:
 def _run(
     recipe: str, data: str, data_root: str | None, epochs: int, seed: int, overrides: list[str], out: str
 ) -> dict[str, Any]:
-    """Runs a recipe and leaves a run folder; returns the processor time that it took."""
+    """Runs a recipe into a run folder; returns the processor time."""
     import eco_core
 
     start = time.process_time()
@@ -52,13 +52,13 @@ def _run(
     except Exception as error:
         if "ECO103" not in str(error):
             raise
-        # The strategy has no stages whose epochs could be set. It runs as the recipe says.
+        # The strategy has no stages whose epochs could be set: run the recipe unchanged.
         eco_core.run(**options)
     return {"cpu_seconds": time.process_time() - start}
 
 
 def _compose(recipe: str, times: int) -> dict[str, Any]:
-    """Measures the processor time of `eco_core.compose`, each time anew, with a registry that is kept."""
+    """Measures the processor time of several calls of `eco_core.compose` with a kept registry."""
     global _registry
     import eco_core
     from eco_core.registry import Registry

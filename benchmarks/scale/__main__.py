@@ -33,20 +33,20 @@ _RATES = {
     **dict.fromkeys(("gae", "daegc", "ns4gc", "magi", "s3gc"), ("subgraph", 4096)),
     **dict.fromkeys(("dgi", "ccassg", "gbt", "dinknet"), ("neighbor", 1024)),
 }
-"""Batches of each recipe, where some of them stand for an epoch: subgraphs where edges or walks link the pairs of a
-loss."""
+"""The kind and size of each recipe's batches, a few of which stand for an epoch. Recipes whose losses pair nodes along
+edges or walks get subgraphs."""
 
 STEPS = ("arrays", "convert", "sampling", "ssgc", "dmon", "ns4gc", "gcn", *(f"rates:{name}" for name in _RATES))
-"""``gcn`` embeds all nodes with an encoder as it was drawn, and clusters them: inference alone."""
+"""``gcn`` embeds all nodes with an untrained encoder, and clusters them: inference alone."""
 
 
 def command(step: str, size: str, work: Path, threads: int) -> list[str]:
     """Returns the command of a step.
 
     Args:
-        step: One of `STEPS`, but for the first.
+        step: One of `STEPS`, except the first.
         size: Name of the graph's size.
-        work: Folder of its files.
+        work: Folder of the graph's files.
         threads: Threads of torch and of the sampler.
     """
     folder = work / "graph"
@@ -67,11 +67,11 @@ def command(step: str, size: str, work: Path, threads: int) -> list[str]:
 
 
 def run(words: list[str], limit: float) -> dict[str, Any]:
-    """Runs a command; returns its seconds, its peak of memory, and what it printed or how it ended.
+    """Runs a command; returns its seconds, its peak memory, and its output or its failure.
 
     Args:
         words: The command.
-        limit: Memory that it may allocate, in GiB; files that it maps are not counted.
+        limit: Memory that the command may allocate, in GiB, without mapped files.
     """
     allowed = int(limit * 2**30)
     start = time.perf_counter()
@@ -85,7 +85,7 @@ def run(words: list[str], limit: float) -> dict[str, Any]:
     )
     out, said = child.communicate()
     seconds = time.perf_counter() - start
-    # All children so far: a step's own peak is known where it is the largest, which is why steps are processes of ours.
+    # The largest peak of all children so far. So each step is run by a process of its own.
     peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
     result: dict[str, Any] = {"seconds": seconds, "peak_mb": peak, "limit_gib": limit}
     if child.returncode == 0:
@@ -95,7 +95,7 @@ def run(words: list[str], limit: float) -> dict[str, Any]:
 
 def _figures(document: dict[str, Any]) -> dict[str, Any]:
     if "run" not in document:
-        return {key: value for key, value in document.items() if key != "folder"}  # It says nothing elsewhere.
+        return {key: value for key, value in document.items() if key != "folder"}  # A path of this machine.
     kept = {key: document[key] for key in ("metrics", "seconds", "peak_memory_mb")}
     kept["train"] = document["spec"]["train"]
     return kept
@@ -119,7 +119,7 @@ def main(words: Sequence[str] | None = None) -> int:
             continue
         if (options.size, step) in done:
             continue
-        # In a process of its own, so that the peak is that of this step alone.
+        # In a process of its own, so that the peak belongs to this step alone.
         pid = os.fork()
         if pid == 0:
             result = run(command(step, options.size, options.work, options.threads), options.memory_limit)

@@ -1,4 +1,4 @@
-"""Synthetic attributed graphs of the size of published large ones, written as arrays that are converted afterwards."""
+"""Synthetic attributed graphs of the size of large published graphs, written as arrays to be converted."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ _INSIDE = 0.75
 
 @dataclass(frozen=True)
 class Size:
-    """How large a graph is.
+    """The size of a graph.
 
     Attributes:
         num_nodes: Number of nodes.
-        num_pairs: Linked pairs that are drawn; each becomes two directed entries, and those drawn twice one.
+        num_pairs: Number of drawn pairs of nodes; each becomes two directed edges, and repeated pairs are merged.
         num_features: Width of the features.
         n_classes: Number of communities.
     """
@@ -34,7 +34,7 @@ SIZES = {
     "products": Size(2_449_029, 62_900_000, 100, 47),
     "large": Size(10_000_000, 151_500_000, 32, 50),
 }
-"""``products`` is that of ogbn-products. More pairs are drawn than it has, for those that are drawn twice."""
+"""``products`` has the size of ogbn-products. It draws more pairs than that has, because repeated pairs are merged."""
 
 
 def write_arrays(size: Size, folder: Path, seed: int = 0) -> None:
@@ -43,13 +43,13 @@ def write_arrays(size: Size, folder: Path, seed: int = 0) -> None:
     Nodes of a community have degrees with a heavy tail, and features around the community's own.
 
     Args:
-        size: How large.
-        folder: Where to.
-        seed: Of everything random.
+        size: The size of the graph.
+        folder: Folder for the arrays.
+        seed: Seed of the random numbers.
     """
     folder.mkdir(parents=True, exist_ok=True)
     generator = np.random.default_rng(seed)
-    number = generator.permutation(size.num_nodes).astype(np.int32)  # Communities are no ranges of ids.
+    number = generator.permutation(size.num_nodes).astype(np.int32)  # Communities must not be ranges of ids.
     bounds = np.linspace(0, size.num_nodes, size.n_classes + 1).astype(np.int64)
     edges = np.lib.format.open_memmap(folder / "edges.npy", "w+", np.int32, (size.num_pairs, 2))
     for first in range(0, size.num_pairs, _CHUNK):
@@ -59,7 +59,7 @@ def write_arrays(size: Size, folder: Path, seed: int = 0) -> None:
         target = np.where(generator.random(count) < _INSIDE, source, elsewhere)
         for column, community in enumerate((source, target)):
             start, width = bounds[community], bounds[community + 1] - bounds[community]
-            # The square: a node of rank r in its community is drawn with a probability in proportion to r ** -0.5.
+            # Squared, so that a node of rank r in its community is drawn with a probability proportional to r ** -0.5.
             rank = (width * generator.random(count) ** 2).astype(np.int64)
             edges[first : first + count, column] = number[start + rank]
     edges.flush()

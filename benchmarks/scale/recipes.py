@@ -1,4 +1,4 @@
-"""Measures one recipe on a graph on disk: seconds of a batch, and of embedding and clustering all nodes."""
+"""Measures one recipe on a graph on disk: the seconds of a batch, and of embedding and clustering all nodes."""
 
 from __future__ import annotations
 
@@ -34,11 +34,11 @@ class _Some:
 
 
 class _SomeNeighborBatches(_Some, NeighborBatches):
-    """Of neighbourhoods."""
+    """The first batches of neighbourhoods."""
 
 
 class _SomeSubgraphBatches(_Some, SubgraphBatches):
-    """Of subgraphs."""
+    """The first batches of subgraphs."""
 
 
 class _Clock(Callback):
@@ -59,16 +59,16 @@ def measure(folder: str, recipe: str, batch: str, batch_size: int) -> dict[str, 
     """Trains each stage for two epochs of a few batches, then embeds and clusters all nodes.
 
     Args:
-        folder: Of the graph.
-        recipe: Its name.
+        folder: Folder of the graph.
+        recipe: Name of the recipe.
         batch: ``neighbor`` or ``subgraph``.
-        batch_size: Seeds of a batch.
+        batch_size: Number of seed nodes of a batch.
 
     Returns:
-        Seconds: ``ready`` (reading the graph, its parts, and what else comes before the first stage), of the first
-        epoch of each stage (what is made once of the whole graph is in it), of a batch (of the second epoch), and
-        ``cluster`` (embeddings and clusters of all nodes). A head that updates something every so many epochs
-        (``update_interval``) does so in both, so that the second shows what it takes.
+        The seconds until ``ready`` (reading the graph, finding its parts, and everything else before the first stage),
+        the seconds of the first epoch of each stage (including values that are made once for the whole graph), of a
+        batch of the second epoch, and of ``cluster`` (embedding and clustering all nodes). A head with an
+        ``update_interval`` updates in both epochs, so that the second epoch includes the time of an update.
     """
     spec = {"data": {"name": folder, "normalize_features": "none"}}
     first = eco.compose(spec, recipe=recipe)

@@ -13,30 +13,31 @@ _RATES = "rates:"
 _BATCHES_MEASURED = 10
 
 _PAPERS_NODES, _PAPERS_ENTRIES, _PAPERS_CLASSES = 111_059_956, 3_231_371_744, 172
-"""Of ogbn-papers100M: 1,615,685,872 edges, each in both directions."""
+"""The size of ogbn-papers100M: 1,615,685,872 edges, each in both directions."""
 
 _CLASSES = 47
-"""Of the graph that is measured."""
+"""The number of classes of the measured graph."""
 
 _PROGRAM_MB = 500
-"""What a process takes before it opens a graph."""
+"""The memory of a process before it opens a graph."""
 
 _LEGEND = """\
-Each step is a process with a limit on the memory that it may allocate. The peak is that of resident memory, the pages
-of mapped files that the system keeps among them. ``dmon`` and ``ns4gc`` train one epoch on subgraphs, then embed and
-cluster all nodes; ``gcn`` only does the latter, with DMoN's encoder as it was drawn. Sampling: 1024 seeds, 15
-neighbours and 10 of each of these; the best of three rounds."""
+Each step is a process with a limit on the memory that it may allocate. The peak is the peak of resident memory,
+including the pages of mapped files that the system keeps. ``dmon`` and ``ns4gc`` train one epoch on subgraphs, then
+embed and cluster all nodes; ``gcn`` only embeds and clusters, with DMoN's untrained encoder. Sampling: 1024 seed nodes,
+15 neighbours of each and 10 neighbours of each of these; the best of three rounds."""
 
 _RATES_LEGEND = f"""\
-Each recipe trains for {_BATCHES_MEASURED} batches, twice; the seconds of a batch are those of the second time. What is
-made once of the whole graph (parts, flows) is what came before, without as many batches. Then all nodes are embedded
-and clustered, where k-means is the head with one restart."""
+Each recipe trains for {_BATCHES_MEASURED} batches, twice; the seconds of a batch are from the second time. "Once" is
+the time of values that are made once for the whole graph (parts, flows): everything up to the end of the first epoch,
+without its batches. Then all nodes are embedded and clustered; k-means has one restart."""
 
 _PROJECTION_LEGEND = f"""\
-Projected to ogbn-papers100M ({_PAPERS_NODES:,} nodes, {_PAPERS_ENTRIES:,} directed entries, {_PAPERS_CLASSES} classes),
-on the same machine: batches of the same size take the same time, and there are more of them; what is made once (or in
-some epochs: DEC embeds all nodes for its targets) grows with the entries, clustering with nodes times classes, memory
-(beyond {_PROGRAM_MB / 1000:g} GB of the program) with the nodes. Of two stages the slower one is shown."""
+Projection to ogbn-papers100M ({_PAPERS_NODES:,} nodes, {_PAPERS_ENTRIES:,} directed entries,
+{_PAPERS_CLASSES} classes), on the same machine: batches of the same size take the same time, and there are more of
+them; the time of values that are made once (or in some epochs: DEC embeds all nodes for its targets) grows with the
+entries, the time of clustering with nodes times classes, and memory (beyond {_PROGRAM_MB / 1000:g} GB of the program)
+with the nodes. If a recipe has two stages, the slower stage is shown."""
 
 
 def report(records: Sequence[dict[str, Any]]) -> str:
@@ -93,21 +94,21 @@ def _table(records: dict[str, dict[str, Any]]) -> str:
 
 
 def _once(figures: dict[str, Any]) -> float:
-    """The seconds of what is made once of the whole graph."""
+    """Returns the seconds of all values that are made once for the whole graph."""
     epochs, batches = figures["first_epoch_seconds"], min(_BATCHES_MEASURED, figures["batches"])
     first = sum(max(0.0, epochs[stage] - batches * figures["batch_seconds"][stage]) for stage in epochs)
     return figures["ready_seconds"] + first
 
 
 def _epoch(figures: dict[str, Any]) -> tuple[float, float]:
-    """The seconds of a batch; and of an update once in some epochs, where the batches of one stage take longer."""
+    """Returns the seconds of a batch, and the extra seconds of an update if one stage's batches take longer."""
     seconds = figures["batch_seconds"].values()
     extra = (max(seconds) - min(seconds)) * min(_BATCHES_MEASURED, figures["batches"])
     return (min(seconds), extra) if extra > 1 else (max(seconds), 0.0)
 
 
 def _update_interval(figures: dict[str, Any]) -> int:
-    """The epochs between two updates of what is made of all nodes."""
+    """Returns the number of epochs between two updates that embed all nodes."""
     return figures.get("update_interval") or 1
 
 

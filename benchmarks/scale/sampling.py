@@ -25,11 +25,11 @@ _BATCH, _NUM_NEIGHBORS, _LENGTH = 1024, (15, 10), 20
 
 
 def measure(folder: str, batches: int) -> dict[str, float]:
-    """Returns rates, each the best of three rounds: others may use the machine, too.
+    """Returns rates, each the best of three rounds, because other programs may use the machine, too.
 
     Args:
-        folder: Of the graph.
-        batches: How many batches make a round.
+        folder: Folder of the graph.
+        batches: Number of batches of a round.
     """
     graph = open_graph(folder)
     incoming = graph.incoming
@@ -40,7 +40,7 @@ def measure(folder: str, batches: int) -> dict[str, float]:
     ready = time.perf_counter() - start
     order = torch.randperm(int(graph.num_nodes), generator=torch.Generator().manual_seed(0))
     seeds = order.repeat(math.ceil(4 * batches * _BATCH / len(order))).split(_BATCH)
-    # Read the edges once: what is measured is not the disk.
+    # Read the edges once, so that the disk is not measured.
     np.add.reduce(incoming.col.numpy(), dtype=np.int64)
 
     def neighbourhoods(first: int) -> int:
@@ -72,7 +72,7 @@ def measure(folder: str, batches: int) -> dict[str, float]:
 
 
 def _edges_alone(sampler: NeighborSampler, nodes: torch.Tensor, key: int) -> int:
-    """Samples edges hop by hop, with the neighbours of one hop, as often as they come up, in the next."""
+    """Samples edges hop by hop; the next hop starts at all sampled neighbours, with repetitions."""
     total = 0
     for hop, count in enumerate(_NUM_NEIGHBORS):
         positions, _ = sampler.sample_hop(nodes, count, key, hop)

@@ -15,7 +15,7 @@ _THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS
 
 
 def main(words: Sequence[str] | None = None) -> int:
-    """Runs the command line; the exit code is 0 also where the run failed, which the line says."""
+    """Runs the command line; the exit code is 0 even if the run failed: the printed line has the status."""
     options = _parser().parse_args(words)
     for variable in _THREAD_VARIABLES:
         os.environ[variable] = str(options.threads)
@@ -26,16 +26,16 @@ def main(words: Sequence[str] | None = None) -> int:
 
 
 def measure(options: argparse.Namespace) -> dict[str, Any]:
-    """Runs a recipe and returns its figures, or why there are none.
+    """Runs a recipe and returns its figures, or the reason why there are none.
 
     Args:
-        options: Of the command line.
+        options: Options of the command line.
     """
     from benchmarks.side_by_side import memory
 
     try:
         return {"status": "ok", "message": "", **_measured(options)}
-    except Exception as error:  # whatever a library raises is its result
+    except Exception as error:  # any exception of a library is its result
         status = "out of memory" if memory.is_out_of_memory(error) else "failed"
         return {"status": status, "message": f"{type(error).__name__}: {error}"[:500]}
 
@@ -48,7 +48,7 @@ def _measured(options: argparse.Namespace) -> dict[str, Any]:
 
     torch.set_num_threads(options.threads)
     start = time.perf_counter()
-    # The same recipe on a tiny graph: modules that are imported when they are needed, and what is compiled then.
+    # The same recipe on a tiny graph first, for late imports and compilation.
     _Run(options, "tiny", epochs=1).go()
     warm_up = time.perf_counter() - start
     if options.memory_limit is not None:
@@ -69,7 +69,7 @@ def _measured(options: argparse.Namespace) -> dict[str, Any]:
 
 
 class _Run:
-    """A loaded graph and a recipe that is composed for it; the labels are apart, and no model sees them."""
+    """A loaded graph and a recipe composed for it; the labels are kept apart, so that no model gets them."""
 
     def __init__(self, options: argparse.Namespace, data: str, epochs: int | None) -> None:
         from benchmarks.side_by_side import graphs, specs
@@ -118,7 +118,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--data-root")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--epochs", type=int, help="at most so many in each stage")
+    parser.add_argument("--epochs", type=int, help="largest number in each stage")
     parser.add_argument("--memory-limit", type=float, metavar="GIB")
     parser.add_argument("--early-stopping", action="store_true", help="keep the recipe's patience")
     return parser

@@ -1,4 +1,4 @@
-"""Runs ECO and PyAGC in alternating processes and writes one line of JSON for each; goes on where it was stopped."""
+"""Runs ECO and PyAGC in alternating processes and writes one line of JSON for each; resumes a stopped comparison."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _ENDED_BY_THE_SYSTEM = -signal.SIGKILL
 
 @dataclass(frozen=True)
 class Job:
-    """One process: what decides its figures, apart from the machine."""
+    """One process: everything that determines its figures, except the machine."""
 
     data: str
     recipe: str
@@ -33,10 +33,10 @@ class Job:
 
 
 def jobs(options: argparse.Namespace) -> Iterator[Job]:
-    """Yields the processes in order: of each pair ECO first, then PyAGC.
+    """Yields the processes in order: in each pair first ECO, then PyAGC.
 
     Args:
-        options: Of the command line.
+        options: Options of the command line.
     """
     epochs = read_epochs(options.epochs)
     for data in options.data:
@@ -56,12 +56,12 @@ def jobs(options: argparse.Namespace) -> Iterator[Job]:
 
 
 def run(job: Job, data_root: str | None, timeout: float | None) -> dict[str, Any]:
-    """Runs one process and returns what it printed, or how it ended.
+    """Runs one process and returns its output, or how it ended.
 
     Args:
-        job: What to run.
+        job: The process.
         data_root: Folder of downloaded data sets.
-        timeout: Seconds after which it is ended.
+        timeout: Seconds after which the process is killed.
     """
     command = [sys.executable, "-m", "benchmarks.side_by_side.child"]
     command += ["--library", job.library, "--recipe", job.recipe, "--data", job.data]
@@ -85,7 +85,7 @@ def run(job: Job, data_root: str | None, timeout: float | None) -> dict[str, Any
 
 
 def read_epochs(text: str | None) -> dict[str, int]:
-    """Reads ``3``, ``physics=3`` or ``cora=50,physics=3`` as epochs by graph; those of all graphs are under ``""``.
+    """Reads ``3``, ``physics=3`` or ``cora=50,physics=3`` as epochs by graph; ``""`` stands for all graphs.
 
     Args:
         text: The option's value.
@@ -95,7 +95,7 @@ def read_epochs(text: str | None) -> dict[str, int]:
 
 
 def read_lines(path: Path) -> list[dict[str, Any]]:
-    """Returns the records of a file, of which the last may be cut off.
+    """Returns the records of a file; a cut-off line is left out.
 
     Args:
         path: File of `main`; it need not exist.
@@ -110,11 +110,11 @@ def read_lines(path: Path) -> list[dict[str, Any]]:
 
 
 def append_line(path: Path, record: dict[str, Any]) -> None:
-    """Appends a record to a file, on a line of its own also where the last one is cut off.
+    """Appends a record to a file, on a line of its own even if the last line is cut off.
 
     Args:
         path: File of `main`.
-        record: What is written.
+        record: The record.
     """
     is_cut_off = path.exists() and not path.read_bytes().endswith(b"\n") and path.stat().st_size > 0
     with path.open("a", encoding="utf-8") as file:
@@ -161,7 +161,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--data", type=_names(graphs.NAMES), default=["cora"], help="names with commas, or all")
     parser.add_argument("--recipes", type=_names(specs.RECIPES), default=list(specs.RECIPES), help="the same")
     parser.add_argument("--pairs", type=int, default=3, help="pairs of processes, with the seeds from 0")
-    parser.add_argument("--epochs", help="at most so many in each stage: 3, or cora=50,physics=3")
+    parser.add_argument("--epochs", help="largest number in each stage: 3, or cora=50,physics=3")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--early-stopping", action="store_true", help="keep the recipes' patience in both libraries")
     parser.add_argument("--memory-limit", type=float, default=16.0, metavar="GIB", help="for each process")

@@ -17,7 +17,7 @@ def run(model: Composition, graph: Data, full_epochs: dict[str, int]) -> Outcome
 
     Args:
         model: From `benchmarks.side_by_side.specs.compose`.
-        graph: From the model's own ``load_graph``, without labels. (Any other would be prepared once more.)
+        graph: From the model's own ``load_graph``, without labels. (Another graph would be prepared once more.)
         full_epochs: Epochs of each stage in the whole recipe.
     """
     model.fit(graph, device="cpu")

@@ -1,4 +1,4 @@
-"""The graphs of the comparison, by name: two real ones, and two synthetic ones of the size of published graphs."""
+"""The graphs of the comparison, by name: two real graphs, and two synthetic graphs of published sizes."""
 
 from __future__ import annotations
 
@@ -36,11 +36,11 @@ _SOURCES: dict[str, dict[str, Any]] = {
     "tiny": {"name": "sbm", "normalize_features": "row", **_TINY},
 }
 NAMES = ("cora", "photo", "physics", "arxiv")
-"""Graphs that can be named; ``tiny``, which warms a process up, is not one of them."""
+"""The graphs for the command line; not ``tiny``, which only warms a process up."""
 
 
 def data_spec(name: str, root: str | None = None) -> dict[str, Any]:
-    """Says how ECO is told to load a graph: the section ``data`` of a spec.
+    """Returns the section ``data`` of a spec for a graph.
 
     Args:
         name: One of `NAMES`, or ``tiny``.
@@ -63,9 +63,9 @@ def load(name: str, root: str | None = None) -> Data:
 
 
 def plain(graph: Data) -> Data:
-    """Makes what PyAGC reads of a graph: dense features and edges, and nothing else.
+    """Makes the graph for PyAGC: dense features and edges, and nothing else.
 
-    The graph loses its features, so that they are not kept twice.
+    The features are removed from the given graph, so that they are not kept twice.
 
     Args:
         graph: A graph from `load`.

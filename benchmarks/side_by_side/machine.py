@@ -1,4 +1,4 @@
-"""What a figure was measured on."""
+"""A description of the machine and the versions, for each figure."""
 
 from __future__ import annotations
 
@@ -13,10 +13,9 @@ _PACKAGES = ("torch", "torch-geometric", "pyagc", "eco-core", "numpy", "scikit-l
 
 
 def describe() -> dict[str, Any]:
-    """Returns the processor, its cores, the memory, the system, and the versions of what is compared.
+    """Returns the processor, its cores, the memory, the system, and the versions of the compared packages.
 
-    The revision is that of the repository, with ``-dirty`` where files are changed: figures of such a tree cannot be
-    repeated.
+    The repository's revision ends with ``-dirty`` if files are changed: figures of such a tree cannot be repeated.
     """
     return {
         "cpu": _first(Path("/proc/cpuinfo"), "model name") or platform.processor(),

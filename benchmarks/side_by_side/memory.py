@@ -1,4 +1,4 @@
-"""The peak of a process's memory above that of one moment, a limit on it, and the signs that it was not enough."""
+"""The peak of a process's memory above its start, a limit of memory, and the signs of too little memory."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _SIGNS = ("can't allocate memory", "DefaultCPUAllocator", "bad_alloc", "Cannot a
 
 
 def limit(gib: float) -> None:
-    """Limits the data that this process can hold; what goes beyond raises, instead of taking the machine down.
+    """Limits this process's data, so that too large an allocation raises an error instead of stopping the machine.
 
     Args:
         gib: The limit in GiB.
@@ -24,10 +24,10 @@ def limit(gib: float) -> None:
 
 
 def is_out_of_memory(error: BaseException | str) -> bool:
-    """Tells whether an error, or one that led to it, or a text, says that memory was not enough.
+    """Returns whether an error, one of its causes, or a text means that memory was not enough.
 
     Args:
-        error: What was raised, or what a process wrote.
+        error: An exception, or the output of a process.
     """
     if isinstance(error, str):
         return any(sign in error for sign in _SIGNS)
@@ -40,15 +40,15 @@ def is_out_of_memory(error: BaseException | str) -> bool:
 
 
 class PeakMeter:
-    """Measures the peak of resident memory above that at its making.
+    """Measures the peak of resident memory above the memory at the meter's creation.
 
-    Linux keeps the peak itself, and resets it on demand; where that is refused, memory is looked at every 10 ms.
+    Linux records the peak, and resets it on demand. If the reset is not allowed, memory is read every 10 ms.
     """
 
     def __init__(self) -> None:
         gc.collect()
         with contextlib.suppress(OSError, AttributeError):
-            # What loading has freed goes back to the system: taking it again would not be seen.
+            # Return freed memory to the system; otherwise allocating it again would not raise the peak.
             ctypes.CDLL(None).malloc_trim(0)
         self._stop = threading.Event()
         self._sampled: float | None = None
@@ -64,7 +64,7 @@ class PeakMeter:
 
     @property
     def peak_mb(self) -> float:
-        """The peak so far above the start, in MiB."""
+        """The peak so far, above the start, in MiB."""
         peak = _status_mib("VmHWM") if self._sampled is None else self._sampled
         return max(0.0, peak - self._base)
 

@@ -1,4 +1,4 @@
-"""What one run of either library gives, and the figures that are reported of it."""
+"""The outcome of one run of either library, and its reported figures."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class StageTimes:
     Attributes:
         name: The stage's name in ECO.
         full_epochs: Its epochs in the whole recipe.
-        seconds: Of each epoch that was run.
+        seconds: The seconds of each epoch that was run.
     """
 
     name: str
@@ -36,11 +36,11 @@ class Outcome:
 
     Attributes:
         labels: The cluster of each node.
-        train_seconds: From the building of the model to the end of training, preparations included; for methods
-            without training those of the embedding.
-        cluster_seconds: Of the final embedding, where it is not yet there, and of the clustering.
+        train_seconds: Seconds from building the model to the end of training, including preparations; for methods
+            without training, the seconds of the embedding.
+        cluster_seconds: Seconds of the final embedding, if it is not computed yet, and of the clustering.
         stages: The stages that were trained.
-        notes: What is not the same in both libraries.
+        notes: The differences between both libraries.
     """
 
     labels: Tensor
@@ -51,13 +51,13 @@ class Outcome:
 
 
 def figures(outcome: Outcome, is_cut: bool) -> dict[str, Any]:
-    """Returns the times of a run, as they are written down.
+    """Returns the times of a run, for its line of the file.
 
-    The seconds of an epoch are those of the whole recipe: the medians of the stages, weighted by their full epochs.
+    The seconds of an epoch are for the whole recipe: the medians of the stages, weighted by their full epochs.
 
     Args:
         outcome: A finished run.
-        is_cut: Whether it had fewer epochs than the recipe; the total of the whole recipe is projected then.
+        is_cut: Whether the run had fewer epochs than the recipe; the total of the whole recipe is then projected.
     """
     stages = [stage for stage in outcome.stages if stage.seconds]
     total = outcome.train_seconds + outcome.cluster_seconds

@@ -1,4 +1,4 @@
-"""A spec of ECO as a model of PyAGC, made of PyAGC's public classes."""
+"""Makes a model of PyAGC from a spec of ECO, with PyAGC's public classes."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ class Built:
 
     Attributes:
         model: The model.
-        data: What its methods get.
-        train_epoch: From the optimiser, the number of the epoch (from 1) and further options of the loss to the loss
-            of the epoch.
-        infer: Gives the embeddings, or the labels of methods with a head.
-        notes: What is not the same as in ECO.
+        data: The graph for the model's methods.
+        train_epoch: Trains an epoch; takes the optimiser, the number of the epoch (from 1) and further options of the
+            loss, and returns the epoch's loss.
+        infer: Returns the embeddings, or the labels for methods with a head.
+        notes: The differences from ECO.
     """
 
     model: Any
@@ -43,7 +43,7 @@ class Built:
 
 
 def build(recipe: str, spec: Options, data: Data) -> Built:
-    """Makes PyAGC's model of a recipe, with everything that it computes before the first epoch.
+    """Makes PyAGC's model of a recipe, including all computations before the first epoch.
 
     Args:
         recipe: Name of the recipe.
@@ -159,7 +159,7 @@ def _s3gc(spec: Options, data: Data) -> Built:
         return model.train_epoch(loader, optimizer, epoch, verbose=False)
 
     def infer() -> Tensor:
-        # ``infer_full`` of the base class gives ``embed`` features, and this model's has none.
+        # The base class's ``infer_full`` passes features to ``embed``, but this model's ``embed`` takes none.
         model.eval()
         with torch.no_grad():
             return model.embed()
@@ -228,7 +228,7 @@ def _neuromap(spec: Options, data: Data) -> Built:
 
 
 def _gnn(encoder: Options, data: Data) -> nn.Module:
-    """PyAGC's encoder. Options of the layers do not reach them there, so they must be PyG's defaults."""
+    """Makes PyAGC's encoder. PyAGC does not pass options to the layers, so these must be PyG's defaults."""
     _require(encoder, bias=True, add_self_loops=True)
     if encoder["name"] == "gcn":
         _require(encoder, improved=False, normalize=True)
@@ -255,7 +255,7 @@ def _hidden_width(encoder: Options) -> int:
 
 
 def _width(encoder: Options) -> int:
-    """The width of the embeddings."""
+    """Returns the width of the embeddings."""
     each = encoder["out_channels"] or encoder["hidden_channels"]
     return each * (encoder["heads"] if encoder.get("concat_last") else 1)
 
@@ -265,7 +265,7 @@ def _views(objective: Options) -> list[Callable[..., Any]]:
 
 
 def _view(options: Options) -> Callable[..., Any]:
-    """PyAGC's transform for one view: its `GSSLTransform` masks single entries, its `RandomMaskFeat` whole columns."""
+    """Makes PyAGC's transform of a view: `GSSLTransform` masks single entries, `RandomMaskFeat` whole columns."""
     _require(options, noise_std=0.0, shuffle_features=False)
     p_feat_mask, p_edge_drop = options["p_feat_mask"], options["p_edge_drop"]
     if options["feat_mask_mode"] == "entries":
@@ -280,7 +280,7 @@ def _view(options: Options) -> Callable[..., Any]:
 
 
 def _require(options: Options, **values: Any) -> None:
-    """Refuses options that PyAGC does not have."""
+    """Raises an error for options that PyAGC does not have."""
     for key, value in values.items():
         if options[key] != value:
             raise NotImplementedError(f"PyAGC has no {key}={options[key]!r} for {options.get('name', 'views')}.")

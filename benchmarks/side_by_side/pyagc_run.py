@@ -29,7 +29,7 @@ def run(recipe: str, spec: dict[str, Any], data: Data, seed: int, full_epochs: d
         recipe: Name of the recipe.
         spec: Its spec, as ECO resolves it, with the number of clusters, and the epochs and the patience of this run.
         data: Dense features and edges.
-        seed: Of everything random.
+        seed: Seed of all random numbers.
         full_epochs: Epochs of each stage in the whole recipe.
     """
     strategy = spec["strategy"]
@@ -57,10 +57,10 @@ def train(built: Built, stage: str, options: dict[str, Any]) -> list[float]:
     Args:
         built: The model.
         stage: Name of the stage.
-        options: Of the stage: ``epochs``, ``optimizer`` and ``patience``.
+        options: Options of the stage: ``epochs``, ``optimizer`` and ``patience``.
 
     Returns:
-        Seconds of each epoch, with the copy of its weights where they are the best so far.
+        Seconds of each epoch, including the copy of its weights if they are the best so far.
     """
     if options["optimizer"]["name"] != "adam" or options["clip_norm"] is not None:
         raise NotImplementedError("PyAGC's scripts train by Adam, without clipping.")

@@ -1,6 +1,6 @@
 """Random walks for PyAGC without pyg-lib and torch-sparse, which cannot be installed everywhere.
 
-Both stand-ins only replace what is missing: the sampling of uniform walks. What PyAGC makes of the walks stays its own.
+Both stand-ins replace only the missing function, the sampling of uniform walks. PyAGC's own code uses the walks.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def uniform_walks(
     walks[:, 0] = node = start
     for step in range(1, walk_length + 1):
         choices = degree[node]
-        # Float32 may round up to 1, and then to the neighbour after the last.
+        # The product may round up to the degree, which would be the neighbour after the last.
         chosen = (torch.rand(node.numel()) * choices).long().minimum((choices - 1).clamp(min=0))
         position = (rowptr[node] + chosen).clamp(max=col.numel() - 1)
         node = torch.where(choices > 0, col[position], node)
@@ -42,7 +42,7 @@ def uniform_walks(
 
 
 class WalkableEdges:
-    """As much of torch-sparse's ``SparseTensor`` as MAGI asks for.
+    """The methods of torch-sparse's ``SparseTensor`` that MAGI calls.
 
     Args:
         row: Sources of the edges.
@@ -57,7 +57,7 @@ class WalkableEdges:
         self._rowptr = torch.cat([counts.new_zeros(1), counts.cumsum(0)])
 
     def fill_value_(self, value: float) -> WalkableEdges:
-        """Does nothing: equal weights are what uniform walks have anyway."""
+        """Does nothing, because uniform walks have equal weights anyway."""
         return self
 
     def random_walk(self, start: Tensor, walk_length: int) -> Tensor:

@@ -29,31 +29,32 @@ _COLUMNS = (
     "NMI PyAGC",
 )
 _LEGEND = """\
-Figures are medians over the pairs of processes, ratios PyAGC / ECO medians of the pairs' ratios with [lowest, highest].
-The seconds of an epoch are the median of the epochs after the first, or of that one where no other was run; stages
-count by their full epochs. A total is training, with all preparation, and clustering, in a process that has run the
-recipe on a tiny graph before; ~ marks totals that are projected from fewer epochs, for which no NMI is given. The peak
-is that of resident memory above the loaded graph, in MiB. NMI is a mean in percent ± the standard deviation."""
+Figures are medians over the pairs of processes; ratios are PyAGC / ECO, as medians of the pairs' ratios with [lowest,
+highest]. The seconds of an epoch are the median of all epochs except the first, or the first epoch if no other was run;
+stages are weighted by their full epochs. A total is training, with all preparation, and clustering, in a process that
+has run the recipe on a tiny graph before; ~ marks totals that are projected from fewer epochs, for which no NMI is
+given. The peak is the peak of resident memory above the loaded graph, in MiB. NMI is a mean in percent ± the standard
+deviation."""
 
 
 @dataclass
 class Row:
-    """The records of one recipe on one graph, all of one processor.
+    """The records of one recipe on one graph and one processor.
 
     Attributes:
         recipe: Name of the recipe.
-        records: Of each library, by seed.
+        records: The records of each library, by seed.
     """
 
     recipe: str
     records: dict[str, dict[int, Record]] = field(default_factory=lambda: {library: {} for library in _LIBRARIES})
 
     def ok(self, library: str) -> list[Record]:
-        """The finished runs of a library."""
+        """Returns the finished runs of a library."""
         return [record for record in self.records[library].values() if record["status"] == "ok"]
 
     def ratios(self, figure: Callable[[Record], float | None]) -> list[float]:
-        """PyAGC's figure divided by ECO's, for each pair that has both."""
+        """Returns PyAGC's figure divided by ECO's, for each pair that has both."""
         found = []
         for seed, eco in self.records["eco"].items():
             pyagc = self.records["pyagc"].get(seed)
@@ -65,23 +66,23 @@ class Row:
         return found
 
     def failure(self, library: str) -> str:
-        """How the runs of a library ended where none finished; empty where there are none."""
+        """Returns how the runs of a library ended if none finished; empty if there are no runs."""
         return ", ".join(dict.fromkeys(record["status"] for record in self.records[library].values()))
 
 
 def epoch_seconds(record: Record) -> float | None:
-    """Seconds of an epoch; None for methods without training."""
+    """Returns the seconds of an epoch; None for methods without training."""
     return record["epoch_seconds"]
 
 
 def total_seconds(record: Record) -> float:
-    """Seconds of the whole recipe, projected where fewer epochs were run."""
+    """Returns the seconds of the whole recipe, projected if fewer epochs were run."""
     projected = record["projected_total_seconds"]
     return record["total_seconds"] if projected is None else projected
 
 
 def peak_mb(record: Record) -> float:
-    """Peak memory above the loaded graph."""
+    """Returns the peak memory above the loaded graph."""
     return record["peak_mb"]
 
 
@@ -193,10 +194,10 @@ def _notes(rows: Iterable[Row]) -> str:
 
 
 def machines(records: Iterable[Record]) -> str:
-    """Says on which machines, with which versions, records were made; one line for each machine and set of packages.
+    """Returns the machines and versions of records, one line for each machine and set of packages.
 
     Args:
-        records: Records with a ``machine``, as `benchmarks.side_by_side.machine.describe` gives it.
+        records: Records with a ``machine``, as returned by `benchmarks.side_by_side.machine.describe`.
     """
     revisions: dict[str, dict[str, None]] = {}
     for record in records:
@@ -215,12 +216,12 @@ def machines(records: Iterable[Record]) -> str:
 
 
 def print_of_file(words: Sequence[str] | None, description: str | None, make: Callable[[list[Record]], str]) -> int:
-    """Runs a command line that names a file of records, and prints what is made of these.
+    """Runs a command line that names a file of records, and prints a report of the records.
 
     Args:
         words: The command line.
-        description: What the command does.
-        make: From records to markdown.
+        description: Description of the command.
+        make: Makes markdown of records.
     """
     parser = argparse.ArgumentParser(prog="report", description=description)
     parser.add_argument("file", type=Path, help="file of lines of JSON")

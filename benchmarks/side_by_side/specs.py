@@ -1,4 +1,4 @@
-"""The spec of a recipe on a graph, as ECO resolves it: the one source of all hyper-parameters, for both libraries."""
+"""The resolved spec of a recipe on a graph: the only source of all hyper-parameters, for both libraries."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ RECIPES = (
 
 
 def stage_names(spec: dict[str, Any]) -> list[str]:
-    """Returns the names of the stages that are trained, in order; none where nothing is.
+    """Returns the names of the stages that are trained, in order; empty if nothing is trained.
 
     Args:
         spec: A resolved spec.
@@ -65,9 +65,9 @@ def compose(
         recipe: One of `RECIPES`.
         data: Name of the graph.
         root: Folder of downloaded data sets.
-        seed: Of everything random in training.
-        epochs: At most so many in each stage; None: as the recipe says.
-        early_stopping: Whether the recipe's patience is kept; without, all epochs are run.
+        seed: Seed of all random numbers in training.
+        epochs: Largest number in each stage; None: the recipe's epochs.
+        early_stopping: Whether to keep the recipe's patience; otherwise all epochs are run.
 
     Returns:
         The model, and the epochs of each stage in the whole recipe.

@@ -10,7 +10,7 @@ DATASETS: tuple[Dataset, ...] = (
     Dataset(
         "digits",
         f"{_MODULE}:digits",
-        summary="Handwritten digits as a k-nearest-neighbour graph (comes with scikit-learn)",
+        summary="Handwritten digits as a k-nearest-neighbour graph (comes with ECO)",
         size="1,797 nodes, 24,678 edges at k=10, 64 features",
         licence="CC BY 4.0 (UCI Optical Recognition of Handwritten Digits)",
         classes=10,

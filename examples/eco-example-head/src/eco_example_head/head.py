@@ -1,4 +1,4 @@
-"""A cluster head that looks at the edges."""
+"""A cluster head whose loss uses the edges."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class GraphAwareClusterHead(BaseClusterHead):
         nn.init.xavier_uniform_(self.cluster_centers)
 
     def forward(self, z: Tensor, edge_index: Tensor) -> LossOutput:
-        """Returns the loss; naming ``edge_index`` is all that is needed to get it.
+        """Returns the loss; the core passes ``edge_index`` because it is a parameter's name.
 
         Args:
             z: Embeddings of shape (num_nodes, n_features).

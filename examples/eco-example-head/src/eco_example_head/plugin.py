@@ -1,4 +1,4 @@
-"""The hooks. This module is imported to list what the plugin has, so it imports no torch."""
+"""The hooks. Listing the plugin's components imports this module, so it imports no torch."""
 
 from __future__ import annotations
 
