@@ -86,7 +86,7 @@ class Points:
         return labels, distances.add_(self.squares[:, None]).clamp_(min=0)
 
     def move(self, old: Tensor, new: Tensor, sums: Tensor) -> None:
-        """Moves points from the sums of old clusters to those of new ones, in place.
+        """Moves points from the sums of their old clusters to the sums of their new clusters, in place.
 
         Args:
             old: Clusters of shape (num_points, restarts), int64; -1: none yet.

@@ -172,7 +172,7 @@ class CommunityClusterHead(BaseClusterHead):
 
         Raises:
             RuntimeError: Before `fit`.
-            DataError: ECO305, for another number of nodes than that of the fitted graph.
+            DataError: ECO305, if the graph has another number of nodes than the fitted graph.
         """
         self._check_fitted(z)
         return nn.functional.one_hot(self.labels_, self.n_clusters).float() if soft else self.labels_
@@ -188,7 +188,7 @@ class CommunityClusterHead(BaseClusterHead):
 
         Raises:
             RuntimeError: Before `fit`.
-            DataError: ECO305, for another number of nodes than that of the fitted graph.
+            DataError: ECO305, if the graph has another number of nodes than the fitted graph.
         """
         self._check_fitted(z)
         return self.confidence_

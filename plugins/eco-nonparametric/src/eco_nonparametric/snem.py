@@ -36,11 +36,11 @@ class SNEMClusterHead(BaseClusterHead):
     singular vectors, the orthonormal columns that keep most of the embeddings. Embeddings of S2CAG stay the same up to
     a rotation.
 
-    The first clusters are those of Damle et al. (Information and Inference 2019, arXiv 1708.07481): a pivoted QR
-    decomposition of :math:`V^T` chooses K nodes in nearly orthogonal directions, and Q is the orthogonal matrix nearest
-    to their rows. (The published code takes the largest entry of each row of V instead, so that its result depends on
-    the arbitrary signs of singular vectors.) Nothing is random. If the embeddings have at most K columns, an invertible
-    linear map of the columns does not change the clusters.
+    The first clusters come from the method of Damle et al. (Information and Inference 2019, arXiv 1708.07481): a
+    pivoted QR decomposition of :math:`V^T` chooses K nodes in nearly orthogonal directions, and Q is the orthogonal
+    matrix nearest to their rows. (The published code takes the largest entry of each row of V instead, so that its
+    result depends on the arbitrary signs of singular vectors.) Nothing is random. If the embeddings have at most K
+    columns, an invertible linear map of the columns does not change the clusters.
 
     An empty cluster has the score 0: nodes whose scores for all other clusters are negative join it. If clusters are
     empty at the end (for example because the embeddings have fewer than K independent columns), a warning shows how
@@ -102,7 +102,7 @@ class SNEMClusterHead(BaseClusterHead):
         return self
 
     def fit_predict(self, z: Any) -> Tensor:
-        """Finds the clusters and returns those of the same embeddings; see `fit`."""
+        """Finds the clusters and returns the labels of the same embeddings; see `fit`."""
         return cast(Tensor, self.fit(z).labels_)  # `fit` has set them.
 
     def cluster(self, z: Any, soft: bool = False) -> Tensor:

@@ -92,7 +92,7 @@ class SpectralClusterHead(BaseClusterHead):
         return self
 
     def fit_predict(self, z: Any) -> Tensor:
-        """Finds the clusters and returns those of the same embeddings; see `fit`."""
+        """Finds the clusters and returns the labels of the same embeddings; see `fit`."""
         return self.fit(z).labels_
 
     def cluster(self, z: Any, soft: bool = False) -> Tensor:

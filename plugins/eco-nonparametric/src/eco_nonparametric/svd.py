@@ -113,8 +113,9 @@ def left_singular_vectors(
 def leading_components(x: Tensor, k: int) -> Tensor:
     r"""Reduces features by a truncated singular value decomposition: :math:`U_k \Sigma_k`.
 
-    The inner products of its rows equal those of the best approximation of rank k. Features are not centred. It is
-    computed on the CPU, in double precision, by ARPACK's Lanczos iteration (Lehoucq, Sorensen & Yang, SIAM 1998).
+    The inner products of its rows equal the inner products of the best approximation of rank k. Features are not
+    centred. It is computed on the CPU, in double precision, by ARPACK's Lanczos iteration (Lehoucq, Sorensen & Yang,
+    SIAM 1998).
 
     Args:
         x: Features of shape (num_nodes, in_channels), dense or sparse COO.
