@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Literal
 
 import torch
@@ -31,6 +32,10 @@ class Points:
     The points are not shifted to their mean, which would take a copy. If they lie far from zero, products shift one
     block of them at a time.
 
+    Args:
+        rows: The points, of shape (num_points, width).
+        block_elements: Numbers of a block of rows; see `row_blocks`.
+
     Attributes:
         rows: The points, of shape (num_points, width).
         mean: Their mean.
@@ -38,11 +43,16 @@ class Points:
         are_far: Whether they lie far from zero.
     """
 
-    def __init__(self, rows: Tensor) -> None:
+    def __init__(self, rows: Tensor, block_elements: int | None = None) -> None:
+        self._block_elements = block_elements
         self.rows, self.mean = rows.contiguous(), rows.mean(0)
-        blocks = row_blocks(*rows.shape)
+        blocks = self.blocks(rows.size(1))
         self.squares = torch.cat([(self.rows[start:stop] - self.mean).square().sum(1) for start, stop in blocks])
         self.are_far = bool(self.mean.square().sum() > FAR * self.squares.mean())
+
+    def blocks(self, num_columns: int) -> Iterator[tuple[int, int]]:
+        """Yields the first and the end of blocks of points, for work with so many numbers a point."""
+        return row_blocks(len(self.rows), num_columns, self._block_elements)
 
     def offsets(self, row: Tensor) -> Tensor:
         """Returns some points relative to the mean: (...,) to (..., width)."""
@@ -77,7 +87,7 @@ class Points:
         flat = centers.reshape(restarts * n_clusters, width)
         labels = torch.empty(len(self.rows), restarts, dtype=torch.long, device=self.rows.device)
         distances = self.rows.new_empty(len(self.rows), restarts)
-        blocks = list(row_blocks(len(self.rows), max(width, len(flat))))
+        blocks = list(self.blocks(max(width, len(flat))))
         room = self.rows.new_empty(blocks[0][1], len(flat))
         for start, stop in blocks:
             block = room[: stop - start]
@@ -96,7 +106,7 @@ class Points:
         if self.rows.device.type != "cpu":
             # Parallel additions have a different order each time; a product has not.
             sums.zero_()
-            for start, stop in row_blocks(*self.rows.shape):
+            for start, stop in self.blocks(self.rows.size(1)):
                 indicator = F.one_hot(new[start:stop], sums.size(1)).to(self.rows.dtype)
                 # Relative to the mean: sums of points far from zero would lose their differences to rounding.
                 sums += (indicator.flatten(1).T @ (self.rows[start:stop] - self.mean)).view(sums.shape)

@@ -8,7 +8,6 @@ import torch
 from torch import Tensor
 
 from eco_core.ops._kmeans_points import FAR, Criterion, Points, counted
-from eco_core.ops.row_blocks import row_blocks
 
 _DRAW_BITS = 40
 """Sampling weights are integers of this many bits in total; their running sums are exact on every device."""
@@ -40,7 +39,7 @@ def plus_plus(
     _lower(points, rows[:, :1], infinite, criterion, out=closest[:, :, None])
     distances = points.rows.new_empty(count, restarts, n_candidates)
     for k in range(1, n_clusters):
-        candidates = _draw(closest, n_candidates, generator)
+        candidates = draw(closest, n_candidates, generator)
         best = _lower(points, candidates, closest[:, :, None], criterion, out=distances).argmin(1)
         rows[:, k], closest = candidates[each, best], distances[:, each, best]
     return rows
@@ -65,7 +64,7 @@ def _lower(points: Points, row: Tensor, closest: Tensor, criterion: Criterion, o
     # same point twice.
     rounding = 4 * FAR * torch.finfo(out.dtype).eps
     sums = torch.zeros(row.shape, dtype=torch.float64, device=out.device)
-    for start, stop in row_blocks(len(out), max(len(chosen), points.rows.size(1))):
+    for start, stop in points.blocks(max(len(chosen), points.rows.size(1))):
         block, own = out[start:stop].view(-1, len(chosen)), points.squares[start:stop, None]
         points.to_centers(centers, start, stop, out=block)
         block += own
@@ -75,7 +74,7 @@ def _lower(points: Points, row: Tensor, closest: Tensor, criterion: Criterion, o
     return sums
 
 
-def _draw(weights: Tensor, size: int, generator: torch.Generator) -> Tensor:
+def draw(weights: Tensor, size: int, generator: torch.Generator) -> Tensor:
     """Draws indices, with replacement, with probabilities proportional to weights; uniformly if all are 0.
 
     Args:

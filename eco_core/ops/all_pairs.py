@@ -129,12 +129,14 @@ class LinkedPairs(NamedTuple):
         # The entries of the anchors' rows, one row after the other.
         entry = torch.arange(row.numel(), device=row.device) - (counts.cumsum(0) - counts)[row] + starts[anchors][row]
         num_nodes = self.matrix.size(0)
-        rows, taken = _taken_in_blocks(row, columns[entry], anchors, num_nodes)
+        rows, taken = _taken_in_blocks(row, columns[entry], anchors, num_nodes, self.rows)
         expected = self.num_others * anchors.numel() / num_nodes
         return LinkedPairs(self.matrix, rows, taken, anchors.numel(), expected)
 
 
-def linked_pairs(edge_index: Tensor, num_nodes: int, edge_weight: Tensor | None = None) -> LinkedPairs:
+def linked_pairs(
+    edge_index: Tensor, num_nodes: int, edge_weight: Tensor | None = None, *, block_rows: int | None = None
+) -> LinkedPairs:
     """Sorts edges for `mean_sigmoid_of_others` and `pair_sum`.
 
     Args:
@@ -142,15 +144,21 @@ def linked_pairs(edge_index: Tensor, num_nodes: int, edge_weight: Tensor | None 
             edges link them once, but their weights add up; loops link nothing.
         num_nodes: Number of nodes.
         edge_weight: Weights of shape (num_edges,); None: all 1.
+        block_rows: Rows of a block of pairs, also of anchors; None: as many as have 2^20 entries on the CPU and 2^26
+            elsewhere, but 64 at least.
     """
     matrix = pair_matrix(edge_index, num_nodes, edge_weight)
     nodes = torch.arange(num_nodes, device=edge_index.device)
-    rows, taken = _taken_in_blocks(rows_of(matrix), matrix.col_indices(), nodes, num_nodes)
+    if block_rows is None:
+        block_rows = _rows_of_block(num_nodes, edge_index.device)
+    rows, taken = _taken_in_blocks(rows_of(matrix), matrix.col_indices(), nodes, num_nodes, block_rows)
     num_others = num_nodes**2 - num_nodes - matrix.values().numel()
     return LinkedPairs(matrix, rows, taken, num_nodes, num_others)
 
 
-def _taken_in_blocks(row: Tensor, column: Tensor, own: Tensor, num_nodes: int) -> tuple[int, tuple[Tensor, ...]]:
+def _taken_in_blocks(
+    row: Tensor, column: Tensor, own: Tensor, num_nodes: int, block_rows: int
+) -> tuple[int, tuple[Tensor, ...]]:
     """Returns the rows of a block, and for each block the positions of the linked pairs and of each row's own node.
 
     Args:
@@ -158,11 +166,12 @@ def _taken_in_blocks(row: Tensor, column: Tensor, own: Tensor, num_nodes: int) -
         column: Their columns.
         own: The node of each row, of shape (num_rows,).
         num_nodes: Number of columns.
+        block_rows: Rows of a block at most.
     """
     num_rows = own.numel()
     linked, itself = row * num_nodes + column, torch.arange(num_rows, device=own.device) * num_nodes + own
     taken = torch.cat([linked, itself]).sort().values
-    rows = max(1, min(num_rows, _rows_of_block(num_nodes, own.device)))
+    rows = max(1, min(num_rows, block_rows))
     starts = torch.arange(0, num_rows, rows, device=taken.device)
     sizes = torch.bincount(taken // (rows * num_nodes), minlength=starts.numel()) if num_rows else starts
     return rows, tuple(part % (rows * num_nodes) for part in taken.split(sizes.tolist()))
@@ -246,34 +255,38 @@ def mean_sigmoid_of_others(
 
 class _LogSumExp(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, left: Tensor, right: Tensor, own: Tensor, temperature: float) -> Tensor:
+    def forward(
+        ctx: Any, left: Tensor, right: Tensor, own: Tensor, temperature: float, block_rows: int | None
+    ) -> Tensor:
         result = left.new_empty(left.size(0))
-        for rows, block in _similarities_to_others(left, right, own, temperature):
+        for rows, block in _similarities_to_others(left, right, own, temperature, block_rows):
             largest = block.amax(dim=1, keepdim=True)
             torch.sum(block.sub_(largest).exp_(), dim=1, out=result[rows])
             result[rows].log_().add_(largest.squeeze(1))
         ctx.save_for_backward(left, right, own, result)
-        ctx.temperature = temperature
+        ctx.temperature, ctx.block_rows = temperature, block_rows
         return result
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor, None, None]:
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor, None, None, None]:
         left, right, own, result = ctx.saved_tensors
         of_left, of_right = torch.empty_like(left), torch.zeros_like(right)
         with torch.autocast(device_type=left.device.type, enabled=False):
-            for rows, block in _similarities_to_others(left, right, own, ctx.temperature):
+            for rows, block in _similarities_to_others(left, right, own, ctx.temperature, ctx.block_rows):
                 block.sub_(result[rows].unsqueeze(1)).exp_().mul_(grad[rows].unsqueeze(1))
                 torch.mm(block, right, out=of_left[rows])
                 of_right.addmm_(block.T, left[rows])
-        return of_left.div_(ctx.temperature), of_right.div_(ctx.temperature), None, None
+        return of_left.div_(ctx.temperature), of_right.div_(ctx.temperature), None, None, None
 
 
 def _similarities_to_others(
-    left: Tensor, right: Tensor, own: Tensor, temperature: float
+    left: Tensor, right: Tensor, own: Tensor, temperature: float, block_rows: int | None
 ) -> Iterator[tuple[slice, Tensor]]:
     """Yields blocks of rows of the similarities, each in the same memory; a row's own node has -inf."""
-    size = max(1, min(left.size(0), _rows_of_block(right.size(0), right.device)))
+    if block_rows is None:
+        block_rows = _rows_of_block(right.size(0), right.device)
+    size = max(1, min(left.size(0), block_rows))
     scaled, right_t, buffer = left / temperature, right.T, left.new_empty(size * right.size(0))
     for rows in _blocks(left.size(0), size):
         block = _similarities(scaled[rows], right_t, buffer)
@@ -282,22 +295,20 @@ def _similarities_to_others(
 
 class _SymmetricLogSumExp(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, z: Tensor, temperature: float, training: bool) -> Tensor:
-        ctx.exponentials = None
-        if training and z.size(0) ** 2 * z.element_size() // 2 <= _KEPT_BYTES:
-            ctx.exponentials = []
-        result = _symmetric_sums(z, temperature, ctx.exponentials)
+    def forward(ctx: Any, z: Tensor, temperature: float, keep: bool, block_rows: int | None) -> Tensor:
+        ctx.exponentials = [] if keep else None
+        result = _symmetric_sums(z, temperature, ctx.exponentials, block_rows)
         ctx.save_for_backward(z, result)
-        ctx.temperature = temperature
+        ctx.temperature, ctx.block_rows = temperature, block_rows
         return result
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None]:
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None, None]:
         z, result = ctx.saved_tensors
         with torch.autocast(device_type=z.device.type, enabled=False):
-            tiles = ctx.exponentials or _exponentials(z, ctx.temperature)
-            return _symmetric_gradient(z, result, grad, tiles).div_(ctx.temperature), None, None
+            tiles = ctx.exponentials or _exponentials(z, ctx.temperature, ctx.block_rows)
+            return _symmetric_gradient(z, result, grad, tiles).div_(ctx.temperature), None, None, None
 
 
 class _Tile(NamedTuple):
@@ -320,9 +331,9 @@ class _Tile(NamedTuple):
         return slice(self.columns.start + self.square, self.columns.stop), self.values[:, self.square :]
 
 
-def _symmetric_sums(z: Tensor, temperature: float, kept: list[_Tile] | None) -> Tensor:
+def _symmetric_sums(z: Tensor, temperature: float, kept: list[_Tile] | None, block_rows: int | None) -> Tensor:
     total = z.new_zeros(z.size(0))
-    for tile in _exponentials(z, temperature):
+    for tile in _exponentials(z, temperature, block_rows):
         total[tile.rows] += tile.values.sum(dim=1)
         columns, values = tile.others()
         total[columns] += values.sum(dim=0)
@@ -343,15 +354,14 @@ def _symmetric_gradient(z: Tensor, result: Tensor, grad: Tensor, tiles: Iterable
     return of_z
 
 
-def _exponentials(z: Tensor, temperature: float) -> Iterator[_Tile]:
+def _exponentials(z: Tensor, temperature: float, block_rows: int | None) -> Iterator[_Tile]:
     """Yields the tiles from the diagonal on, each in the same memory.
 
     Tiles are faster than whole rows: each of their products has three dimensions of some hundreds, which suits matrix
     products best, and adds to a few rows of the gradient only.
     """
-    entries = _block_entries(z.device)
-    height = max(_MIN_ROWS, math.isqrt(entries // 4))
-    width = max(height, entries // height)
+    height = max(_MIN_ROWS, math.isqrt(_block_entries(z.device) // 4)) if block_rows is None else block_rows
+    width = 4 * height
     scaled, buffer = z / temperature, z.new_empty(height * width)
     for rows in _blocks(z.size(0), height):
         for start in range(rows.start, z.size(0), width):
@@ -363,7 +373,13 @@ def _exponentials(z: Tensor, temperature: float) -> Iterator[_Tile]:
 
 
 def log_sum_exp_of_others(
-    z: Tensor, temperature: float = 1.0, bound: float | None = None, anchors: Tensor | None = None
+    z: Tensor,
+    temperature: float = 1.0,
+    bound: float | None = None,
+    anchors: Tensor | None = None,
+    *,
+    block_rows: int | None = None,
+    kept_bytes: int | None = None,
 ) -> Tensor:
     r"""Returns for each node the logarithm of the sum of its exponentiated similarities to all other nodes.
 
@@ -379,6 +395,10 @@ def log_sum_exp_of_others(
             is at most 60, no exponential can overflow, and each pair is computed once for both of its nodes, in half
             the time. None: unknown.
         anchors: Nodes of shape (num_anchors,), int64, whose sums are wanted; None: all.
+        block_rows: Rows of a block of pairs; None: as many as have 2^20 entries on the CPU and 2^26 elsewhere, but 64
+            at least.
+        kept_bytes: If a bound is given, exponentials of all pairs are kept for the gradient up to this size, and
+            computed again above it; None: 2^27.
 
     Returns:
         Tensor of shape (num_nodes,) or (num_anchors,), in single precision at least; -inf for a single node. It can be
@@ -390,10 +410,13 @@ def log_sum_exp_of_others(
         return alone if anchors is None else alone.index_select(0, anchors)
     with torch.autocast(device_type=z.device.type, enabled=False):
         if anchors is not None:
-            return _LogSumExp.apply(z.index_select(0, anchors), z, anchors, temperature)
+            return _LogSumExp.apply(z.index_select(0, anchors), z, anchors, temperature, block_rows)
         if bound is not None and bound / temperature <= _SAFE_EXPONENT:
-            return _SymmetricLogSumExp.apply(z, temperature, torch.is_grad_enabled() and z.requires_grad)
-        return _LogSumExp.apply(z, z, torch.arange(z.size(0), device=z.device), temperature)
+            room = _KEPT_BYTES if kept_bytes is None else kept_bytes
+            training = torch.is_grad_enabled() and z.requires_grad
+            keep = training and z.size(0) ** 2 * z.element_size() // 2 <= room
+            return _SymmetricLogSumExp.apply(z, temperature, keep, block_rows)
+        return _LogSumExp.apply(z, z, torch.arange(z.size(0), device=z.device), temperature, block_rows)
 
 
 # -------------------------------------------------------------------------------------------------------- anchors

@@ -43,6 +43,10 @@ class TorchKMeans:
         criterion: The sum that the best restart minimises: ``"inertia"``, the sum of squared distances that Lloyd's
             algorithm lowers; or ``"distance"``, the sum of distances, in which a few far points count less. K-means++
             draws and compares candidates by the same sum.
+        restarts_at_a_time: Restarts that are computed together; None: as many as there is room for the distances to
+            their candidates.
+        block_elements: Numbers of a block of points, or of their distances, that are computed together; None: what
+            stays in a processor's cache (see `eco_core.ops.row_blocks`). It changes results by rounding only.
 
     Attributes:
         labels_: Clusters of the nodes, shape (num_nodes,), dtype int64: the nearest centres.
@@ -73,9 +77,14 @@ class TorchKMeans:
         random_state: int | None = None,
         init: Literal["k-means++", "random"] = "k-means++",
         criterion: Criterion = "inertia",
+        *,
+        restarts_at_a_time: int | None = None,
+        block_elements: int | None = None,
     ) -> None:
-        for name, value in (("n_clusters", n_clusters), ("n_init", n_init), ("max_iter", max_iter)):
-            if value < 1:
+        numbers: dict[str, int | None] = {"n_clusters": n_clusters, "n_init": n_init, "max_iter": max_iter}
+        numbers |= {"restarts_at_a_time": restarts_at_a_time, "block_elements": block_elements}
+        for name, value in numbers.items():
+            if value is not None and value < 1:
                 raise ValueError(f"{name} is {value}; expected at least 1.")
         if tol < 0:
             raise ValueError(f"tol is {tol}; expected 0 or more.")
@@ -90,6 +99,8 @@ class TorchKMeans:
         self.random_state = random_state
         self.init = init
         self.criterion = criterion
+        self.restarts_at_a_time = restarts_at_a_time
+        self.block_elements = block_elements
 
     @torch.no_grad()
     def fit(self, z: Any) -> TorchKMeans:
@@ -109,9 +120,9 @@ class TorchKMeans:
         points = as_points(z, self.n_clusters)
         points = points.to_dense() if points.is_sparse else points
         with torch.autocast(points.device.type, enabled=False):
-            self._fit(Points(points))
+            self._fit(Points(points, self.block_elements))
         # The same labels as predict(z) returns, also for ties.
-        self.labels_, distances = nearest_centers(points, self.cluster_centers_)
+        self.labels_, distances = nearest_centers(points, self.cluster_centers_, self.block_elements)
         self.inertia_ = float(distances[:, 0].double().square().sum())
         return self
 
@@ -127,7 +138,9 @@ class TorchKMeans:
             )
         tolerance = float(points.squares.mean()) / points.rows.size(1) * self.tol
         choose = random_rows if self.init == "random" else functools.partial(plus_plus, criterion=self.criterion)
-        at_a_time = max(1, _RESTART_ELEMENTS // (len(points.rows) * candidates_a_center(self.n_clusters)))
+        at_a_time = self.restarts_at_a_time
+        if at_a_time is None:
+            at_a_time = max(1, _RESTART_ELEMENTS // (len(points.rows) * candidates_a_center(self.n_clusters)))
         lowest = math.inf
         for first in range(0, self.n_init, at_a_time):
             seeds = choose(points, min(at_a_time, self.n_init - first), self.n_clusters, generator)
@@ -154,7 +167,7 @@ class TorchKMeans:
         """
         if not hasattr(self, "cluster_centers_"):
             raise RuntimeError("This TorchKMeans has no centres yet; call fit(z) before predict(z).")
-        return nearest_centers(z, self.cluster_centers_)[0]
+        return nearest_centers(z, self.cluster_centers_, self.block_elements)[0]
 
     def fit_predict(self, z: Any) -> Tensor:
         """Clusters points and returns ``labels_``; see `fit`."""

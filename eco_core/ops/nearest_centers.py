@@ -50,12 +50,13 @@ def as_points(z: Any, n_clusters: int = 1, who: str = "k-means") -> Tensor:
 
 
 @torch.no_grad()
-def nearest_centers(z: Any, centers: Tensor) -> tuple[Tensor, Tensor]:
+def nearest_centers(z: Any, centers: Tensor, block_elements: int | None = None) -> tuple[Tensor, Tensor]:
     """Finds the nearest centre of each point, and how far the two nearest ones are.
 
     Args:
         z: Points of shape (num_nodes, n_features); see `as_points`.
         centers: Shape (K, n_features).
+        block_elements: Numbers of a block of points, or of their distances, at a time; see `row_blocks`.
 
     Returns:
         Nearest centres, shape (num_nodes,), int64; and Euclidean distances to the nearest and the second nearest,
@@ -75,7 +76,7 @@ def nearest_centers(z: Any, centers: Tensor) -> tuple[Tensor, Tensor]:
     distances = centers.new_empty(len(points), min(2, len(centers)))
     labels = torch.empty(len(points), dtype=torch.long, device=points.device)
     with torch.autocast(points.device.type, enabled=False):
-        for start, stop in row_blocks(len(points), max(points.shape[1], len(centers))):
+        for start, stop in row_blocks(len(points), max(points.shape[1], len(centers)), block_elements):
             if points.is_sparse:
                 rows = points.index_select(0, torch.arange(start, stop, device=points.device)).to_dense()
             else:

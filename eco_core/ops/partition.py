@@ -19,30 +19,32 @@ _BLOCK_ENTRIES = 1 << 20  # Entries of one gathered block of assignments: 4 MB i
 
 class _LinksBetween(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, s: Tensor, edge_index: Tensor, edge_weight: Tensor) -> Tensor:
+    def forward(ctx: Any, s: Tensor, edge_index: Tensor, edge_weight: Tensor, block_edges: int) -> Tensor:
+        ctx.block_edges = block_edges
         ctx.save_for_backward(s, edge_index, edge_weight)
         links = s.new_zeros(s.size(1), s.size(1))
-        for edges, weight in _blocks(edge_index, edge_weight, s.size(1)):
+        for edges, weight in _blocks(edge_index, edge_weight, block_edges):
             links.addmm_((s.index_select(0, edges[0]) * weight).T, s.index_select(0, edges[1]))
         return links
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None]:
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None, None]:
         s, edge_index, edge_weight = ctx.saved_tensors
         total = torch.zeros_like(s)
-        for edges, weight in _blocks(edge_index, edge_weight, s.size(1)):
+        for edges, weight in _blocks(edge_index, edge_weight, ctx.block_edges):
             total.index_add_(0, edges[0], (s.index_select(0, edges[1]) * weight) @ grad.T)
             total.index_add_(0, edges[1], (s.index_select(0, edges[0]) * weight) @ grad)
-        return total, None, None
+        return total, None, None, None
 
 
-def _blocks(edge_index: Tensor, edge_weight: Tensor, width: int) -> Any:
-    size = max(1, _BLOCK_ENTRIES // max(1, width))
+def _blocks(edge_index: Tensor, edge_weight: Tensor, size: int) -> Any:
     return zip(edge_index.split(size, dim=1), edge_weight.unsqueeze(1).split(size), strict=True)
 
 
-def links_between(s: Tensor, edge_index: Tensor, edge_weight: Tensor | None = None) -> Tensor:
+def links_between(
+    s: Tensor, edge_index: Tensor, edge_weight: Tensor | None = None, *, block_edges: int | None = None
+) -> Tensor:
     r"""Returns the weight of the edges between clusters, :math:`S^T A S`, in blocks of edges.
 
     Entry (a, b) is :math:`\sum_{(u, v)} w_{uv} s_{ua} s_{vb}` over the edges from u to v: an undirected edge that is
@@ -52,14 +54,18 @@ def links_between(s: Tensor, edge_index: Tensor, edge_weight: Tensor | None = No
         s: Assignments of shape (num_nodes, n_clusters), soft or hard, of a float dtype.
         edge_index: Edges of shape (2, num_edges), dtype int64.
         edge_weight: Weights of shape (num_edges,), of which no gradient is taken; None: all 1.
+        block_edges: Edges of a block; None: as many as have 2^20 assignments.
 
     Returns:
         Tensor of shape (n_clusters, n_clusters) with the dtype of ``s``. It can be differentiated once, by ``s``.
     """
     if edge_weight is None:
         edge_weight = torch.ones(edge_index.size(1), dtype=s.dtype, device=s.device)
+    if block_edges is None:
+        block_edges = max(1, _BLOCK_ENTRIES // max(1, s.size(1)))
     with torch.autocast(device_type=s.device.type, enabled=False):
-        return _LinksBetween.apply(s, edge_index, edge_weight.reshape(-1).to(s.dtype).detach())
+        weight = edge_weight.reshape(-1).to(s.dtype).detach()
+        return _LinksBetween.apply(s, edge_index, weight, block_edges)
 
 
 def out_degrees(edge_index: Tensor, edge_weight: Tensor | None, num_nodes: int, dtype: torch.dtype) -> Tensor:

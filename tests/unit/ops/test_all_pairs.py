@@ -10,7 +10,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from eco_core.ops import all_pairs
 from eco_core.ops.all_pairs import (
     LinkedPairs,
     draw_anchors,
@@ -25,10 +24,8 @@ NODES, WIDTH = 23, 5
 
 
 @pytest.fixture(params=[1, 4, NODES], ids=lambda rows: f"blocks of {rows}")
-def small_blocks(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> int:
+def block_rows(request: pytest.FixtureRequest) -> int:
     """Several blocks, the last of them smaller, although the graph is tiny."""
-    monkeypatch.setattr(all_pairs, "_MIN_ROWS", request.param)
-    monkeypatch.setattr(all_pairs, "_BLOCK_ENTRIES", {"cpu": 0})
     return request.param
 
 
@@ -106,20 +103,20 @@ def test_pair_sum_over_no_pairs_is_zero_with_a_gradient() -> None:
 # ------------------------------------------------------------------------------------------------- mean of sigmoids
 
 
-def test_mean_sigmoid_is_that_of_all_pairs_not_linked(small_blocks: int) -> None:
+def test_mean_sigmoid_is_that_of_all_pairs_not_linked(block_rows: int) -> None:
     left, right = tables()
     edge_index = messy_edges()
-    links = linked_pairs(edge_index, NODES)
-    assert len(links.taken) == -(-NODES // small_blocks)
+    links = linked_pairs(edge_index, NODES, block_rows=block_rows)
+    assert len(links.taken) == -(-NODES // block_rows)
     value = mean_sigmoid_of_others(left, right, links, 0.4, 0.7)
     expected = dense_sigmoids(left, right, edge_index, 0.4, 0.7)
     torch.testing.assert_close(value, expected)
     torch.testing.assert_close(gradients(value, left, right), gradients(expected, left, right))
 
 
-def test_gradient_of_mean_sigmoid_is_correct(small_blocks: int) -> None:
+def test_gradient_of_mean_sigmoid_is_correct(block_rows: int) -> None:
     left, right = tables()
-    links = linked_pairs(messy_edges(), NODES)
+    links = linked_pairs(messy_edges(), NODES, block_rows=block_rows)
     assert torch.autograd.gradcheck(lambda a, b: 3 * mean_sigmoid_of_others(a, b, links, 0.1, 0.5), (left, right))
     assert torch.autograd.gradcheck(lambda a: mean_sigmoid_of_others(a, a, links, 0.1, 0.5), (left,))
 
@@ -198,19 +195,19 @@ def test_saturated_sigmoids_have_finite_gradients() -> None:
 
 
 @pytest.mark.parametrize("bound", [None, 1.0], ids=["rows", "symmetric"])
-def test_log_sums_are_those_over_all_other_nodes(small_blocks: int, bound: float | None) -> None:
+def test_log_sums_are_those_over_all_other_nodes(block_rows: int, bound: float | None) -> None:
     z = torch.nn.functional.normalize(tables()[0].detach(), dim=1).requires_grad_()
-    value, expected = log_sum_exp_of_others(z, 0.2, bound), dense_log_sums(z, 0.2)
+    value, expected = log_sum_exp_of_others(z, 0.2, bound, block_rows=block_rows), dense_log_sums(z, 0.2)
     torch.testing.assert_close(value, expected)
     weight = torch.linspace(-1, 2, NODES, dtype=torch.double)
     torch.testing.assert_close(gradients(weight @ value, z), gradients(weight @ expected, z))
 
 
 @pytest.mark.parametrize("bound", [None, 30.0], ids=["rows", "symmetric"])
-def test_gradient_of_log_sums_is_correct(small_blocks: int, bound: float | None) -> None:
+def test_gradient_of_log_sums_is_correct(block_rows: int, bound: float | None) -> None:
     z = tables()[0]
     assert (z.detach() @ z.detach().T).abs().max() < 30
-    assert torch.autograd.gradcheck(lambda z: log_sum_exp_of_others(z, 0.9, bound), (z,))
+    assert torch.autograd.gradcheck(lambda z: log_sum_exp_of_others(z, 0.9, bound, block_rows=block_rows), (z,))
 
 
 @pytest.mark.parametrize("temperature", [0.5, 0.02, 1e-3])
@@ -302,13 +299,13 @@ def test_gradient_of_mean_sigmoid_costs_nothing_where_it_is_not_needed(training:
     assert products == (3 if training else 1)
 
 
-def test_exponentials_computed_again_give_the_gradient_of_those_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_exponentials_computed_again_give_the_gradient_of_those_kept() -> None:
     z = torch.nn.functional.normalize(torch.randn(150, 6, dtype=torch.float64), dim=1)
     gradients = []
     for kept_bytes in (1 << 20, 0):
-        monkeypatch.setattr(all_pairs, "_KEPT_BYTES", kept_bytes)
         leaf = z.clone().requires_grad_()
-        (log_sum_exp_of_others(leaf, 0.5, bound=1.0) * torch.arange(150)).sum().backward()
+        found = log_sum_exp_of_others(leaf, 0.5, bound=1.0, kept_bytes=kept_bytes)
+        (found * torch.arange(150)).sum().backward()
         gradients.append(leaf.grad)
     torch.testing.assert_close(*gradients)
 
@@ -317,9 +314,9 @@ def test_exponentials_computed_again_give_the_gradient_of_those_kept(monkeypatch
 
 
 @pytest.mark.parametrize("count", [1, 2])
-def test_estimates_from_all_sets_of_anchors_have_the_mean_of_all_pairs(small_blocks: int, count: int) -> None:
+def test_estimates_from_all_sets_of_anchors_have_the_mean_of_all_pairs(block_rows: int, count: int) -> None:
     left, right = tables()
-    links = linked_pairs(messy_edges(), NODES)
+    links = linked_pairs(messy_edges(), NODES, block_rows=block_rows)
     exact = mean_sigmoid_of_others(left, right, links, 0.1, 0.7)
     sets = torch.combinations(torch.arange(NODES), count).unbind()
     estimates = [
@@ -331,9 +328,12 @@ def test_estimates_from_all_sets_of_anchors_have_the_mean_of_all_pairs(small_blo
     torch.testing.assert_close(gradients(mean, left, right), gradients(exact, left, right))
 
 
-def test_log_sums_of_anchors_are_theirs_among_all(small_blocks: int) -> None:
+def test_log_sums_of_anchors_are_theirs_among_all(block_rows: int) -> None:
     z, anchors = tables()[0], torch.tensor([4, 7, 22])
-    found, expected = log_sum_exp_of_others(z, 0.5, anchors=anchors), dense_log_sums(z, 0.5)[anchors]
+    found, expected = (
+        log_sum_exp_of_others(z, 0.5, anchors=anchors, block_rows=block_rows),
+        dense_log_sums(z, 0.5)[anchors],
+    )
     torch.testing.assert_close(found, expected)
     torch.testing.assert_close(gradients(found.sum(), z), gradients(expected.sum(), z))
 

@@ -7,7 +7,6 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from eco_core.ops import row_blocks
 from eco_core.ops.normalize_rows import normalize_rows
 
 
@@ -25,12 +24,12 @@ def test_values_and_gradients_are_those_of_torch(seed: int, rows: int, width: in
     torch.testing.assert_close(length * gradients[0], length * gradients[1])
 
 
-def test_gradient_does_not_depend_on_the_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_gradient_does_not_depend_on_the_blocks() -> None:
     z = torch.randn(700, 3, generator=torch.Generator().manual_seed(0), requires_grad=True)
     weights = torch.randn(700, 3, generator=torch.Generator().manual_seed(1))
     (whole,) = torch.autograd.grad((normalize_rows(z) * weights).sum(), z)
-    monkeypatch.setattr(row_blocks, "_BLOCK_ELEMENTS", 1)  # Of 256 rows then, the least.
-    (parts,) = torch.autograd.grad((normalize_rows(z) * weights).sum(), z)
+    # A block has 256 rows then, the least.
+    (parts,) = torch.autograd.grad((normalize_rows(z, block_elements=1) * weights).sum(), z)
     assert torch.equal(whole, parts)
 
 

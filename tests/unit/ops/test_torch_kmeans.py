@@ -9,8 +9,9 @@ from sklearn.cluster import KMeans
 from sklearn.datasets import make_blobs
 
 from eco_core.metrics.labels import ari
-from eco_core.ops import TorchKMeans, _kmeans_points, _kmeans_seeds, row_blocks
+from eco_core.ops import TorchKMeans, _kmeans_points, _kmeans_seeds
 from eco_core.ops import kmeans as module
+from eco_core.ops.row_blocks import row_blocks
 
 
 @pytest.fixture(autouse=True)
@@ -92,20 +93,19 @@ def test_neighbouring_seeds_share_no_restart(monkeypatch):
     assert not drawn[0] & drawn[1]
 
 
-def test_small_blocks_change_nothing_but_the_rounding(monkeypatch):
+def test_small_blocks_change_nothing_but_the_rounding():
     z, _ = blobs(n=700, std=0.3)
     whole = TorchKMeans(8, random_state=0).fit(z)
-    monkeypatch.setattr(row_blocks, "_BLOCK_ELEMENTS", 1)
-    blocks = TorchKMeans(8, random_state=0).fit(z)
+    blocks = TorchKMeans(8, random_state=0, block_elements=1).fit(z)
     assert blocks.inertia_ == pytest.approx(whole.inertia_, rel=1e-5)
     assert ari(whole.labels_, y=blocks.labels_) == 1
 
 
-def test_restarts_that_wait_for_their_turn_are_no_worse(monkeypatch):
+def test_restarts_that_wait_for_their_turn_are_no_worse():
     z, _ = blobs(std=3.0)
     together = TorchKMeans(8, random_state=0).fit(z).inertia_
-    monkeypatch.setattr(module, "_RESTART_ELEMENTS", 1)
-    assert TorchKMeans(8, random_state=0).fit(z).inertia_ == pytest.approx(together, rel=0.01)
+    one_by_one = TorchKMeans(8, random_state=0, restarts_at_a_time=1).fit(z).inertia_
+    assert one_by_one == pytest.approx(together, rel=0.01)
 
 
 @pytest.mark.parametrize("threads", [1, 2])
@@ -125,7 +125,7 @@ def test_points_move_between_the_sums_of_their_clusters(threads, monkeypatch):
 
 def test_candidates_are_drawn_in_proportion_to_their_weights():
     weights = torch.tensor([[0.0, 1.0, 0.0, 3.0, 0.0], [1.0, 0.0, 0.0, 0.0, 0.0], [0.0, 0.0, 0.0, 0.0, 0.0]]).T
-    drawn = _kmeans_seeds._draw(weights, 20_000, torch.Generator().manual_seed(0))
+    drawn = _kmeans_seeds.draw(weights, 20_000, torch.Generator().manual_seed(0))
     shares = torch.stack([torch.bincount(row, minlength=5) for row in drawn]) / 20_000
     assert shares[0, [0, 2, 4]].sum() == 0
     assert shares[0, 3].item() == pytest.approx(0.75, abs=0.02)
@@ -137,7 +137,7 @@ def test_the_largest_share_of_the_total_draws_the_last_row_that_has_a_weight(mon
     weights = torch.rand(500, 20, generator=torch.Generator().manual_seed(0))
     weights[-1] = 0
     monkeypatch.setattr(torch, "rand", lambda *size, dtype, **_: torch.full(size, 1 - 2**-53, dtype=dtype))
-    drawn = _kmeans_seeds._draw(weights, 3, torch.Generator())
+    drawn = _kmeans_seeds.draw(weights, 3, torch.Generator())
     assert drawn.unique().tolist() == [498]
 
 
@@ -178,12 +178,11 @@ def test_of_several_least_entries_the_first_counts():
 
 @pytest.mark.parametrize("offset", [0, 40])
 @pytest.mark.parametrize("criterion", ["inertia", "distance"])
-def test_the_result_does_not_depend_on_the_size_of_blocks(monkeypatch, criterion, offset):
+def test_the_result_does_not_depend_on_the_size_of_blocks(criterion, offset):
     z = blobs(n=1000)[0] + offset
     whole = TorchKMeans(8, random_state=0, criterion=criterion).fit(z)
-    monkeypatch.setattr(row_blocks, "_BLOCK_ELEMENTS", 1)
-    in_blocks = TorchKMeans(8, random_state=0, criterion=criterion).fit(z)
-    assert len(list(row_blocks.row_blocks(1000, 5))) == 4
+    in_blocks = TorchKMeans(8, random_state=0, criterion=criterion, block_elements=1).fit(z)
+    assert len(list(row_blocks(1000, 5, block_elements=1))) == 4
     assert torch.equal(in_blocks.labels_, whole.labels_)
     torch.testing.assert_close(in_blocks.cluster_centers_, whole.cluster_centers_)
 
@@ -196,12 +195,13 @@ def test_a_far_offset_does_not_cost_the_digits():
     assert torch.equal(kmeans.predict(z.double() / 10 + 1e5), kmeans.labels_)
 
 
-def test_an_empty_cluster_moves_to_the_farthest_point():
-    # All seeds are in one place; both others must be found by moving empty clusters.
-    points = _kmeans_points.Points(torch.tensor([[0.0], [0.0], [0.0], [10.0], [-7.0]]))
-    centers, _ = module._lloyd(points, points.offsets(torch.tensor([[0, 1, 2], [0, 3, 4]])), 300, 0.0)
-    for restart in centers + points.mean:
-        assert sorted(restart.squeeze(1).tolist()) == pytest.approx([-7, 0, 10])
+@pytest.mark.parametrize("n_init", [1, 3])
+@pytest.mark.parametrize("seed", range(3))
+def test_an_empty_cluster_moves_to_the_farthest_point(seed, n_init):
+    # Random seeds are three of the zeros; both other clusters must be found by moving empty ones.
+    points = torch.cat([torch.zeros(5000, 1), torch.tensor([[10.0], [-7.0]])])
+    kmeans = TorchKMeans(3, n_init=n_init, init="random", random_state=seed).fit(points)
+    assert kmeans.cluster_centers_.flatten().sort().values.tolist() == pytest.approx([-7, 0, 10], abs=1e-5)
 
 
 def test_a_far_point_counts_less_in_the_sum_of_distances():
@@ -309,6 +309,8 @@ def test_unusable_points_are_refused_in_a_sentence(z, said):
         ({"n_clusters": 0}, "n_clusters is 0; expected at least 1"),
         ({"n_clusters": 2, "n_init": 0}, "n_init is 0"),
         ({"n_clusters": 2, "max_iter": 0}, "max_iter is 0"),
+        ({"n_clusters": 2, "block_elements": 0}, "block_elements is 0"),
+        ({"n_clusters": 2, "restarts_at_a_time": 0}, "restarts_at_a_time is 0"),
         ({"n_clusters": 2, "tol": -1.0}, r"tol is -1\.0"),
         ({"n_clusters": 2, "init": "first"}, "init is 'first'"),
     ],

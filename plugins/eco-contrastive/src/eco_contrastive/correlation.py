@@ -11,7 +11,7 @@ from torch.autograd.function import once_differentiable
 from eco_core.ops.row_blocks import rows_in_cache
 
 
-def standardize(z: Tensor) -> Tensor:
+def standardize(z: Tensor, block_elements: int | None = None) -> Tensor:
     r"""Centres the columns of a matrix and brings each to unit length.
 
     .. math::
@@ -25,21 +25,22 @@ def standardize(z: Tensor) -> Tensor:
 
     Args:
         z: Embeddings of shape (num_nodes, n_features).
+        block_elements: Numbers of a block of rows that are worked on together; see `eco_core.ops.row_blocks`.
 
     Returns:
         Tensor of the same shape, in single precision at least.
     """
-    return _Standardized.apply(z.to(torch.promote_types(z.dtype, torch.float32)))
+    return _Standardized.apply(z.to(torch.promote_types(z.dtype, torch.float32)), block_elements)
 
 
 class _Standardized(torch.autograd.Function):
     """`standardize` in blocks of rows: forward and backward each allocate one tensor of the matrix's size."""
 
     @staticmethod
-    def forward(ctx: Any, z: Tensor) -> Tensor:
+    def forward(ctx: Any, z: Tensor, block_elements: int | None) -> Tensor:
         out = torch.empty_like(z)
         total, squares, largest = z.new_zeros(3, z.size(1))
-        blocks = rows_in_cache(z)
+        blocks = rows_in_cache(z, block_elements)
         for rows in blocks:
             # Subtracting the first row changes only the rounding: a constant column becomes exactly zero.
             total += torch.sub(z[rows], z[:1], out=out[rows]).sum(dim=0)
@@ -53,20 +54,21 @@ class _Standardized(torch.autograd.Function):
         scale = squares.rsqrt().where(squares > rounding.clamp(min=precision.tiny), 0)
         out *= scale
         ctx.save_for_backward(out, scale)
+        ctx.block_elements = block_elements
         return out
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, grad: Tensor) -> Tensor:
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:
         out, scale = ctx.saved_tensors
         mean = grad.mean(dim=0)
         total, along = torch.empty_like(out), torch.zeros_like(scale)
-        blocks = rows_in_cache(out)
+        blocks = rows_in_cache(out, ctx.block_elements)
         for rows in blocks:
             along += (grad[rows] * out[rows]).sum(dim=0)
         for rows in blocks:
             torch.sub(grad[rows], mean, out=total[rows]).addcmul_(out[rows], along, value=-1).mul_(scale)
-        return total
+        return total, None
 
 
 def gram(z: Tensor) -> Tensor:
