@@ -15,7 +15,13 @@ _SAMPLE = 100_000
 
 
 def place_centers(
-    head: nn.Module, z: Tensor, seed: int | None, n_clusters: int | None = None, compared: Tensor | None = None
+    head: nn.Module,
+    z: Tensor,
+    seed: int | None,
+    n_clusters: int | None = None,
+    compared: Tensor | None = None,
+    *,
+    sample: int = _SAMPLE,
 ) -> None:
     """Initialises a head's centres by k-means. Of more than 100,000 nodes, k-means clusters a random 100,000.
 
@@ -25,6 +31,7 @@ def place_centers(
         seed: Seed of k-means.
         n_clusters: Number of clusters; default the head's own ``n_clusters``.
         compared: The points that k-means clusters, one for each row of ``z``; default ``z`` itself.
+        sample: Largest number of nodes that k-means clusters.
 
     Raises:
         CompositionError: ECO206, if the head has no ``reset_cluster_centers`` or its number of clusters is not known.
@@ -43,9 +50,9 @@ def place_centers(
         )
     points = z if compared is None else compared
     kmeans = TorchKMeans(count, n_init=10, random_state=seed)
-    if len(points) > _SAMPLE:
+    if len(points) > sample:
         generator = torch.Generator().manual_seed(0 if seed is None else seed)
-        chosen = torch.randperm(len(points), generator=generator)[:_SAMPLE].to(points.device)
+        chosen = torch.randperm(len(points), generator=generator)[:sample].to(points.device)
         labels = kmeans.fit(points.index_select(0, chosen).float()).predict(points)
     else:
         labels = kmeans.fit_predict(points.float())

@@ -118,11 +118,12 @@ def propagate(adjacency: Tensor, x: Tensor, steps: int = 1) -> Tensor:
     return out.reshape(shape)
 
 
-def column_panels(x: Tensor) -> Iterator[tuple[slice, Tensor]]:
+def column_panels(x: Tensor, panel_columns: int | None = None) -> Iterator[tuple[slice, Tensor]]:
     """Yields a few columns of the features at a time, few enough to be smoothed within a cache.
 
     Args:
         x: Features of shape (num_nodes, in_channels), dense or sparse COO.
+        panel_columns: How many columns; None: a multiple of 32, of about 2^21 entries.
 
     Yields:
         The slice of columns, and these columns as a dense contiguous tensor of shape (num_nodes, number of columns), in
@@ -130,8 +131,9 @@ def column_panels(x: Tensor) -> Iterator[tuple[slice, Tensor]]:
     """
     num_nodes, channels = x.shape
     dtype = torch.promote_types(x.dtype, torch.float32)
-    width = max(_MIN_PANEL, _PANEL_ENTRIES // max(1, num_nodes) // _MIN_PANEL * _MIN_PANEL)
-    panels = [slice(first, min(first + width, channels)) for first in range(0, channels, width)]
+    if panel_columns is None:
+        panel_columns = max(_MIN_PANEL, _PANEL_ENTRIES // max(1, num_nodes) // _MIN_PANEL * _MIN_PANEL)
+    panels = [slice(first, min(first + panel_columns, channels)) for first in range(0, channels, panel_columns)]
     if x.layout is torch.strided:
         for columns in panels:
             yield columns, x[:, columns].to(dtype).contiguous()

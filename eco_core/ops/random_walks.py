@@ -191,7 +191,14 @@ def walk_batch(
 
 
 def frequent_visits(
-    neighbors: Neighbors, start: Tensor, num_walks: int, walk_length: int, *, least: int = 1, seed: int = 0
+    neighbors: Neighbors,
+    start: Tensor,
+    num_walks: int,
+    walk_length: int,
+    *,
+    least: int = 1,
+    seed: int = 0,
+    visits_at_a_time: int = _VISITS_AT_A_TIME,
 ) -> Tensor:
     """Finds the nodes that walks visit often, without holding all walks (those of `random_walks`) in memory.
 
@@ -205,6 +212,7 @@ def frequent_visits(
         walk_length: Number of steps of a walk, at least 1.
         least: Least number of visits, at least 1.
         seed: Any integer.
+        visits_at_a_time: Visits that there is room for, unless one start has more: it bounds the memory alone.
 
     Returns:
         Pairs of a start and another node that its walks visit at least ``least`` times, of shape (2, num_found), dtype
@@ -220,7 +228,7 @@ def frequent_visits(
     nodes = start.detach().cpu().long().reshape(-1).contiguous()
     _check_nodes(nodes, neighbors.num_nodes, "start")
     kept = torch.empty_like(nodes)
-    written = list(_visited_often(neighbors, nodes, (num_walks, walk_length), least, seed, kept))
+    written = list(_visited_often(neighbors, nodes, (num_walks, walk_length), least, seed, kept, visits_at_a_time))
     pairs = torch.empty(2, int(kept.sum()), dtype=torch.int64)
     pairs[0] = nodes.repeat_interleave(kept)
     torch.cat([nodes[:0], *written], out=pairs[1])
@@ -228,13 +236,19 @@ def frequent_visits(
 
 
 def _visited_often(
-    neighbors: Neighbors, nodes: Tensor, walks: tuple[int, int], least: int, seed: int, kept: Tensor
+    neighbors: Neighbors,
+    nodes: Tensor,
+    walks: tuple[int, int],
+    least: int,
+    seed: int,
+    kept: Tensor,
+    visits_at_a_time: int,
 ) -> Iterator[Tensor]:
     """Yields the nodes that `frequent_visits` finds, in parts; writes their number for each start to ``kept``."""
     from eco_core.ops import _random_walk_kernels as kernels
 
     visits = walks[0] * walks[1]
-    at_a_time = min(nodes.numel(), max(1, _VISITS_AT_A_TIME // visits))
+    at_a_time = min(nodes.numel(), max(1, visits_at_a_time // visits))
     found = torch.empty(at_a_time * visits, dtype=torch.int64)
     cumulative = np.empty(0) if neighbors.cumulative is None else neighbors.cumulative.numpy()
     graph = (neighbors.rowptr.numpy(), neighbors.col.numpy(), cumulative, nodes.numpy())

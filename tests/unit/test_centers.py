@@ -24,14 +24,11 @@ def blobs() -> tuple[Tensor, Tensor]:
 
 @pytest.mark.parametrize("sample", [300, 30])
 @pytest.mark.parametrize("compared", [False, True])
-def test_centers_are_the_means_of_the_clusters_of_all_nodes(
-    sample: int, compared: bool, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_centers_are_the_means_of_the_clusters_of_all_nodes(sample: int, compared: bool) -> None:
     """Also where k-means saw some of the nodes, and where it compared other points than the embeddings."""
-    monkeypatch.setattr(centers, "_SAMPLE", sample)
     z, group = blobs()
     head = Head()
-    centers.place_centers(head, z, seed=0, compared=nn.functional.normalize(z) if compared else None)
+    centers.place_centers(head, z, seed=0, compared=nn.functional.normalize(z) if compared else None, sample=sample)
     expected = torch.stack([z[group == number].mean(dim=0) for number in range(3)])
     order = head.placed.argmax(dim=1)
     torch.testing.assert_close(head.placed, expected[order])

@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from eco_core import BaseClusterHead
-from eco_core.parts import linear_head
 from eco_core.parts.heads import is_differentiable
 from eco_core.parts.linear_head import LinearClusterHead
 
@@ -197,7 +196,13 @@ def test_temperature_has_to_be_positive(temperature: float) -> None:
 
 @pytest.mark.parametrize("soft", [True, False])
 def test_nodes_are_assigned_in_blocks(monkeypatch: pytest.MonkeyPatch, soft: bool) -> None:
-    head, z = new_head(), normal(23, WIDTH).float()
-    whole = head.cluster(z, soft=soft)
-    monkeypatch.setattr(linear_head, "_ROWS", 5)
-    torch.testing.assert_close(head.cluster(z, soft=soft), whole)
+    head, z = new_head(), normal(2**18 + 5, WIDTH).float()
+    whole, seen = head.log_assignment(z).detach(), []
+
+    def log_assignment(rows: Tensor) -> Tensor:
+        seen.append(len(rows))
+        return LinearClusterHead.log_assignment(head, rows)
+
+    monkeypatch.setattr(head, "log_assignment", log_assignment)
+    torch.testing.assert_close(head.cluster(z, soft=soft), whole.exp() if soft else whole.argmax(dim=1))
+    assert seen == [2**18, 5]

@@ -30,6 +30,7 @@ from eco_core.data.on_disk.graph import (
     is_on_disk,
     read_manifest,
 )
+from eco_core.data.portions import Portions
 from eco_core.data.readers.csv_graph import looks_like_data, sorted_classes
 from eco_core.data.readers.tables import Table, open_array, open_table, unreadable
 from eco_core.data.validate import checked_classes, checked_labels, counted, describe_structure
@@ -38,8 +39,6 @@ from eco_core.errors import DataError, Problem, SpecError
 TABLES = (".csv", ".parquet", ".npy")
 """Suffixes of files that hold only edges, only features or only labels."""
 
-_VALUES = 2**24
-"""Number of feature values that are copied at a time."""
 _SMALL_NODES = 2**31
 """With fewer nodes than this, node numbers fit into int32."""
 
@@ -56,6 +55,7 @@ def save_on_disk(
     normalize_features: str = "none",
     force: bool = False,
     progress: Callable[[str], None] = lambda _: None,
+    portions: Portions = Portions(),
     **loading: Any,
 ) -> Path:
     """Writes a graph as a folder of arrays, which is later opened without loading it into memory.
@@ -78,6 +78,7 @@ def save_on_disk(
         normalize_features: ``"row"`` divides each row by the sum of its absolute values.
         force: Whether an existing graph on disk in ``out`` may be replaced.
         progress: Called with a message about each step.
+        portions: How much is read and sorted together. It bounds the memory, and does not change what is written.
         **loading: ``root``, ``registry`` and parameters of the data set, passed on to `eco_core.data.load_graph`.
 
     Returns:
@@ -92,7 +93,7 @@ def save_on_disk(
     _check_options(normalize_features, n_classes)
     tables = _tables_of(source, features, labels, no_features)
     with _new_folder(out, force, progress) as folder:
-        conversion = _Conversion(folder, out.name, undirected, normalize_features, progress)
+        conversion = _Conversion(folder, out.name, undirected, normalize_features, progress, portions)
         if tables is None:
             from eco_core.data.load import load_graph
 
@@ -210,11 +211,19 @@ class _Conversion:
         undirected: See `save_on_disk`.
         normalize: See `save_on_disk`.
         progress: See `save_on_disk`.
+        portions: See `save_on_disk`.
     """
 
     def __init__(
-        self, folder: Path, name: str, undirected: bool, normalize: str, progress: Callable[[str], None]
+        self,
+        folder: Path,
+        name: str,
+        undirected: bool,
+        normalize: str,
+        progress: Callable[[str], None],
+        portions: Portions,
     ) -> None:
+        self.portions = portions
         self.name, self.n_classes = name, None
         self.folder, self.undirected, self.normalize, self.progress = folder, undirected, normalize, progress
         self.arrays: dict[str, ArrayFile] = {}
@@ -232,9 +241,9 @@ class _Conversion:
         elif features.suffix.lower() == ".npy":
             self._copy_features(open_array(features), features)
         else:
-            index = self._read_features(open_table(features))
+            index = self._read_features(open_table(features, self.portions))
         nodes = Nodes(self.num_nodes, index, features)
-        self._read_edges(edges_of_file(edges, nodes.holds), nodes)
+        self._read_edges(edges_of_file(edges, nodes.holds, self.portions), nodes)
         if features is None:
             self._degrees_as_features()
         if labels is not None:
@@ -254,7 +263,7 @@ class _Conversion:
             own = describe_structure(data)
         self.notes = [note for note in data.notes if note not in own]
         self._copy_features(data.x, None)
-        self._read_edges(edges_of_graph(data), Nodes(self.num_nodes, None, None))
+        self._read_edges(edges_of_graph(data, self.portions), Nodes(self.num_nodes, None, None))
         if data.get("y") is not None:
             self._write_labels(data.y.numpy())
         ids = data.get("node_ids")
@@ -294,7 +303,7 @@ class _Conversion:
         self._require(self.num_nodes * width * np.dtype(kept).itemsize)
         self.progress(f"copying features of {counted(self.num_nodes, 'node')}")
         self._begin_features(width, kept)
-        rows = max(1, _VALUES // width)
+        rows = max(1, self.portions.values // width)
         for first in range(0, self.num_nodes, rows):
             self._append_features(_rows_of(x, first, first + rows), first, path)
 
@@ -322,8 +331,8 @@ class _Conversion:
     def _degrees_as_features(self) -> None:
         self._begin_features(1, np.float32)
         degrees = np.diff(np.load(self.folder / "rowptr.npy", mmap_mode="r"))
-        for first in range(0, self.num_nodes, _VALUES):
-            block = degrees[first : first + _VALUES]
+        for first in range(0, self.num_nodes, self.portions.values):
+            block = degrees[first : first + self.portions.values]
             self._append_features(np.log1p(block.astype(np.float64))[:, None], first, None)
         self.notes.append("no features were given: x is the logarithm of 1 + the number of a node's neighbours")
 
@@ -334,7 +343,7 @@ class _Conversion:
         node = np.int64 if grows else self._node_type()
         work = self.folder / "work"
         work.mkdir()
-        sorter = EdgeSorter(work, node, edges.weighted)
+        sorter = EdgeSorter(work, node, edges.weighted, self.portions)
         for first, source, target, weight in edges.chunks:
             if nodes.index is not None and grows:
                 # Number the nodes in the order of the list, each edge's source before its target.
@@ -383,7 +392,7 @@ class _Conversion:
                 raise DataError(*problems)
             self._write_labels(checked.numpy())
             return
-        table = open_table(path)
+        table = open_table(path, self.portions)
         if len(table.columns) != 2:
             raise unreadable(path, f"it has {len(table.columns)} columns; expected node and label")
         y, codes = np.full(self.num_nodes, -2, dtype=np.int64), {"": -1, "-1": -1}

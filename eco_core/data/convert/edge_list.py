@@ -12,7 +12,8 @@ from torch_geometric.data import Data
 
 from eco_core.data.node_ids import Ids, as_ids
 from eco_core.data.on_disk.graph import OnDiskGraph
-from eco_core.data.readers.tables import ROWS, Table, open_array, open_table, unreadable
+from eco_core.data.portions import Portions
+from eco_core.data.readers.tables import Table, open_array, open_table, unreadable
 from eco_core.errors import DataError, Problem
 
 Chunks: TypeAlias = "Iterator[tuple[int, Ids, Ids, NDArray[np.float32] | None]]"
@@ -33,12 +34,13 @@ class EdgeList(NamedTuple):
     chunks: Chunks
 
 
-def edges_of_file(path: Path, are_nodes: Callable[[Ids], bool]) -> EdgeList:
+def edges_of_file(path: Path, are_nodes: Callable[[Ids], bool], portions: Portions = Portions()) -> EdgeList:
     """Opens the edges of a table or an array.
 
     Args:
         path: CSV, Parquet or ``.npy``; see `eco_core.data.save_on_disk`.
         are_nodes: Returns whether texts are ids of nodes. It detects a missing header: column names are no ids.
+        portions: How much is read together.
 
     Raises:
         DataError: ECO302, if the file does not hold edges; ECO303 for invalid weights, raised when their chunk is read.
@@ -48,8 +50,8 @@ def edges_of_file(path: Path, are_nodes: Callable[[Ids], bool]) -> EdgeList:
         if array.ndim != 2 or 2 not in array.shape or array.dtype.kind not in "iu":
             expected = "expected integers of shape (2, num_edges) or (num_edges, 2)"
             raise unreadable(path, f"it holds {array.dtype} of shape {array.shape}; {expected}")
-        return EdgeList(str(path), False, _chunks_of_array(array if array.shape[0] == 2 else array.T))
-    table = open_table(path)
+        return EdgeList(str(path), False, _chunks_of_array(array if array.shape[0] == 2 else array.T, portions.rows))
+    table = open_table(path, portions)
     names = [name.strip().lower() for name in table.columns]
     columns = list(range(len(names)))
     if len(names) > 3 and {"source", "target"} <= set(names):
@@ -61,14 +63,19 @@ def edges_of_file(path: Path, are_nodes: Callable[[Ids], bool]) -> EdgeList:
     return EdgeList(str(path), len(columns) == 3, _chunks_of_table(table, columns))
 
 
-def edges_of_graph(data: Data) -> EdgeList:
-    """Reads the edges of a checked graph as node numbers. For a graph on disk, ``edge_index`` is not built."""
-    return EdgeList(data.name, data.get("edge_weight") is not None, _chunks_of_graph(data))
+def edges_of_graph(data: Data, portions: Portions = Portions()) -> EdgeList:
+    """Reads the edges of a checked graph as node numbers. For a graph on disk, ``edge_index`` is not built.
+
+    Args:
+        data: The graph.
+        portions: How many edges are read together.
+    """
+    return EdgeList(data.name, data.get("edge_weight") is not None, _chunks_of_graph(data, portions.rows))
 
 
-def _chunks_of_array(array: NDArray[Any]) -> Chunks:
-    for first in range(0, array.shape[1], ROWS):
-        source, target = array[:, first : first + ROWS].astype(np.int64)
+def _chunks_of_array(array: NDArray[Any], rows: int) -> Chunks:
+    for first in range(0, array.shape[1], rows):
+        source, target = array[:, first : first + rows].astype(np.int64)
         yield first, source, target, None
 
 
@@ -94,11 +101,11 @@ def _checked(values: NDArray[np.float64], path: Path, first: int) -> NDArray[np.
     return weight
 
 
-def _chunks_of_graph(data: Data) -> Chunks:
+def _chunks_of_graph(data: Data, rows: int) -> Chunks:
     incoming = data.incoming if isinstance(data, OnDiskGraph) else None
     weight = data.get("edge_weight")
-    for first in range(0, int(data.num_edges), ROWS):
-        part = slice(first, first + ROWS)
+    for first in range(0, int(data.num_edges), rows):
+        part = slice(first, first + rows)
         if incoming is None:
             source, target = data.edge_index[:, part].numpy()
         else:

@@ -16,9 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eco_core.data.convert.array_file import ArrayFile, write_entries
-
-TOGETHER = 2**22
-"""Number of entries that are sorted together in memory."""
+from eco_core.data.portions import Portions
 
 
 class EdgeStatistics(NamedTuple):
@@ -50,9 +48,11 @@ class EdgeSorter:
         folder: An empty folder for temporary files, which `sort` removes.
         node: The dtype of node numbers: int32 or int64.
         weighted: Whether the edges have weights.
+        portions: How many entries are sorted together.
     """
 
-    def __init__(self, folder: Path, node: Any, weighted: bool) -> None:
+    def __init__(self, folder: Path, node: Any, weighted: bool, portions: Portions = Portions()) -> None:
+        self._portion = portions.sorted_edges
         self.listed = 0
         self.weighted = weighted
         fields = [("source", node), ("target", node), *([("weight", np.float32)] if weighted else [])]
@@ -104,7 +104,7 @@ class EdgeSorter:
         for path in self._lists:
             fields = self._fields(np.fromfile(path, dtype=self._entry))
             kernels.survey(*fields[:2], both_ways, counts, outgoing, linked, parent)
-        bounds = _bounds(counts)
+        bounds = _bounds(counts, self._portion)
         self._distribute(bounds, both_ways)
         repeated, loops, differ = 0, 0, False
         for number, (first, last) in enumerate(itertools.pairwise(bounds.tolist())):
@@ -154,12 +154,12 @@ class EdgeSorter:
         return fields if self.weighted else [*fields, np.empty(0, dtype=np.float32)]
 
 
-def _bounds(counts: NDArray[np.int64]) -> NDArray[np.int64]:
+def _bounds(counts: NDArray[np.int64], portion: int) -> NDArray[np.int64]:
     """The first node of each group of nodes that is sorted together, and the number of all nodes."""
     ends, bounds = np.cumsum(counts), [0]
     while bounds[-1] < len(counts):
         before = int(ends[bounds[-1] - 1]) if bounds[-1] else 0
-        following = int(np.searchsorted(ends, before + TOGETHER, side="right"))
+        following = int(np.searchsorted(ends, before + portion, side="right"))
         bounds.append(min(max(following, bounds[-1] + 1), len(counts)))
     return np.array(bounds, dtype=np.int64)
 

@@ -13,14 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eco_core.data.node_ids import Ids, Texts, as_ids
+from eco_core.data.portions import Portions
 from eco_core.data.readers.csv_graph import csv_table
 from eco_core.errors import DataError, Problem
-
-ROWS = 2**20
-"""Number of rows of a chunk of a narrow table; chunks of a wide table have fewer rows."""
-
-_VALUES = 2**24
-_BLOCK = 2**23
 
 
 class Chunk(NamedTuple):
@@ -44,10 +39,11 @@ class Table(ABC):
     Args:
         path: The file of the table.
         columns: The names of the columns.
+        portions: How much is read together.
     """
 
-    def __init__(self, path: Path, columns: Sequence[str]) -> None:
-        self.path, self.columns = path, list(columns)
+    def __init__(self, path: Path, columns: Sequence[str], portions: Portions) -> None:
+        self.path, self.columns, self.portions = path, list(columns), portions
 
     @abstractmethod
     def chunks(self, ids: Sequence[int], numbers: Sequence[int]) -> Iterator[Chunk]:
@@ -63,11 +59,15 @@ class Table(ABC):
 
     def rows_of_a_chunk(self) -> int:
         """Number of rows that are read at a time."""
-        return max(1, min(ROWS, _VALUES // len(self.columns)))
+        return max(1, min(self.portions.rows, self.portions.values // len(self.columns)))
 
 
-def open_table(path: Path) -> Table:
+def open_table(path: Path, portions: Portions = Portions()) -> Table:
     """Opens a CSV file with a header, or a Parquet file.
+
+    Args:
+        path: The file.
+        portions: How much is read together.
 
     Raises:
         DataError: ECO302, if the file cannot be read, or if it needs pyarrow and pyarrow is not installed.
@@ -78,10 +78,10 @@ def open_table(path: Path) -> Table:
             raise DataError(
                 Problem("ECO302", f"Reading {path} needs pyarrow, which is not installed.", "pip install pyarrow")
             )
-        return _ParquetTable(path)
+        return _ParquetTable(path, portions)
     with csv_table(path) as (header, _):
         columns = header
-    return _ArrowCsvTable(path, columns) if with_arrow else _CsvTable(path, columns)
+    return (_ArrowCsvTable if with_arrow else _CsvTable)(path, columns, portions)
 
 
 def open_array(path: Path) -> NDArray[Any]:
@@ -152,7 +152,9 @@ class _ArrowCsvTable(Table):
             # With threads, pyarrow would read ahead and hold one block for each core in memory.
             reader = arrow_csv.open_csv(
                 self.path,
-                arrow_csv.ReadOptions(column_names=names, skip_rows=1, block_size=_BLOCK, use_threads=False),
+                arrow_csv.ReadOptions(
+                    column_names=names, skip_rows=1, block_size=self.portions.csv_bytes, use_threads=False
+                ),
                 convert_options=arrow_csv.ConvertOptions(
                     column_types=types, null_values=[], include_columns=[names[column] for column in (*ids, *numbers)]
                 ),
@@ -174,7 +176,7 @@ class _ArrowCsvTable(Table):
 
 
 class _ParquetTable(Table):
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, portions: Portions) -> None:
         import pyarrow as pa
         from pyarrow import parquet
 
@@ -183,11 +185,11 @@ class _ParquetTable(Table):
         except (pa.ArrowInvalid, OSError) as error:
             raise unreadable(path, error) from error
         self._schema = self._file.schema_arrow
-        super().__init__(path, self._schema.names)
+        super().__init__(path, self._schema.names, portions)
 
     def rows_of_a_chunk(self) -> int:
         widths = [getattr(field.type, "list_size", 1) for field in self._schema]
-        return max(1, min(ROWS, _VALUES // sum(widths)))
+        return max(1, min(self.portions.rows, self.portions.values // sum(widths)))
 
     def chunks(self, ids: Sequence[int], numbers: Sequence[int]) -> Iterator[Chunk]:
         import pyarrow as pa
@@ -257,4 +259,4 @@ def _numbers_of(name: str, column: Any, path: Path) -> NDArray[np.float64]:
     return values.to_numpy(zero_copy_only=False).astype(np.float64).reshape(len(column), width or 1)
 
 
-__all__ = ["ROWS", "Chunk", "Table", "open_array", "open_table", "unreadable"]
+__all__ = ["Chunk", "Table", "open_array", "open_table", "unreadable"]

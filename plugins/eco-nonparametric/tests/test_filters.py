@@ -16,7 +16,7 @@ from pydantic import ValidationError
 from torch import Tensor, nn
 
 from eco_core.inject.parameters import parameter_model
-from eco_core.ops import propagation
+from eco_core.ops.propagation import column_panels
 
 NODES, WIDTH = 8, 5
 R_LIST = (0.0, 0.25, 0.5)
@@ -242,25 +242,30 @@ def test_nafs_refuses_what_it_does_not_know(wrong: dict[str, Any], said: str) ->
 # ------------------------------------------------------------------------------------------------- panels, components
 
 
-@pytest.mark.parametrize("ensemble", ["concat", "mean", "max"])
-@pytest.mark.parametrize("distance", ["cosine", "euclidean"])
-def test_nafs_of_several_panels_is_that_of_one(ensemble: Any, distance: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    _, edges, weight = random_graph(4)
-    x = torch.rand(NODES, 70, dtype=torch.float64)
-    make = NAFS(K=3, r_list=R_LIST, ensemble=ensemble, distance=distance)
-    whole = make(x, edges, weight)
-    monkeypatch.setattr(propagation, "_PANEL_ENTRIES", 1)
-    torch.testing.assert_close(make(x, edges, weight), whole)
-    torch.testing.assert_close(make(x.to_sparse_coo(), edges, weight), whole)
+@pytest.mark.parametrize(("ensemble", "distance"), [("concat", "cosine"), ("mean", "euclidean"), ("max", "cosine")])
+def test_nafs_of_several_panels_is_that_of_one(ensemble: Any, distance: Any) -> None:
+    few, many, edges, weight = with_lone_nodes()
+    make = NAFS(K=2, r_list=(0.0, 0.5), ensemble=ensemble, distance=distance)
+    whole = make(few, edges, weight)
+    torch.testing.assert_close(make(many, edges, weight)[:NODES], whole)
+    torch.testing.assert_close(make(many.to_sparse_coo(), edges, weight)[:NODES], whole)
 
 
-def test_ssgc_of_several_panels_is_that_of_one(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_ssgc_of_several_panels_is_that_of_one() -> None:
+    few, many, edges, weight = with_lone_nodes()
+    whole = SSGC(K=3)(few, edges, weight)
+    torch.testing.assert_close(SSGC(K=3)(many, edges, weight)[:NODES], whole)
+    torch.testing.assert_close(SSGC(K=3)(many.to_sparse_coo(), edges, weight)[:NODES], whole)
+
+
+def with_lone_nodes() -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Features of a small graph; the same with so many lone nodes that panels are narrow; edges; weights."""
     _, edges, weight = random_graph(4)
-    x = torch.rand(NODES, 70, dtype=torch.float64)
-    whole = SSGC(K=3)(x, edges, weight)
-    monkeypatch.setattr(propagation, "_PANEL_ENTRIES", 1)
-    torch.testing.assert_close(SSGC(K=3)(x, edges, weight), whole)
-    torch.testing.assert_close(SSGC(K=3)(x.to_sparse_coo(), edges, weight), whole)
+    few = torch.rand(NODES, 70, dtype=torch.float64)
+    many = torch.cat([few, few.new_zeros(22_000, 70)])
+    assert len(list(column_panels(few))) == 1
+    assert len(list(column_panels(many))) == 2
+    return few, many, edges, weight
 
 
 def test_nafs_of_all_components_has_the_inner_products_of_the_features() -> None:

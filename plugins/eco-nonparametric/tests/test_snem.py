@@ -140,11 +140,10 @@ def test_soft_clusters_are_one_hot_and_confidence_is_lower_between_clusters() ->
     assert float(head.confidence((z[:1] + z[-1:]) / 2)) < 0.5
 
 
-def test_wide_embeddings_give_the_singular_vectors_of_narrow_ones(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_wide_embeddings_give_the_singular_vectors_of_narrow_ones() -> None:
     z = blocks((20, 15, 10), noise=0.1, width=30).double()
     exact = z @ leading_basis(z, 3)
-    monkeypatch.setattr("eco_nonparametric.snem._WIDE", 10)
-    iterated = z @ leading_basis(z, 3)
+    iterated = z @ leading_basis(z, 3, wide=10)
     torch.testing.assert_close(exact.T @ exact, torch.eye(3, dtype=torch.float64))
     torch.testing.assert_close((exact.T @ iterated).abs(), torch.eye(3, dtype=torch.float64), atol=1e-8, rtol=0)
 

@@ -84,7 +84,6 @@ def test_distances_without_a_gradient_are_found_a_few_rows_at_a_time(monkeypatch
     z, centers = torch.randn(50, 6), torch.randn(4, 6)
     expected = squared_distances(z, centers)
     seen = []
-    monkeypatch.setattr("eco_prototype.centers._BLOCK", 8)
     addmm = torch.addmm
 
     def counting(*a: Any, **k: Any) -> Tensor:
@@ -93,9 +92,9 @@ def test_distances_without_a_gradient_are_found_a_few_rows_at_a_time(monkeypatch
 
     monkeypatch.setattr(torch, "addmm", counting)
     with torch.no_grad():
-        torch.testing.assert_close(squared_distances(z, centers), expected)
+        torch.testing.assert_close(squared_distances(z, centers, block_rows=8), expected)
     assert seen == [8] * 6 + [2]
-    squared_distances(z.requires_grad_(), centers)
+    squared_distances(z.requires_grad_(), centers, block_rows=8)
     assert seen[-1] == 50
 
 

@@ -156,7 +156,7 @@ def test_sampled_bernoulli_is_off_by_no_more_than_the_sampling() -> None:
 def test_every_number_is_drawn_with_the_same_probability(count: int) -> None:
     size, repeats = 10, 4000
     torch.manual_seed(0)
-    drawn = torch.cat([likelihood._sample(size, count, torch.device("cpu")) for _ in range(repeats)])
+    drawn = torch.cat([likelihood.spread_numbers(size, count, torch.device("cpu")) for _ in range(repeats)])
     expected = count * repeats / size
     assert (drawn.bincount(minlength=size) - expected).abs().max() < 4 * math.sqrt(expected)
     assert len(drawn) == count * repeats

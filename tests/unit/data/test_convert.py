@@ -15,9 +15,11 @@ from hypothesis import strategies as st
 from torch_geometric.data import Data
 
 from eco_core.data import graph_info, load_graph, open_graph, save_npz, save_on_disk
-from eco_core.data.convert import convert, edge_list, edge_sort
+from eco_core.data.convert import convert, edge_sort
+from eco_core.data.convert.array_file import ArrayFile
+from eco_core.data.convert.edge_sort import EdgeSorter
 from eco_core.data.node_ids import NodeIndex, Texts, as_ids, interleaved
-from eco_core.data.readers import tables
+from eco_core.data.portions import Portions
 from eco_core.errors import DataError, SpecError
 from tests.graphs import blocks
 
@@ -84,12 +86,16 @@ def test_a_converted_graph_is_the_graph_that_is_loaded(
 ) -> None:
     source = write_tables(tmp_path / "tables", ids, edges, weighted)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(edge_sort, "TOGETHER", together)
-        patch.setattr(tables, "ROWS", rows)
-        patch.setattr(tables, "_BLOCK", 64)
         if not arrow:
             patch.setattr(importlib.util, "find_spec", lambda name: None)
-        save_on_disk(source, tmp_path / "out", undirected=undirected, normalize_features=normalize, force=True)
+        save_on_disk(
+            source,
+            tmp_path / "out",
+            undirected=undirected,
+            normalize_features=normalize,
+            force=True,
+            portions=Portions(rows=rows, csv_bytes=64, sorted_edges=together),
+        )
     loaded = load_graph(source, undirected=undirected, normalize_features=normalize)
     opened = load_graph(tmp_path / "out", undirected=undirected, normalize_features=normalize)
     assert_same(opened, loaded)
@@ -106,13 +112,14 @@ def test_a_converted_graph_is_the_graph_that_is_loaded(
 
 
 @pytest.mark.parametrize("sparse", [False, True], ids=["dense", "sparse"])
-def test_what_can_be_loaded_can_be_converted(tmp_path: Path, sparse: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(convert, "_VALUES", 50)
+def test_what_can_be_loaded_can_be_converted(tmp_path: Path, sparse: bool) -> None:
     graph = blocks(sparse=sparse)
     graph.n_classes, graph.node_ids = 3, [f"v{i}" for i in range(60)]
     path = save_npz(graph, tmp_path / "graph.npz")
     for source in (path, graph, save_on_disk(path, tmp_path / "first")):
-        opened = open_graph(save_on_disk(source, tmp_path / "out", force=True), verify=True)
+        opened = open_graph(
+            save_on_disk(source, tmp_path / "out", force=True, portions=Portions(values=50)), verify=True
+        )
         graph.x = graph.x.to_dense()
         assert_same(opened, graph)
     named = open_graph(save_on_disk("karate", tmp_path / "karate"))
@@ -170,31 +177,48 @@ def test_parquet_is_what_csv_is(tmp_path: Path, ids: list[str], lists: bool) -> 
     assert_same(opened, load_graph(folder))
 
 
-def test_without_features_nodes_come_up_with_their_edges(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tables, "_BLOCK", 16)
+def test_without_features_nodes_come_up_with_their_edges(tmp_path: Path) -> None:
+    options: dict[str, Any] = {"no_features": True, "force": True, "portions": Portions(csv_bytes=16)}
     edges = tmp_path / "edges.csv"
     for lines, ids in (
         ("9,4\n4,2\n9,2\n2,7\n", ["9", "4", "2", "7"]),
         ("9,4\n4,bo\n9,bo\nbo,7\n", ["9", "4", "bo", "7"]),
     ):
         edges.write_text("source,target\n" + lines)
-        opened = open_graph(save_on_disk(edges, tmp_path / "out", no_features=True, force=True))
+        opened = open_graph(save_on_disk(edges, tmp_path / "out", **options))
         assert opened.node_ids == ids
         assert torch.allclose(opened.x, torch.tensor([[2.0], [2.0], [3.0], [1.0]]).log1p())
         assert edges_of(opened)[(3, 2, 1.0)] == edges_of(opened)[(2, 3, 1.0)] == 1
         assert any("no features were given" in note for note in opened.notes)
 
 
-def test_a_list_of_many_parts_is_sorted_as_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_list_of_many_parts_is_sorted_as_one(tmp_path: Path) -> None:
     edges = np.random.default_rng(0).integers(0, 3000, (2, 20_000))
     np.save(tmp_path / "edges.npy", edges)
     np.save(tmp_path / "x.npy", np.ones((3000, 1), np.float32))
-    for module, name, value in ((edge_sort, "TOGETHER", 500), (edge_list, "ROWS", 999), (convert, "_VALUES", 700)):
-        monkeypatch.setattr(module, name, value)
-    opened = open_graph(save_on_disk(tmp_path / "edges.npy", tmp_path / "out", features=tmp_path / "x.npy"))
+    few = Portions(rows=999, values=700, sorted_edges=500)
+    opened = open_graph(
+        save_on_disk(tmp_path / "edges.npy", tmp_path / "out", features=tmp_path / "x.npy", portions=few)
+    )
     loaded = load_graph((torch.ones(3000, 1), edges))
     assert_same(opened, loaded)
     assert graph_info(opened)["components"] == graph_info(loaded)["components"]
+
+
+@pytest.mark.parametrize("node", [np.int32, np.int64])
+def test_edges_are_sorted_whatever_numbers_of_nodes_they_are_written_in(tmp_path: Path, node: Any) -> None:
+    source, target = np.random.default_rng(0).integers(0, 30, (2, 400))
+    (tmp_path / "work").mkdir()
+    sorter = EdgeSorter(tmp_path / "work", node, weighted=False, portions=Portions(sorted_edges=50))
+    sorter.add(source, target, None)
+    col = ArrayFile(tmp_path / "col.npy", np.dtype(node))
+    found = sorter.sort(30, False, col, None, lambda _: None)
+    col.close()
+    sources = np.load(tmp_path / "col.npy")
+    assert sources.dtype == node
+    order = np.lexsort((source, target))
+    assert np.array_equal(sources, source[order])
+    assert np.array_equal(np.repeat(np.arange(30), np.diff(found.rowptr)), target[order])
 
 
 def test_a_graph_on_disk_can_be_converted_again(tmp_path: Path) -> None:

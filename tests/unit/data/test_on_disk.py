@@ -28,7 +28,6 @@ from eco_core.data import (
     save_npz,
     save_on_disk,
 )
-from eco_core.data.convert import convert
 from eco_core.data.on_disk.deferred import DeferredTensor
 from eco_core.data.on_disk.graph import MANIFEST
 from eco_core.data.sampling.neighbors import NeighborSampler
@@ -142,19 +141,16 @@ def test_batches_are_those_of_the_graph_in_memory(
     assert not disk.edge_index.is_built
 
 
-@pytest.mark.parametrize("small", [2**31, 0], ids=["int32", "int64"])
-def test_numbers_of_nodes_are_as_wide_as_they_must_be(
-    tmp_path: Path, memory: Data, small: int, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("dtype", [torch.int32, torch.int64])
+def test_batches_are_the_same_whether_numbers_of_nodes_are_short_or_long(
+    disk: OnDiskGraph, memory: Data, dtype: torch.dtype
 ) -> None:
-    monkeypatch.setattr(convert, "_SMALL_NODES", small)
-    disk = open_graph(save_on_disk(in_memory(), tmp_path / "graph", undirected=False))
     assert disk.incoming is not None
-    assert disk.incoming.col.dtype == (torch.int32 if small else torch.int64)
-    assert torch.equal(disk.edge_index, memory.edge_index)
+    assert disk.incoming.col.dtype is torch.int32
+    incoming = disk.incoming._replace(col=disk.incoming.col.to(dtype))
     seeds = NodeSamplerInput(None, torch.arange(10))
     samplers = [
-        NeighborSampler(edges, NODES, [4, 4], edge_weight=memory.edge_weight)
-        for edges in (disk.incoming, memory.edge_index)
+        NeighborSampler(edges, NODES, [4, 4], edge_weight=memory.edge_weight) for edges in (incoming, memory.edge_index)
     ]
     one, other = (sampler.sample_from_nodes(seeds) for sampler in samplers)
     assert torch.equal(one.node, other.node)

@@ -25,16 +25,24 @@ _PANEL = 32
 
 
 class SparseGCNConv(GCNConv):
-    """PyG's GCN layer on an adjacency that is already normalised, with the product in a safe precision."""
+    """PyG's GCN layer on an adjacency that is already normalised, with the product in a safe precision.
 
-    def __init__(self, in_channels: int, out_channels: int, bias: bool = True) -> None:
+    Args:
+        in_channels: Width of the input.
+        out_channels: Width of the output.
+        bias: Whether there is a bias.
+        large: Entries of an output above which inference computes it in panels of columns.
+    """
+
+    def __init__(self, in_channels: int, out_channels: int, bias: bool = True, large: int = _LARGE) -> None:
         super().__init__(in_channels, out_channels, normalize=False, bias=bias)
+        self.large = large
 
     def forward(self, x: Tensor | SparseFactor, adjacency: Adjacency) -> Tensor:
         """Maps (num_nodes, in_channels) to (num_rows, out_channels), with an adjacency (num_rows, num_nodes)."""
         if propagates_first(x, adjacency, self.out_channels):
             return F.linear(sparse_product(adjacency, x), self.lin.weight, self.bias)
-        if is_dense(x) and not torch.is_grad_enabled() and x.size(0) * self.out_channels > _LARGE:
+        if is_dense(x) and not torch.is_grad_enabled() and x.size(0) * self.out_channels > self.large:
             return self._in_panels(x, adjacency)
         out = sparse_product(adjacency, self.lin(x))
         return out if self.bias is None else out.add_(self.bias)  # Nobody else has the product.

@@ -151,19 +151,20 @@ class SNEMClusterHead(BaseClusterHead):
         return points @ self.projection_.to(points.device)
 
 
-def leading_basis(points: Tensor, rank: int) -> Tensor:
+def leading_basis(points: Tensor, rank: int, wide: int = _WIDE) -> Tensor:
     """Returns the map from embeddings to their leading left singular vectors.
 
     Args:
         points: Embeddings Z of shape (num_nodes, n_features), float64.
         rank: Largest number of vectors.
+        wide: Width above which they are found iteratively.
 
     Returns:
         B of shape (n_features, r), such that the columns of Z B are orthonormal; r is at most ``rank`` and the rank of
         Z, or one column of zeros where Z is 0.
     """
     width = points.shape[1]
-    if width <= _WIDE or rank >= min(points.shape):
+    if width <= wide or rank >= min(points.shape):
         squares, directions = torch.linalg.eigh(points.T @ points)
         squares, directions = squares.flip(0)[:rank], directions.flip(1)[:, :rank]
     else:

@@ -9,15 +9,16 @@ _BLOCK = 2**16
 """Number of rows compared at a time if no gradient is wanted: it limits the size of temporary copies."""
 
 
-def squared_distances(z: Tensor, centers: Tensor) -> Tensor:
+def squared_distances(z: Tensor, centers: Tensor, block_rows: int = _BLOCK) -> Tensor:
     """Returns squared Euclidean distances (num_nodes, n_clusters); gradients are finite also where z is a centre.
 
     Args:
         z: Points of shape (num_nodes, n_features).
         centers: Centres of shape (n_clusters, n_features).
+        block_rows: Rows that are compared at a time where no gradient is wanted.
     """
-    if len(z) > _BLOCK and not torch.is_grad_enabled():
-        return torch.cat([squared_distances(rows, centers) for rows in z.split(_BLOCK)])
+    if len(z) > block_rows and not torch.is_grad_enabled():
+        return torch.cat([squared_distances(rows, centers) for rows in z.split(block_rows)])
     # |z - c|^2 = |z|^2 - 2 z.c + |c|^2 needs no (nodes, clusters, features) tensor, but loses digits far from the
     # origin. Moving points and centres to the origin does not change distances.
     origin = centers.detach().mean(dim=0)

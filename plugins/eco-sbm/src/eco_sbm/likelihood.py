@@ -153,15 +153,24 @@ def bernoulli(model: BlockModel, edge_index: Tensor, edge_weight: Tensor | None,
     num_nodes = model.sources.size(0)
     linked = model.means(edge_index)
     closed = model.sum_of_means() + model.sum_of_squares() / 2 - _total(linked + linked.square() / 2, edge_weight)
-    numbers = _sample(num_nodes**2, num_samples, edge_index.device)
+    numbers = spread_numbers(num_nodes**2, num_samples, edge_index.device)
     sampled = model.means(torch.stack([numbers // num_nodes, numbers % num_nodes])).clamp(max=1 - _MARGIN)
     rest = -torch.log1p(-sampled) - sampled - sampled.square() / 2
     rest = rest * ~_are_linked(numbers, edge_index, edge_weight, num_nodes)
     return -_total(_log(linked), edge_weight) + closed + rest.sum() * ((model.scale * num_nodes) ** 2 / num_samples)
 
 
-def _sample(size: int, count: int, device: torch.device) -> Tensor:
-    """Draws numbers below ``size``, each equally likely: one from each of ``count`` equal intervals, sorted."""
+def spread_numbers(size: int, count: int, device: torch.device) -> Tensor:
+    """Draws numbers below ``size``, each equally likely: one from each of ``count`` equal intervals, sorted.
+
+    Args:
+        size: The end of the numbers.
+        count: How many.
+        device: Where they are drawn, by torch's generator.
+
+    Returns:
+        Shape (count,), int64.
+    """
     # Sorted numbers are looked up much faster, and sums over spread numbers vary less than over independent ones.
     position = torch.arange(count, device=device) + torch.rand(count, device=device, dtype=torch.float64)
     return (position * (size / count)).long().clamp(max=size - 1)
