@@ -6,6 +6,7 @@ import shlex
 from typing import Any
 
 import pytest
+from jsonschema import Draft202012Validator
 
 import eco_core as eco
 from eco_core.cli.app import main
@@ -18,7 +19,6 @@ from eco_core.spec.recipes import read_recipe
 from eco_core.spec.schema import spec_schema
 from eco_core.spec.yaml_io import dump_yaml, load_yaml
 from tests.first_party import FIRST_PARTY
-from tests.json_schema import accepts
 
 for plugin in FIRST_PARTY:
     pytest.importorskip(plugin)
@@ -50,12 +50,12 @@ def test_every_recipe_is_a_valid_spec_for_every_data_set_that_it_knows(recipe: E
     _, overrides = read_recipe(recipe.id, REGISTRY)
     known = {entry.name for entry in REGISTRY.entries("dataset")}
     assert set(overrides) <= known
-    document = spec_schema(REGISTRY)
+    validator = Draft202012Validator(spec_schema(REGISTRY))
     for data in ("digits", *overrides):
         notes: list[str] = []
         resolved = plan_of(notes, recipe=recipe.id, flags={"data": {"name": data}}).resolved()
         assert notes == []
-        assert accepts(document, resolved)
+        validator.validate(resolved)
         assert plan_of(spec=load_yaml(dump_yaml(resolved), "spec.yaml")).resolved() == resolved
 
 
