@@ -155,7 +155,7 @@ def _flow(pred: Array, edge_index: Array, edge_weight: Array | None) -> _Flow:
     ids, cluster = np.unique(clusters_of(pred), return_inverse=True)
     total, between = 0.0, 0.0
     within, volume = np.zeros(len(ids)), np.zeros(len(ids))
-    for source, target, weight in _blocks(edge_index, edge_weight, len(cluster)):
+    for source, target, weight in edge_blocks(edge_index, edge_weight, len(cluster)):
         source, target = cluster[source], cluster[target]
         inside = source == target
         within += np.bincount(source[inside], None if weight is None else weight[inside], minlength=len(ids))
@@ -169,14 +169,29 @@ def _flow(pred: Array, edge_index: Array, edge_weight: Array | None) -> _Flow:
 _Block = tuple[NDArray[Any], NDArray[Any], "NDArray[np.float64] | None"]
 
 
-def _blocks(edge_index: Array, edge_weight: Array | None, num_nodes: int) -> Iterator[_Block]:
-    """Yields sources, targets and weights of some edges at a time; the edges of a graph on disk stay on disk."""
+def edge_blocks(
+    edge_index: Array, edge_weight: Array | None, num_nodes: int, block_edges: int = _BLOCK_EDGES
+) -> Iterator[_Block]:
+    """Yields sources, targets and weights of some edges at a time; the edges of a graph on disk stay on disk.
+
+    Args:
+        edge_index: Edges of shape (2, num_edges), integers.
+        edge_weight: Weights of shape (num_edges,), not negative; None: there are none.
+        num_nodes: Number of nodes.
+        block_edges: How many edges at a time.
+
+    Yields:
+        Sources and targets of shape (at most block_edges,), and their weights or None.
+
+    Raises:
+        DataError: ECO303 for an invalid graph.
+    """
     incoming = getattr(edge_index, "incoming", None)
     if incoming is None:
         edges = _edges(edge_index, num_nodes)
         weight = _weights(edge_weight, edges.shape[1])
-        for first in range(0, edges.shape[1], _BLOCK_EDGES):
-            part = slice(first, first + _BLOCK_EDGES)
+        for first in range(0, edges.shape[1], block_edges):
+            part = slice(first, first + block_edges)
             yield edges[0, part], edges[1, part], None if weight is None else weight[part]
         return
     rowptr, col = to_numpy(incoming.rowptr), to_numpy(incoming.col)
@@ -189,8 +204,8 @@ def _blocks(edge_index: Array, edge_weight: Array | None, num_nodes: int) -> Ite
                 "Pass one cluster for each node of the graph.",
             )
         )
-    for first in range(0, len(col), _BLOCK_EDGES):
-        last = min(first + _BLOCK_EDGES, len(col))
+    for first in range(0, len(col), block_edges):
+        last = min(first + block_edges, len(col))
         # The targets of these entries: nodes low to high. The first and the last node may have entries in other blocks.
         low, high = np.searchsorted(rowptr, [first, last - 1], side="right") - 1
         bounds = np.clip(rowptr[low : high + 2], first, last)

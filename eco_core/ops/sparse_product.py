@@ -19,12 +19,13 @@ _MIN_WIDTH = 24
 """Width below which torch's product is faster."""
 
 
-def csr_product(matrix: Tensor, dense: Tensor) -> Tensor:
+def csr_product(matrix: Tensor, dense: Tensor, products_a_thread: int = _PRODUCTS_A_THREAD) -> Tensor:
     """Multiplies a sparse CSR matrix by a dense one, without a gradient.
 
     Args:
         matrix: Sparse CSR tensor of shape (rows, inner).
         dense: Tensor of shape (inner, width), of the same dtype.
+        products_a_thread: Multiplications below which no other thread is started. It does not change the result.
 
     Returns:
         Dense tensor of shape (rows, width).
@@ -37,14 +38,14 @@ def csr_product(matrix: Tensor, dense: Tensor) -> Tensor:
 
     out = dense.new_empty(matrix.size(0), dense.size(1))
     starts, *arrays = _arrays(matrix, dense, out)
-    threads = number_of_threads(int(starts[-1]) * dense.size(1), _PRODUCTS_A_THREAD)
+    threads = number_of_threads(int(starts[-1]) * dense.size(1), products_a_thread)
     # Rows at which the threads begin, so that all have about the same number of entries.
     inner = np.searchsorted(starts, [int(starts[-1]) * part // threads for part in range(1, threads)])
     run_in_threads(kernels.multiply, (starts, *arrays), [0, *map(int, inner), matrix.size(0)])
     return out
 
 
-def transposed_csr_product(matrix: Tensor, dense: Tensor) -> Tensor:
+def transposed_csr_product(matrix: Tensor, dense: Tensor, products_a_thread: int = _PRODUCTS_A_THREAD) -> Tensor:
     """Multiplies a transposed sparse CSR matrix by a dense one, without a gradient, without transposing it.
 
     It is faster than the product with the transposed matrix if the result has fewer rows than the dense factor.
@@ -52,6 +53,7 @@ def transposed_csr_product(matrix: Tensor, dense: Tensor) -> Tensor:
     Args:
         matrix: Sparse CSR tensor of shape (inner, rows), on the CPU.
         dense: Tensor of shape (inner, width), of the same dtype, for which `can_be_compiled`.
+        products_a_thread: As for `csr_product`.
 
     Returns:
         Dense tensor of shape (rows, width).
@@ -61,7 +63,7 @@ def transposed_csr_product(matrix: Tensor, dense: Tensor) -> Tensor:
     width = dense.size(1)
     out = dense.new_empty(matrix.size(1), width)
     arrays = _arrays(matrix, dense, out)
-    threads = number_of_threads(matrix.values().numel() * width, _PRODUCTS_A_THREAD)
+    threads = number_of_threads(matrix.values().numel() * width, products_a_thread)
     threads = max(1, min(threads, width // _MIN_WIDTH))
     run_in_threads(kernels.multiply_transposed, arrays, [width * part // threads for part in range(threads + 1)])
     return out

@@ -12,8 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from eco_core.errors import DataError, SpecError
-from eco_core.metrics import structure, structure_metrics
-from eco_core.metrics.structure import conductance, cut_fraction, modularity, n_clusters
+from eco_core.metrics import structure_metrics
+from eco_core.metrics.structure import conductance, cut_fraction, edge_blocks, modularity, n_clusters
 from eco_core.ops.csr import CSR
 
 TWO_TRIANGLES = nx.Graph([(0, 1), (1, 2), (2, 0), (3, 4), (4, 5), (5, 3), (2, 3)])
@@ -213,10 +213,15 @@ def test_edges_that_are_sorted_by_target_score_the_same_in_blocks_of_any_size(se
     rowptr = torch.cat([torch.zeros(1, dtype=torch.int64), edge_index[1].bincount(minlength=9).cumsum(0)])
     on_disk: Any = SimpleNamespace(incoming=CSR(rowptr, edge_index[0].int()))
     expected = structure_metrics(edge_index, pred, edge_weight=weight)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(structure, "_BLOCK_EDGES", block)
-        for edges in (edge_index, on_disk):
-            assert structure_metrics(edges, pred, edge_weight=weight) == pytest.approx(expected)
+    assert structure_metrics(on_disk, pred, edge_weight=weight) == pytest.approx(expected)
+    whole = edge_index.numpy() if weight is None else np.vstack([edge_index.numpy(), weight.numpy()])
+    for edges in (edge_index, on_disk):
+        blocks = [
+            np.vstack([source, target] if of_block is None else [source, target, of_block])
+            for source, target, of_block in edge_blocks(edges, weight, 9, block_edges=block)
+        ]
+        assert np.array_equal(np.hstack([whole[:, :0], *blocks]), whole)
+        assert [part.shape[1] for part in blocks[:-1]] == [block] * (len(blocks) - 1)
 
 
 def test_clusters_of_another_number_of_nodes_are_refused_for_a_graph_on_disk():

@@ -12,7 +12,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from eco_core.ops import sparse_product
 from eco_core.ops.sparse_product import csr_product, transposed_csr_product
 from eco_core.ops.threads import number_of_threads, run_in_threads
 
@@ -35,9 +34,7 @@ def test_product_is_the_dense_one_whatever_the_threads(
     before = torch.get_num_threads()
     torch.set_num_threads(threads)
     try:
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(sparse_product, "_PRODUCTS_A_THREAD", 1)
-            found = csr_product(matrix.to_sparse_csr(), dense)
+        found = csr_product(matrix.to_sparse_csr(), dense, products_a_thread=1)
     finally:
         torch.set_num_threads(before)
     torch.testing.assert_close(found, matrix @ dense)
@@ -45,12 +42,12 @@ def test_product_is_the_dense_one_whatever_the_threads(
 
 @pytest.mark.parametrize("product", [csr_product, transposed_csr_product])
 def test_result_is_bitwise_the_same_on_any_number_of_threads(
-    product: Callable[[Tensor, Tensor], Tensor], monkeypatch: pytest.MonkeyPatch
+    product: Callable[..., Tensor], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     matrix, dense = random_matrix(0, 50, 50, torch.float32).to_sparse_csr(), torch.randn(50, 100)
     alone = product(matrix, dense)
-    monkeypatch.setattr(sparse_product, "number_of_threads", lambda work, least: 3)
-    assert torch.equal(product(matrix, dense), alone)
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 3)
+    assert torch.equal(product(matrix, dense, products_a_thread=1), alone)
 
 
 def test_indices_of_32_bits_and_tables_that_are_not_contiguous_are_read() -> None:
