@@ -177,7 +177,7 @@ def test_other_graph_than_the_fitted_one_is_refused() -> None:
     with pytest.raises(RuntimeError, match="fit"):
         head.cluster(rows(12))
     head.fit(rows(12), cliques(3, 4))
-    with pytest.raises(DataError, match="graph of 12 nodes and got one of 5"):
+    with pytest.raises(DataError, match="graph of 12 nodes and got a graph of 5 nodes"):
         head.cluster(rows(5))
 
 

@@ -180,7 +180,7 @@ def test_complete_graph_and_single_node_have_no_others() -> None:
 
 def test_links_of_another_graph_are_refused() -> None:
     left, right = tables()
-    with pytest.raises(ValueError, match=r"23 and 23 rows.*those of 9 and 9 nodes.*linked_pairs\(edge_index, 23\)"):
+    with pytest.raises(ValueError, match=r"23 and 23 rows.*made for 9 and 9 nodes.*linked_pairs\(edge_index, 23\)"):
         mean_sigmoid_of_others(left, right, linked_pairs(torch.tensor([[0], [1]]), 9))
 
 
