@@ -148,9 +148,7 @@ def random_walks(
     nodes = start.detach().cpu().long().reshape(-1)
     if isinstance(edges, Neighbors):
         if edge_weight is not None or num_nodes not in (None, edges.num_nodes):
-            raise ValueError(
-                "The Neighbors have edge_weight and num_nodes already; pass these to neighbors_of instead."
-            )
+            raise ValueError("The Neighbors have edge_weight and num_nodes; pass these to neighbors_of instead.")
         neighbors = edges
     else:
         ends = [int(tensor.max()) + 1 for tensor in (edges, nodes) if tensor.numel()]
