@@ -1,4 +1,4 @@
-"""Reads signatures: the names that a call wants, and the parameters of a constructor. No other package reads them.
+"""Reads signatures: the names that a call wants, and the parameters of a constructor.
 
 The names of this package are imported on first use: only the parameter models import pydantic.
 """
