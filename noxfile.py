@@ -96,10 +96,10 @@ _LIGHT = (
     "packaging>=24.2",
     "platformdirs>=4.0",
     "pluggy>=1.5",
-    "pydantic>=2.8",
+    "pydantic>=2.9",
     "PyYAML>=6.0",
     "rich>=13.0",
-    "typer>=0.15",
+    "typer>=0.15.4",
 )
 
 
