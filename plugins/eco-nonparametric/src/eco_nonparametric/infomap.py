@@ -82,6 +82,6 @@ class InfomapClusterHead(CommunityClusterHead):
         self.codelength_ = float(result.codelength)
         # Nodes without edges are not in the network; each keeps a negative number, which no module has.
         membership = -1 - np.arange(num_nodes)
-        modules = result.modules(level=1)
+        modules = result.modules(1)  # By position: before infomap 2.16 this argument, the level, is named depth.
         membership[np.fromiter(modules, np.int64)] = np.fromiter(modules.values(), np.int64)
         return membership
