@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import shutil
 from pathlib import Path
 
 import nox
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+from packaging.version import Version
 
 ROOT = Path(__file__).parent
 PLUGINS = sorted(path.parent for path in (ROOT / "plugins").glob("*/pyproject.toml"))
@@ -103,21 +107,33 @@ _LIGHT = (
 )
 
 
-@nox.session
+@nox.session(python="3.11")
 def lowest(session: nox.Session) -> None:
-    """The suite with the lowest versions that the packages allow, except torch."""
+    """The suite with the lowest versions that the packages and their extras allow, except torch.
+
+    It runs on Python 3.11, since some of these versions have no wheel for a later one. A dependency that no package of
+    ours names has no lowest version here: pip takes the newest that fits.
+    """
     lowest_versions = Path(session.create_tmp()).resolve() / "lowest.txt"
     lowest_versions.write_text(_lowest_versions(), encoding="utf-8")
-    session.install("-c", str(lowest_versions), ".[dev]", *map(str, PLUGINS))
+    session.install("-c", str(lowest_versions), ".[dev]", *OPTIONAL, *map(str, PLUGINS))
     pytest(session, "tests", "plugins", "-m", "not quality and not install", *session.posargs)
 
 
 def _lowest_versions() -> str:
-    """Makes constraints from the ``name>=version`` of the core's dependencies; torch stays as in the constraints."""
-    project = nox.project.load_toml(ROOT / "pyproject.toml")["project"]
-    pins = [line.replace(">=", "==") for line in project["dependencies"] if not line.startswith("torch>=")]
+    """Pins ``name>=version`` of the core, the plugins and all their extras; torch stays as in the constraints."""
+    highest: dict[str, Version] = {}  # Of the lower bounds, where packages give several for one name.
+    for folder in (ROOT, *PLUGINS):
+        project = nox.project.load_toml(folder / "pyproject.toml")["project"]
+        extras = project.get("optional-dependencies", {}).values()
+        for requirement in map(Requirement, itertools.chain(project["dependencies"], *extras)):
+            name = canonicalize_name(requirement.name)
+            bounds = [Version(bound.version) for bound in requirement.specifier if bound.operator == ">="]
+            if bounds and not name.startswith("eco-") and name != "torch":
+                highest[name] = max(bounds + ([highest[name]] if name in highest else []))
     constraints = (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines()
-    return "\n".join([*pins, *(line for line in constraints if line.startswith("torch=="))]) + "\n"
+    torch = [line for line in constraints if line.startswith("torch==")]
+    return "\n".join([*(f"{name}=={version}" for name, version in sorted(highest.items())), *torch]) + "\n"
 
 
 @nox.session
