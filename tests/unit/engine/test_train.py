@@ -297,7 +297,7 @@ def test_a_torn_or_foreign_checkpoint_is_a_clear_error(tmp_path: Path):
         with pytest.raises(EcoError, match="not a readable checkpoint"):
             load_checkpoint(path)
     torch.save({"format": 99}, path)
-    with pytest.raises(EcoError, match="another format"):
+    with pytest.raises(EcoError, match="checkpoint format 2, the only one"):
         load_checkpoint(path)
     with pytest.raises(EcoError, match="no checkpoint"):
         load_checkpoint(tmp_path / "absent.pt")
