@@ -267,6 +267,11 @@ _CODES = {
         "the folder of eco data convert exists, or its disk is full",
         "another --out, --force, or make room",
     ),
+    "ECO307": ErrorCode(
+        "other features",
+        "predict, infer_full or embed got a graph whose features have another width than those of the training graph",
+        "a graph with the same features in the same order, or fit the model on this graph",
+    ),
     "ECO401": ErrorCode(
         "loss is not finite",
         "a learning rate that is too high, features of very different scale; the message names stage, epoch "

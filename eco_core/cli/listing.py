@@ -18,14 +18,15 @@ def list_names(
         str | None, typer.Argument(help="|".join(plural(kind) for kind in KINDS) + "; default all.")
     ] = None,
     where: Annotated[
-        str | None, typer.Option("--where", metavar="TAG,TAG", help="Only components with all of these tags.")
+        list[str] | None,
+        typer.Option("--where", metavar="TAG,TAG", help="Only components with all of these tags. May be repeated."),
     ] = None,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> None:
     """List installed encoders, heads, objectives, strategies, recipes, data sets and metrics."""
     registry = discover()
     kinds = [kind_of(kind)] if kind else list(KINDS)
-    wanted = _tags(where, kinds) if where is not None else []
+    wanted = _tags(",".join(where), kinds) if where is not None else []
     entries = [entry for kind in kinds for entry in registry.entries(kind) if set(wanted) <= set(_tags_of(entry))]
     if where is not None:
         entries = [entry for entry in entries if entry.kind in TAGS]

@@ -5,12 +5,19 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-KNOWN_SUFFIXES = (".npz", ".pt", ".csv")
-"""Suffixes of the files that `eco_core.data.readers.formats` reads."""
+READERS = {
+    ".npz": "eco_core.data.readers.formats:read_npz",
+    ".pt": "eco_core.data.readers.formats:read_pt",
+    ".csv": "eco_core.data.readers.formats:read_csv",
+}
+"""Maps the suffix of a file to the function that reads it."""
+
+KNOWN_SUFFIXES = tuple(READERS)
+"""Suffixes of the readable files."""
 
 FORMATS = (
-    "Known formats: .npz, .pt, an edge list .csv, or a folder: with edges.csv and features.csv, or written by "
-    "'eco data convert'."
+    f"Known formats: {', '.join(KNOWN_SUFFIXES)} (a list of edges), or a folder: with edges.csv and features.csv, or "
+    "written by 'eco data convert'."
 )
 """The readable formats, for messages."""
 
@@ -23,7 +30,7 @@ def is_path(source: str | Path) -> bool:
 
     Returns:
         True for a `Path`, and for a string that exists in the file system, has a path separator, starts with ``~``, or
-        has a known suffix (``.npz``, ``.pt``, ``.csv``).
+        has a known suffix (those of `READERS`).
     """
     if isinstance(source, Path):
         return True

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeAlias
@@ -11,6 +11,7 @@ from typing import Any, Protocol, TypeAlias
 import torch
 from torch import nn
 
+from eco_core.errors import EcoError, Problem, did_you_mean
 from eco_core.parts.stages import Stage
 
 Notified: TypeAlias = Any
@@ -52,9 +53,10 @@ class FitInfo:
 
 
 class Callback:
-    """Base of objects that listen to a fit; every method may be left out. Callbacks never change the result.
+    """Base of objects that listen to a fit; every method may be left out. Callbacks do not change the result.
 
-    Of several processes, only rank 0 calls its callbacks. An exception in a callback ends the fit.
+    Of several processes, only rank 0 calls its callbacks. An exception in a callback ends the fit; one in
+    ``on_fit_end`` or ``close`` comes after the results exist, and they stay.
     """
 
     def on_fit_start(self, info: FitInfo) -> None:
@@ -64,7 +66,7 @@ class Callback:
         """A stage begins (or goes on, at ``first_epoch``, after a checkpoint)."""
 
     def on_epoch_end(self, stage: Stage, row: dict[str, Any]) -> None:
-        """An epoch ended; ``row`` is its row of the history.
+        """An epoch ended; ``row`` is a copy of its row of the history.
 
         On an accelerator the losses of several epochs are read at a time, and their rows then come together.
         """
@@ -87,6 +89,46 @@ class Callback:
 
     def close(self) -> None:
         """Called last in any case, also after an error or an interrupt."""
+
+
+EVENTS = tuple(name for name in vars(Callback) if not name.startswith("_"))
+"""The methods that a callback may have."""
+
+
+def check_callbacks(callbacks: Sequence[Notified]) -> None:
+    """Refuses what cannot listen, before anything is trained.
+
+    Args:
+        callbacks: The callbacks.
+
+    Raises:
+        EcoError: ECO104, if it is no list, or one of them is a class, has no method of `Callback`, or has a method
+            ``on_...`` that is no event: most likely a slip, which would never be called.
+    """
+    if isinstance(callbacks, (str, bytes)) or not isinstance(callbacks, Iterable):
+        raise EcoError(
+            Problem("ECO104", f"callbacks is {callbacks!r}; expected a list of callbacks.", "Use callbacks=[...].")
+        )
+    problems = [problem for callback in callbacks if (problem := _wrong_callback(callback)) is not None]
+    if problems:
+        raise EcoError(*problems)
+
+
+def _wrong_callback(callback: Any) -> Problem | None:
+    if isinstance(callback, type):
+        return Problem("ECO104", f"callbacks has the class {callback.__name__}.", f"Use {callback.__name__}().")
+    names = [name for name in dir(callback) if callable(getattr(callback, name, None))]
+    slips = [name for name in names if name.startswith("on_") and name not in EVENTS]
+    if slips:
+        fix = did_you_mean(slips[0], EVENTS) or f"The events are {', '.join(EVENTS)}."
+        return Problem("ECO104", f"The callback {type(callback).__name__} has a method {slips[0]!r}, no event.", fix)
+    if not set(names) & set(EVENTS):
+        return Problem(
+            "ECO104",
+            f"The callback {callback!r} has no method that a fit calls.",
+            f"Give it one of {', '.join(EVENTS)}.",
+        )
+    return None
 
 
 def notify(callbacks: Sequence[Notified], event: str, *arguments: Any) -> None:

@@ -20,12 +20,41 @@ def save_checkpoint(path: Path, state: dict[str, Any]) -> None:
     write_atomically(path, lambda temporary: torch.save({"format": FORMAT, **state}, temporary))
 
 
+def checkpoint_file(path: str | Path | None) -> Path | None:
+    """Checks, before anything is trained, that a checkpoint can be written at a path.
+
+    Args:
+        path: The file; None: no checkpoint is written.
+
+    Returns:
+        The path, with the user's home folder in the place of ``~``.
+
+    Raises:
+        EcoError: ECO404, if the path is a folder, or its folder does not exist.
+    """
+    if path is None:
+        return None
+    file = Path(path).expanduser()
+    if file.is_dir() or not file.name:
+        raise EcoError(Problem("ECO404", f"checkpoint is {str(path)!r}, a folder.", "Name a file in it."))
+    if not file.parent.is_dir():
+        raise EcoError(
+            Problem(
+                "ECO404",
+                f"checkpoint is {str(path)!r}, but there is no folder {str(file.parent)!r}.",
+                "Make the folder first, or name a file in another one.",
+            )
+        )
+    return file
+
+
 def load_checkpoint(path: Path) -> dict[str, Any]:
     """Reads a checkpoint without running any code from it.
 
     Raises:
         EcoError: ECO404, if the file is missing, incomplete or of another format.
     """
+    path = Path(path).expanduser()
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError as error:

@@ -260,7 +260,7 @@ class _Loop:
             _check_finite(stage, row["epoch"], named)
             full = {"stage": row["stage"], "epoch": row["epoch"], **named, "seconds": row["seconds"]}
             self.history.append(full)
-            notify(self.callbacks, "on_epoch_end", stage, full)
+            notify(self.callbacks, "on_epoch_end", stage, dict(full))
 
     def _save(self, running: _Running, epoch: int) -> None:
         best = running.best

@@ -52,6 +52,8 @@ class ComposedEpochs(EpochTraining, ComposedParts):
         batches = list(loader) if isinstance(loader, Iterator) else loader
         with evaluating(self):
             steps = [self.step_of(batch, epoch) for batch in batches]
+            if not steps:
+                return batches
             nodes = torch.cat([step["n_id"] for step in steps])
             z = torch.cat([step.z for step in steps])
             everyone = torch.arange(self._require("the model").facts.num_nodes, device=nodes.device)

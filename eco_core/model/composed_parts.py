@@ -10,6 +10,7 @@ from torch import nn
 from typing_extensions import Self
 
 from eco_core.engine.seeding import seeded
+from eco_core.errors import DataError, EcoError, Problem
 from eco_core.model.base_model import BaseModel
 from eco_core.model.build import Built, build_parts, example_graph, readers_of
 from eco_core.model.clusters import number_of_clusters
@@ -246,16 +247,33 @@ class ComposedParts(BaseModel):
 
     def _graph(self, data: Any) -> Any:
         """Returns the prepared graph for a user's ``data``, on the device of the model."""
+        if data is None:
+            raise EcoError(
+                Problem("ECO104", "None was given in the place of a graph.", "Give a graph, a path, or a data set.")
+            )
         if is_mini_batch(data):
-            return data
+            return self._with_the_same_features(data)
         known = self._preparation.known(data)
         device = next((p.device for p in self.parameters()), None)
         if known is None:
-            known = self.load_graph(data)
+            known = self._with_the_same_features(self.load_graph(data))
             if device is not None:
                 known = on_device(known, device)
             self._preparation.remember(data, known)
         return known if device is None else on_device(known, device)
+
+    def _with_the_same_features(self, graph: Any) -> Any:
+        """Refuses a graph whose features are not those that the parts were made for."""
+        found, expected = graph.x.size(1), self._require("the model").facts.in_channels
+        if found != expected:
+            raise DataError(
+                Problem(
+                    "ECO307",
+                    f"The features x have {found:,} columns, but this model was made for graphs with {expected:,}.",
+                    "Give a graph with the same features in the same order, or fit the model on this graph.",
+                )
+            )
+        return graph
 
     def notes_before_a_fit(self) -> tuple[str, ...]:
         """Sentences of the plan and of the build that a user should read."""

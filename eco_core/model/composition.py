@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from eco_core.engine.callbacks import Notified
-from eco_core.errors import CompositionError, Problem
+from eco_core.errors import CompositionError, EcoError, Problem
 from eco_core.inject.calls import call
 from eco_core.model import losses
 from eco_core.model.centers import check_method, place_centers
@@ -18,6 +18,8 @@ from eco_core.model.composed_epochs import ComposedEpochs
 from eco_core.model.fit import fit_composition, fit_info
 from eco_core.model.fitted import FittedResults
 from eco_core.model.inference import assign, check_inductive
+from eco_core.model.not_built import NotBuiltError
+from eco_core.model.preparation import is_mini_batch
 from eco_core.model.wiring import evaluating
 from eco_core.parts.loss import LossOutput
 from eco_core.parts.stages import Stage
@@ -160,11 +162,25 @@ class Composition(ComposedEpochs, FittedResults):
         return call(head.cluster, {"z": self._wiring.head_view(z)}, soft=True).detach().cpu()
 
     def _assigned(self, step: Step, soft: bool = False) -> Tensor:
-        return assign(self._wiring, self.plan.part("head"), self._wiring.head_names(step), soft)
+        part = self.plan.part("head")
+        try:
+            return assign(self._wiring, part, self._wiring.head_names(step), soft)
+        except RuntimeError as error:
+            if isinstance(error, EcoError) or self._clustering is not None or not callable(_fit_of(self.cluster_head)):
+                raise
+            raise NotBuiltError(
+                Problem(
+                    "ECO208",
+                    f"{part} is not fitted: {str(error).rstrip('.')}.",
+                    "Call fit(data); after a training loop of your own, model.cluster_head.fit(model.embed(data)).",
+                )
+            ) from error
 
     def _infer(self, data: Any, function: Callable[[Step], _T]) -> _T:
         with evaluating(self):
             graph = self._graph(data)
+            if graph.num_nodes != self._require("the model").facts.num_nodes and not is_mini_batch(graph):
+                check_inductive(self.plan, self._wiring)
             return function(self._wiring.step(graph, parts=self._wiring.called_for_embeddings()))
 
     def initialize_cluster_centers(
@@ -196,8 +212,8 @@ class Composition(ComposedEpochs, FittedResults):
         *,
         device: str = "auto",
         callbacks: Sequence[Notified] = (),
-        checkpoint: Path | None = None,
-        resume: Path | None = None,
+        checkpoint: str | Path | None = None,
+        resume: str | Path | None = None,
         verbose: bool | None = None,
     ) -> Composition:
         """Trains and clusters a graph. Processes that were launched together must all call it, and train together.
@@ -212,14 +228,14 @@ class Composition(ComposedEpochs, FittedResults):
                 each stage. None: a bar if one can be shown, else nothing.
 
         Returns:
-            The model itself, with ``labels_``, ``embedding_``, ``metrics_`` and ``history_``.
+            The model itself, with ``labels_``, ``embedding_``, ``metrics_`` and ``history_``. Mistakes that are found
+            before training leave the results of an earlier fit as they are.
 
         Raises:
             EcoError: If the data or the checkpoint cannot be used, or the parts do not fit the graph.
             TrainingError: If training fails, for example because a loss is not finite.
         """
-        self._clustering = None  # If this fit fails, the results of the previous fit must not remain.
-        self._clustering = fit_composition(
+        fit_composition(
             self, data, device=device, callbacks=callbacks, checkpoint=checkpoint, resume=resume, verbose=verbose
         )
         return self
@@ -244,6 +260,10 @@ class Composition(ComposedEpochs, FittedResults):
         path = claim_folder(Path(folder), force)
         write_run(path, fit_info(self, torch.device("cpu")), clustering)
         return path
+
+
+def _fit_of(head: Any) -> Any:
+    return getattr(head, "fit", None)
 
 
 __all__ = ["Composition"]

@@ -10,12 +10,14 @@ from typing import Any
 
 import torch
 
-from eco_core.engine.callbacks import Callback, FitInfo, Log, Notified, fit_events, notify
+from eco_core.engine.callbacks import Callback, FitInfo, Log, Notified, check_callbacks, fit_events, notify
+from eco_core.engine.checkpoint import checkpoint_file, load_checkpoint
 from eco_core.engine.collectives import local_rank_0_first, take_from_rank_0, tensors_of
 from eco_core.engine.devices import make_fabric
 from eco_core.engine.progress import current_stderr, progress_for
 from eco_core.engine.seeding import seeded
 from eco_core.engine.trainer import train
+from eco_core.errors import EcoError, Problem
 from eco_core.metrics.evaluate import evaluate_clustering, registered_metrics
 from eco_core.model.batching import check_shared, check_trained_on_batches
 from eco_core.model.build import build_parts
@@ -32,8 +34,8 @@ def fit_composition(
     *,
     device: str,
     callbacks: Sequence[Notified],
-    checkpoint: Path | None,
-    resume: Path | None,
+    checkpoint: str | Path | None,
+    resume: str | Path | None,
     verbose: bool | None,
 ) -> Clustering:
     """Trains and clusters a graph. The arguments are the same as for `Composition.fit`.
@@ -50,6 +52,16 @@ def fit_composition(
     Returns:
         The clusters, embeddings, metrics and history.
     """
+    if data is None:
+        raise EcoError(
+            Problem(
+                "ECO104", "fit got None in the place of a graph.", "Give a graph, a path, or the name of a data set."
+            )
+        )
+    check_callbacks(callbacks)
+    checkpoint = checkpoint_file(checkpoint)
+    if resume is not None:
+        load_checkpoint(Path(resume))  # A file that cannot be read is found before anything is built.
     train_spec = model.plan_for(None).spec.train
     fabric = make_fabric(device, train_spec.precision)
     check_shared(train_spec, fabric.world_size)
@@ -76,7 +88,7 @@ def fit_composition(
                 fabric=fabric,
                 callbacks=listening,
                 checkpoint=checkpoint,
-                resume=resume,
+                resume=None if resume is None else Path(resume),
             )
             trained = time.perf_counter()
             found = session.finish()
@@ -87,14 +99,16 @@ def fit_composition(
         ids = getattr(graph, "node_ids", None)
         metrics = evaluate_clustering(registered_metrics(plan.registry), graph, found.labels, found.embedding)
         clustering = Clustering(found.labels, found.confidence, found.embedding, ids, metrics, history, seconds, notes)
+        model.clustering_ = clustering  # Before callbacks hear of it: an exception in one of them loses nothing.
         notify(listening, "on_fit_end", clustering)
     return clustering
 
 
-def _begin(model: ComposedParts, plan: Plan, graph: Any) -> FitSession:
-    """Makes the parts for a graph, and the session that trains them."""
+def _begin(model: Any, plan: Plan, graph: Any) -> FitSession:
+    """Makes the parts for a graph, and the session that trains them; results of earlier parts do not remain."""
     built = build_parts(plan, graph)
     session = FitSession(model, built)
+    model.forget_results()
     model.install(built)
     model.take_as_prepared(session.graph, plan)
     return session

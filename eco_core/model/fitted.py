@@ -26,6 +26,10 @@ class FittedResults:
     def clustering_(self, value: Clustering) -> None:
         self._clustering = value
 
+    def forget_results(self) -> None:
+        """Drops the results: they belong to parts that are being replaced."""
+        self._clustering = None
+
     def _fitted(self, name: str) -> Clustering:
         if self._clustering is None:
             raise NotBuiltError(

@@ -98,8 +98,8 @@ def check_inductive(plan: Plan, wiring: Wiring) -> None:
             raise CompositionError(
                 Problem(
                     "ECO211",
-                    f"{plan.part(kind)} works only on the nodes that it was fitted on: it cannot predict other nodes.",
-                    f"labels_ has the clusters of the fitted graph. Fit another graph (fit_predict), or use another "
+                    f"{plan.part(kind)} works only on the nodes that it was fitted on: it predicts no graph.",
+                    f"The clusters of the fitted graph are in labels_. For another graph use fit_predict, or another "
                     f"{kind}: 'eco list {kind}s --where inductive'.",
                 )
             )

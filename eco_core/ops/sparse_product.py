@@ -29,7 +29,15 @@ def csr_product(matrix: Tensor, dense: Tensor, products_a_thread: int = _PRODUCT
 
     Returns:
         Dense tensor of shape (rows, width).
+
+    Raises:
+        ValueError: If the shapes do not fit: compiled code would read beyond the dense matrix.
     """
+    if matrix.size(1) != dense.size(0):
+        raise ValueError(
+            f"A sparse matrix of shape {tuple(matrix.shape)} cannot be multiplied by a matrix of shape "
+            f"{tuple(dense.shape)}: the first has {matrix.size(1)} columns, the second {dense.size(0)} rows."
+        )
     if not can_be_compiled(dense) or dense.size(1) < _MIN_WIDTH:
         # Torch has no sparse kernels in half precision on the CPU, and autocast would choose them (in a backward, too).
         with torch.autocast(device_type=dense.device.type, enabled=False):

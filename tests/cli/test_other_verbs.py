@@ -63,6 +63,11 @@ def test_list_where_finds_components_with_all_tags(eco: Eco) -> None:
     assert "inductive deterministic" in eco("list", "heads", "--where", "inductive").out
 
 
+def test_list_where_may_be_repeated(eco: Eco) -> None:
+    once = eco("list", "heads", "--where", "finds_k,deterministic", "--json").document
+    assert eco("list", "heads", "--where", "finds_k", "--where", "deterministic", "--json").document == once
+
+
 def test_list_where_of_tags_that_no_component_has_together_is_empty(eco: Eco) -> None:
     assert eco("list", "strategies", "--where", "trains_head,deterministic", "--json").document != []
     result = eco("list", "heads", "--where", "hierarchy")

@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import contextlib
 import difflib
+import importlib
 import pickle
 import zipfile
 from collections.abc import Callable, Iterator, Mapping
@@ -30,7 +31,7 @@ from torch import Tensor
 from torch_geometric.data import Data
 
 from eco_core.data.readers.csv_graph import graph_of_tables
-from eco_core.data.source import FORMATS, KNOWN_SUFFIXES
+from eco_core.data.source import FORMATS, KNOWN_SUFFIXES, READERS
 from eco_core.errors import DataError, Problem
 
 _KEYS = ("x", "edge_index", "edge_weight", "y", "node_ids", "n_classes")
@@ -56,11 +57,11 @@ def reader_for(path: str | Path) -> Callable[..., Data]:
         return open_graph if is_on_disk(path) else read_folder
     if not path.exists():
         raise DataError(_not_found(path))
-    readers: dict[str, Callable[..., Data]] = {".npz": read_npz, ".pt": read_pt, ".csv": read_csv}
     suffix = path.suffix.lower()
-    if suffix not in readers:
+    if suffix not in READERS:
         raise DataError(Problem("ECO302", f"The format of {path} is not known (suffix {suffix!r}).", FORMATS))
-    return readers[suffix]
+    module, _, name = READERS[suffix].partition(":")
+    return cast("Callable[..., Data]", getattr(importlib.import_module(module), name))
 
 
 def save_npz(data: Data, path: str | Path) -> Path:

@@ -166,6 +166,15 @@ def test_graph_without_edges_is_refused_with_the_remedy(z: Tensor) -> None:
         GAE().recon_loss(z, torch.empty(2, 0, dtype=torch.long))
 
 
+def test_mini_batch_without_edges_has_no_loss(z: Tensor) -> None:
+    z = z.clone().requires_grad_()
+    loss = GAE().forward(lambda _: z, Data(n_id=torch.arange(15)), torch.empty(2, 0, dtype=torch.long))
+    loss.total.backward()
+    assert loss.total == 0
+    assert z.grad is not None
+    assert not z.grad.any()
+
+
 def test_objective_has_nothing_to_train() -> None:
     assert list(GAE().parameters()) == []
     assert GAE().state_dict() == {}

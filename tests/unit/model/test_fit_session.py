@@ -200,6 +200,119 @@ def test_a_part_that_knows_its_nodes_only_refuses_to_predict_others() -> None:
         assert caught.value.problems[0].code == "ECO211"
 
 
+def test_a_part_that_knows_its_nodes_only_embeds_no_other_graph() -> None:
+    class Remembering(SmallEncoder):
+        inductive = False
+
+    graph = blocks()
+    model = composed(encoder=Remembering).fit(graph)
+    assert torch.equal(model.infer_full(graph), model.labels_)
+    for infer in (model.infer_full, model.cluster):
+        with pytest.raises(eco.CompositionError, match="ECO211"):
+            infer(blocks(90))
+
+
+@pytest.mark.parametrize("is_sparse", [False, True])
+def test_a_graph_with_other_features_is_refused(is_sparse: bool) -> None:
+    model = composed().fit(blocks(60))
+    other = blocks(90)
+    other.x = other.x[:, :-1]
+    other.x = other.x.to_sparse_coo() if is_sparse else other.x
+    for method in (model.predict, model.predict_proba, model.infer_full, model.embed, model.cluster, model.loss):
+        with pytest.raises(EcoError, match=r"ECO307  The features x have .* columns, but this model was made for"):
+            method(other)
+
+
+def test_none_is_no_graph() -> None:
+    model = composed()
+    for call in (lambda: model.fit(None), lambda: composed().fit(blocks()).predict(None)):
+        with pytest.raises(EcoError, match=r"ECO104  .*None"):
+            call()
+
+
+def test_a_head_that_is_not_fitted_says_what_to_call() -> None:
+    model = composed(data=blocks())
+    with pytest.raises(eco.CompositionError, match=r"(?s)kmeans' is not fitted.*cluster_head\.fit") as error:
+        model.predict(blocks())
+    assert error.value.problems[0].code == "ECO208"
+    model.cluster_head.fit(model.embed(blocks()).detach())  # type: ignore[operator]
+    assert model.predict(blocks()).shape == (60,)
+
+
+def test_a_mistake_that_is_found_before_training_keeps_the_results(tmp_path: Path) -> None:
+    model = composed().fit(blocks())
+    labels = model.labels_
+    mistakes: list[dict[str, Any]] = [
+        {"resume": tmp_path / "none.pt"},
+        {"checkpoint": tmp_path / "none" / "checkpoint.pt"},
+        {"callbacks": [object()]},
+        {"data": "no-such-data"},
+    ]
+    for mistake in mistakes:
+        with pytest.raises(EcoError):
+            model.fit(**{"data": blocks(), **mistake})
+        assert model.labels_ is labels
+
+
+def test_a_callback_that_fails_at_the_end_leaves_the_results() -> None:
+    class Failing:
+        def on_fit_end(self, clustering: Any) -> None:
+            raise OSError("the disk is full")
+
+    model = composed()
+    with pytest.raises(OSError, match="disk is full"):
+        model.fit(blocks(), callbacks=[Failing()])
+    assert model.labels_.shape == (60,)
+
+
+class Listening:
+    """Changes the rows that it gets."""
+
+    def on_epoch_end(self, stage: Any, row: dict[str, Any]) -> None:
+        row["loss"] = float("nan")
+        row["more"] = 1
+
+
+def test_a_callback_cannot_change_the_history() -> None:
+    model = composed().fit(blocks(), callbacks=[Listening()])
+    assert figures(model.history_) == figures(composed().fit(blocks()).history_)
+
+
+class Slip(eco.Callback):
+    """A method that nobody calls."""
+
+    def on_epochs_end(self, stage: Any, row: dict[str, Any]) -> None:
+        raise AssertionError
+
+
+@pytest.mark.parametrize(
+    ("callbacks", "message"),
+    [
+        ([object()], "has no method that a fit calls"),
+        ([Listening], r"has the class Listening"),
+        (Listening(), r"expected a list"),
+        (None, r"expected a list"),
+        ([Slip()], r"(?s)Slip has a method 'on_epochs_end'.*'on_epoch_end'"),
+    ],
+    ids=["no method", "class", "no list", "none", "slip"],
+)
+def test_a_callback_that_cannot_listen_is_refused_before_training(callbacks: Any, message: str) -> None:
+    with pytest.raises(EcoError, match=message):
+        composed().fit(blocks(), callbacks=callbacks)
+
+
+def test_a_checkpoint_may_be_named_by_a_text(tmp_path: Path) -> None:
+    composed(epochs=60).fit(blocks(), checkpoint=str(tmp_path / "checkpoint.pt"))
+    assert load_checkpoint(tmp_path / "checkpoint.pt")["epoch"] == 50
+    composed(epochs=60).fit(blocks(), resume=str(tmp_path / "checkpoint.pt"))
+
+
+@pytest.mark.parametrize("name", [".", "absent/checkpoint.pt"])
+def test_a_checkpoint_that_cannot_be_written_is_found_before_training(tmp_path: Path, name: str) -> None:
+    with pytest.raises(EcoError, match="ECO404"):
+        composed(epochs=60).fit(blocks(), checkpoint=tmp_path / name)
+
+
 # -------------------------------------------------------------------------------------------------- loops of one's own
 
 

@@ -9,7 +9,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from eco_autoencoder.adversary import Discriminator, HiddenWidths, discriminator_loss, generator_loss
-from eco_autoencoder.reconstruction import Edges, NegativeRatio, prepared_edges, reconstruction_terms
+from eco_autoencoder.reconstruction import Edges, NegativeRatio, is_mini_batch, prepared_edges, reconstruction_terms
 from eco_core import LossOutput
 from eco_core.parts import checked
 
@@ -71,10 +71,12 @@ class ARGA(nn.Module):
             The loss, with its parts ``positive`` and ``negative`` (of the reconstruction) and ``generator``.
 
         Raises:
-            DataError: ECO303, if there is no edge to reconstruct.
+            DataError: ECO303, if a whole graph has no edge to reconstruct; a mini-batch without one has the loss 0.
         """
         z = encode(graph)
-        positive, negative = reconstruction_terms(z, edge_index, None, self.neg_ratio, edges)
+        positive, negative = reconstruction_terms(
+            z, edge_index, None, self.neg_ratio, edges, is_batch=is_mini_batch(graph)
+        )
         generator = generator_loss(self.adversary, z)
         return LossOutput.weighted(
             positive=(1.0, positive), negative=(1.0, negative), generator=(self.adversarial_weight, generator)

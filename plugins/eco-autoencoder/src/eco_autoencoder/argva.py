@@ -10,7 +10,7 @@ from torch import Tensor
 
 from eco_autoencoder.adversary import Discriminator, HiddenWidths, discriminator_loss, generator_loss
 from eco_autoencoder.latent import LatentObjective, draw
-from eco_autoencoder.reconstruction import Edges, NegativeRatio
+from eco_autoencoder.reconstruction import Edges, NegativeRatio, is_mini_batch
 from eco_core import LossOutput
 from eco_core.parts import checked
 
@@ -76,9 +76,9 @@ class ARGVA(LatentObjective):
             nodes, before the other division by N and the weight) and ``generator``.
 
         Raises:
-            DataError: ECO303, if there is no edge to reconstruct.
+            DataError: ECO303, if a whole graph has no edge to reconstruct; a mini-batch without one has the loss 0.
         """
-        z, terms = self.terms(encode(graph), edge_index, edge_weight, edges)
+        z, terms = self.terms(encode(graph), edge_index, edge_weight, edges, is_batch=is_mini_batch(graph))
         generator = generator_loss(self.adversary, z)
         return LossOutput.weighted(**terms, generator=(self.adversarial_weight, generator))
 

@@ -11,6 +11,7 @@ from eco_autoencoder.reconstruction import (
     Edges,
     NegativeRatio,
     decode,
+    is_mini_batch,
     prepared_edges,
     reconstruction_terms,
     sample_negatives,
@@ -62,9 +63,11 @@ class GAE(nn.Module):
             The loss, with its parts ``positive`` (of the edges) and ``negative`` (of the sampled pairs).
 
         Raises:
-            DataError: ECO303, if there is no edge to reconstruct.
+            DataError: ECO303, if a whole graph has no edge to reconstruct; a mini-batch without one has the loss 0.
         """
-        positive, negative = reconstruction_terms(encode(graph), edge_index, None, self.neg_ratio, edges)
+        positive, negative = reconstruction_terms(
+            encode(graph), edge_index, None, self.neg_ratio, edges, is_batch=is_mini_batch(graph)
+        )
         return LossOutput(total=positive + negative, positive=positive, negative=negative)
 
     def decode(self, z: Tensor, edge_index: Tensor, sigmoid: bool = True) -> Tensor:

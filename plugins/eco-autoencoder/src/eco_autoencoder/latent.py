@@ -74,7 +74,13 @@ class LatentObjective(nn.Module):
         return prepared_edges(graph, edge_index)
 
     def terms(
-        self, h: Tensor, edge_index: Tensor, edge_weight: Tensor | None, edges: Edges | None
+        self,
+        h: Tensor,
+        edge_index: Tensor,
+        edge_weight: Tensor | None,
+        edges: Edges | None,
+        *,
+        is_batch: bool = False,
     ) -> tuple[Tensor, dict[str, tuple[float, Tensor]]]:
         """Draws embeddings and scores them.
 
@@ -83,6 +89,7 @@ class LatentObjective(nn.Module):
             edge_index: Edges between its rows, of shape (2, num_edges).
             edge_weight: Weights of shape (num_edges,) for the convolutions; None: all 1.
             edges: From `prepare`; None: the edges are sorted anew.
+            is_batch: Whether the nodes are a mini-batch, which may have no edges.
 
         Returns:
             The draws, of shape (num_nodes, latent_channels); and the weights and values of ``positive``, ``negative``
@@ -90,7 +97,7 @@ class LatentObjective(nn.Module):
         """
         mean, log_std = self.latent(h, edge_index, edge_weight)
         z = draw(mean, log_std)
-        positive, negative = reconstruction_terms(z, edge_index, None, self.neg_ratio, edges)
+        positive, negative = reconstruction_terms(z, edge_index, None, self.neg_ratio, edges, is_batch=is_batch)
         kl = self.kl_weight / mean.size(0), kl_from_standard_normal(mean, log_std)
         return z, {"positive": (1.0, positive), "negative": (1.0, negative), "kl": kl}
 

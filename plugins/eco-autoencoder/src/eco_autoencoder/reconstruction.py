@@ -88,12 +88,19 @@ def prepared_edges(graph: Any, edge_index: Tensor) -> dict[str, Edges]:
     return {"edges": Edges(edge_index, graph.num_nodes)} if edge_index.size(1) else {}
 
 
+def is_mini_batch(graph: Any) -> bool:
+    """Whether a graph is a sampled part of another one: PyG and ECO then give it the numbers of its nodes, ``n_id``."""
+    return getattr(graph, "n_id", None) is not None
+
+
 def reconstruction_terms(
     z: Tensor,
     positives: Tensor,
     negatives: Tensor | None,
     neg_ratio: float,
     edges: Edges | None = None,
+    *,
+    is_batch: bool = False,
 ) -> tuple[Tensor, Tensor]:
     r"""Returns two scalars: the cross entropy of the edges, and of the pairs that are not linked.
 
@@ -110,17 +117,21 @@ def reconstruction_terms(
         negatives: Pairs N that are not linked, of shape (2, num_pairs); None: they are sampled.
         neg_ratio: How many pairs are sampled for each edge.
         edges: The edges, sorted before; ignored if they were made of other edges than ``positives``.
+        is_batch: Whether the nodes are a mini-batch. A few random nodes of a sparse graph may have no edge among
+            themselves; both terms are 0 then.
 
     Raises:
-        DataError: ECO303, if there is no edge to reconstruct.
+        DataError: ECO303, if a whole graph has no edge to reconstruct.
     """
     if positives.size(1) == 0:
+        if is_batch:
+            nothing = z.sum() * 0  # With a gradient, of zeros: the step is made like any other.
+            return nothing, nothing
         raise DataError(
             Problem(
                 "ECO303",
                 f"The graph auto-encoder reconstructs edges, but there is no edge among these {z.size(0)} nodes.",
-                "Give a graph with edges (for a mini-batch: a larger batch), or use an objective that does not "
-                "reconstruct edges.",
+                "Give a graph with edges, or use an objective that does not reconstruct edges.",
             )
         )
     if edges is None or not edges.are_of(positives):

@@ -9,7 +9,7 @@ from pydantic import Field
 from torch import Tensor
 
 from eco_autoencoder.latent import LatentObjective
-from eco_autoencoder.reconstruction import Edges, NegativeRatio
+from eco_autoencoder.reconstruction import Edges, NegativeRatio, is_mini_batch
 from eco_core import LossOutput
 from eco_core.parts import checked
 
@@ -67,7 +67,7 @@ class VGAE(LatentObjective):
             nodes, before the other division by N and the weight).
 
         Raises:
-            DataError: ECO303, if there is no edge to reconstruct.
+            DataError: ECO303, if a whole graph has no edge to reconstruct; a mini-batch without one has the loss 0.
         """
-        _, terms = self.terms(encode(graph), edge_index, edge_weight, edges)
+        _, terms = self.terms(encode(graph), edge_index, edge_weight, edges, is_batch=is_mini_batch(graph))
         return LossOutput.weighted(**terms)
