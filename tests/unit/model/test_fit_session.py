@@ -496,10 +496,10 @@ def test_assigning_a_part_swaps_it_and_the_next_fit_uses_it() -> None:
 def test_a_training_that_fails_leaves_no_results_of_the_one_before() -> None:
     class Failing:
         def on_epoch_end(self, stage: Any, row: dict[str, Any]) -> None:
-            raise OSError
+            raise OSError("the disk is full")
 
     model = composed().fit(blocks())
-    with pytest.raises(OSError):
+    with pytest.raises(OSError, match="disk is full"):
         model.fit(blocks(90), callbacks=[Failing()])
     with pytest.raises(eco.CompositionError, match="not fitted"):
         _ = model.labels_
