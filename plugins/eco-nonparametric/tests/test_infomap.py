@@ -17,7 +17,7 @@ from torch import Tensor
 from torch_geometric.data import Data
 
 import eco_core as eco
-from eco_core.errors import CompositionError, DataError
+from eco_core.errors import CompositionError
 
 with_library = pytest.mark.usefixtures("_library")
 
