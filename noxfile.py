@@ -103,7 +103,7 @@ _LIGHT = (
     "pydantic>=2.9",
     "PyYAML>=6.0",
     "rich>=13.0",
-    "typer>=0.15.4",
+    "typer>=0.20",
 )
 
 
