@@ -117,12 +117,12 @@ def check_callbacks(callbacks: Sequence[Notified]) -> None:
 def _wrong_callback(callback: Any) -> Problem | None:
     if isinstance(callback, type):
         return Problem("ECO104", f"callbacks has the class {callback.__name__}.", f"Use {callback.__name__}().")
-    names = [name for name in dir(callback) if callable(getattr(callback, name, None))]
-    slips = [name for name in names if name.startswith("on_") and name not in EVENTS]
+    others = [name for name in dir(callback) if name.startswith("on_") and name not in EVENTS]
+    slips = [name for name in others if callable(getattr(callback, name, None))]
     if slips:
         fix = did_you_mean(slips[0], EVENTS) or f"The events are {', '.join(EVENTS)}."
         return Problem("ECO104", f"The callback {type(callback).__name__} has a method {slips[0]!r}, no event.", fix)
-    if not set(names) & set(EVENTS):
+    if not any(callable(getattr(callback, name, None)) for name in EVENTS):
         return Problem(
             "ECO104",
             f"The callback {callback!r} has no method that a fit calls.",

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     )
     from eco_core.inject.parameters import PROVIDED, ParameterModel, parameter_model
     from eco_core.inject.problems import nested_model, parameter_names, problems_of
-    from eco_core.inject.ranges import check_value, checked
+    from eco_core.inject.ranges import checked
     from eco_core.inject.schema import json_schema
 
 _HOMES = {
@@ -31,7 +31,6 @@ _HOMES = {
     "Wanted": "eco_core.inject.calls",
     "call": "eco_core.inject.calls",
     "call_names": "eco_core.inject.calls",
-    "check_value": "eco_core.inject.ranges",
     "checked": "eco_core.inject.ranges",
     "describe": "eco_core.inject.calls",
     "json_schema": "eco_core.inject.schema",
@@ -50,7 +49,6 @@ __all__ = [
     "Wanted",
     "call",
     "call_names",
-    "check_value",
     "checked",
     "describe",
     "json_schema",

@@ -43,28 +43,17 @@ def checked(cls: Class) -> Class:
         except TypeError:
             init(self, *args, **kwargs)  # Python's own message names the constructor.
             raise
-        for name in bound.arguments.keys() & adapters().keys():
-            bound.arguments[name] = check_value(name, bound.arguments[name], adapters()[name])
+        for name, adapter in adapters().items():
+            if name in bound.arguments:
+                bound.arguments[name] = _checked_value(name, bound.arguments[name], adapter)
         init(*bound.args, **bound.kwargs)
 
     cls.__init__ = check_and_construct
     return cls
 
 
-def check_value(name: str, value: Any, adapter: pydantic.TypeAdapter[Any]) -> Any:
-    """Validates one value.
-
-    Args:
-        name: Name of the parameter, for the message.
-        value: What was given.
-        adapter: Of the parameter's annotation.
-
-    Returns:
-        The value as pydantic converts it.
-
-    Raises:
-        ValueError: If the value does not fit the annotation.
-    """
+def _checked_value(name: str, value: Any, adapter: pydantic.TypeAdapter[Any]) -> Any:
+    """Returns the value as pydantic converts it; raises ValueError if it does not fit the parameter's annotation."""
     try:
         return adapter.validate_python(value)
     except pydantic.ValidationError as error:

@@ -14,8 +14,8 @@ from eco_core.model.batching import Batches, choose_batch, make_batches
 from eco_core.model.build_checks import check_embedding, check_trainable, check_width
 from eco_core.model.clusters import number_of_clusters
 from eco_core.model.not_built import not_built
-from eco_core.model.preparation import is_mini_batch
 from eco_core.model.wiring import Wiring, evaluating
+from eco_core.ops.sample import is_mini_batch
 from eco_core.parts.protocols import Strategy
 from eco_core.parts.step import Step
 from eco_core.parts.traits import traits_of

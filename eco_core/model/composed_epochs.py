@@ -13,9 +13,9 @@ from eco_core.engine.optimizers import trained_parameters
 from eco_core.inject.calls import call
 from eco_core.model.composed_parts import ComposedParts
 from eco_core.model.epochs import EpochTraining, HandUpdate
-from eco_core.model.preparation import is_mini_batch
 from eco_core.model.session import call_on_epoch
 from eco_core.model.wiring import evaluating
+from eco_core.ops.sample import is_mini_batch
 from eco_core.parts.stages import Stage
 from eco_core.parts.step import Step
 from eco_core.parts.traits import traits_of

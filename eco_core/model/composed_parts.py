@@ -10,13 +10,14 @@ from torch import nn
 from typing_extensions import Self
 
 from eco_core.engine.seeding import seeded
-from eco_core.errors import DataError, EcoError, Problem
+from eco_core.errors import DataError, Problem
 from eco_core.model.base_model import BaseModel
 from eco_core.model.build import Built, build_parts, example_graph, readers_of
 from eco_core.model.clusters import number_of_clusters
 from eco_core.model.not_built import NotBuiltError, not_built
-from eco_core.model.preparation import GraphPreparation, is_mini_batch, on_device
+from eco_core.model.preparation import GraphPreparation, check_given, on_device
 from eco_core.model.wiring import Wiring
+from eco_core.ops.sample import is_mini_batch
 from eco_core.parts.protocols import Strategy
 from eco_core.parts.step import Step
 from eco_core.plan.graph import load_planned
@@ -247,10 +248,7 @@ class ComposedParts(BaseModel):
 
     def _graph(self, data: Any) -> Any:
         """Returns the prepared graph for a user's ``data``, on the device of the model."""
-        if data is None:
-            raise EcoError(
-                Problem("ECO104", "None was given in the place of a graph.", "Give a graph, a path, or a data set.")
-            )
+        check_given(data)
         if is_mini_batch(data):
             return self._with_the_same_features(data)
         known = self._preparation.known(data)

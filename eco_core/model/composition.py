@@ -19,8 +19,8 @@ from eco_core.model.fit import fit_composition, fit_info
 from eco_core.model.fitted import FittedResults
 from eco_core.model.inference import assign, check_inductive
 from eco_core.model.not_built import NotBuiltError
-from eco_core.model.preparation import is_mini_batch
 from eco_core.model.wiring import evaluating
+from eco_core.ops.sample import is_mini_batch
 from eco_core.parts.loss import LossOutput
 from eco_core.parts.stages import Stage
 from eco_core.parts.step import Step
@@ -166,7 +166,7 @@ class Composition(ComposedEpochs, FittedResults):
         try:
             return assign(self._wiring, part, self._wiring.head_names(step), soft)
         except RuntimeError as error:
-            if isinstance(error, EcoError) or self._clustering is not None or not callable(_fit_of(self.cluster_head)):
+            if isinstance(error, EcoError) or self._clustering is not None or not _is_discrete(self.cluster_head):
                 raise
             raise NotBuiltError(
                 Problem(
@@ -179,6 +179,7 @@ class Composition(ComposedEpochs, FittedResults):
     def _infer(self, data: Any, function: Callable[[Step], _T]) -> _T:
         with evaluating(self):
             graph = self._graph(data)
+            # Another number of nodes: certainly not the fitted graph, on which every part may be called.
             if graph.num_nodes != self._require("the model").facts.num_nodes and not is_mini_batch(graph):
                 check_inductive(self.plan, self._wiring)
             return function(self._wiring.step(graph, parts=self._wiring.called_for_embeddings()))
@@ -262,8 +263,8 @@ class Composition(ComposedEpochs, FittedResults):
         return path
 
 
-def _fit_of(head: Any) -> Any:
-    return getattr(head, "fit", None)
+def _is_discrete(head: Any) -> bool:
+    return callable(getattr(head, "fit", None))
 
 
 __all__ = ["Composition"]

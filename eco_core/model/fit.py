@@ -17,12 +17,11 @@ from eco_core.engine.devices import make_fabric
 from eco_core.engine.progress import current_stderr, progress_for
 from eco_core.engine.seeding import seeded
 from eco_core.engine.trainer import train
-from eco_core.errors import EcoError, Problem
 from eco_core.metrics.evaluate import evaluate_clustering, registered_metrics
 from eco_core.model.batching import check_shared, check_trained_on_batches
 from eco_core.model.build import build_parts
 from eco_core.model.composed_parts import ComposedParts
-from eco_core.model.preparation import on_device
+from eco_core.model.preparation import check_given, on_device
 from eco_core.model.session import FitSession
 from eco_core.plan.plan import Plan
 from eco_core.results.clustering import Clustering
@@ -52,12 +51,7 @@ def fit_composition(
     Returns:
         The clusters, embeddings, metrics and history.
     """
-    if data is None:
-        raise EcoError(
-            Problem(
-                "ECO104", "fit got None in the place of a graph.", "Give a graph, a path, or the name of a data set."
-            )
-        )
+    check_given(data)
     check_callbacks(callbacks)
     checkpoint = checkpoint_file(checkpoint)
     if resume is not None:

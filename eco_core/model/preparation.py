@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 
+from eco_core.errors import EcoError, Problem
 from eco_core.ops.origin import Origin
 
 
@@ -66,9 +67,16 @@ class _ByIdentity:
         return value if reference is not None and reference() is key else None
 
 
-def is_mini_batch(data: Any) -> bool:
-    """Whether a graph is a mini-batch of a graph, which was prepared as a whole."""
-    return hasattr(data, "n_id")
+def check_given(data: Any) -> None:
+    """Refuses None in the place of a graph: a variable that was lost must not mean the default data set.
+
+    Raises:
+        EcoError: ECO104, if ``data`` is None.
+    """
+    if data is None:
+        raise EcoError(
+            Problem("ECO104", "None was given in the place of a graph.", "Give a graph, a path, or a data set's name.")
+        )
 
 
 def on_device(graph: Any, device: torch.device) -> Any:
@@ -81,4 +89,4 @@ def _tensors(data: Any) -> list[Any]:
     return [value if isinstance(value, torch.Tensor) else None for value in values]
 
 
-__all__ = ["GraphPreparation", "is_mini_batch", "on_device"]
+__all__ = ["GraphPreparation", "check_given", "on_device"]

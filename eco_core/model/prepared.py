@@ -8,6 +8,7 @@ from typing import Any
 
 from eco_core.errors import CompositionError, Problem
 from eco_core.inject.calls import call, method_names
+from eco_core.ops.sample import is_mini_batch
 from eco_core.parts.step import ENCODED_NAMES, NAMES, Step
 from eco_core.parts.traits import traits_of
 
@@ -48,7 +49,7 @@ class PreparedValues:
             original: The graph as it was given; it is compared to recognise the graph.
             parts: Kinds and modules.
         """
-        if hasattr(graph, "n_id"):
+        if is_mini_batch(graph):
             return
         if self._graph is None or self._graph() is not original:
             self._graph, self._values = weakref.ref(original), {}

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from eco_core.inject.calls import call
 from eco_core.model.features import readable, sparse_where_it_pays
 from eco_core.model.prepared import PreparedValues
+from eco_core.ops.sample import is_mini_batch
 from eco_core.parts.step import PartNames, Step, num_seeds
 
 KINDS = ("encoder", "objective", "head")
@@ -87,7 +88,7 @@ class Wiring:
     def encode(self, graph: Any, epoch: int = 0) -> Tensor:
         """Returns the encoder's embeddings (num_nodes, width) of a graph; for a mini-batch, of its seed nodes only."""
         z = call(self.encoder, self.names("encoder", Step(readable(graph, self.encoder), epoch)))
-        return z[: num_seeds(graph)] if hasattr(graph, "n_id") else z
+        return z[: num_seeds(graph)] if is_mini_batch(graph) else z
 
     def embed(self, step: Step) -> Tensor:
         """Returns the embedding ``z`` of a step: the objective's ``embed`` if it has one, else the encoder's output."""

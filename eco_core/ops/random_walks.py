@@ -17,6 +17,7 @@ from torch import Tensor
 
 from eco_core.errors import DataError, Problem
 from eco_core.ops.csr import incoming_of, sorted_entries
+from eco_core.ops.sample import is_mini_batch
 from eco_core.ops.threads import number_of_threads, run_in_threads
 
 _STEPS_A_THREAD = 2**16
@@ -185,7 +186,7 @@ def walk_batch(
         Different nodes, (at most batch_size,), int64, drawn by torch's generator of the CPU; and the neighbours to walk
         along.
     """
-    if neighbors is None or getattr(graph, "n_id", None) is not None:
+    if neighbors is None or is_mini_batch(graph):
         neighbors = neighbors_of(edge_index, num_nodes, edge_weight)
     return torch.randperm(neighbors.num_nodes)[:batch_size], neighbors
 

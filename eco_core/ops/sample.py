@@ -8,6 +8,11 @@ import torch
 from torch import Tensor
 
 
+def is_mini_batch(graph: Any) -> bool:
+    """Whether a graph is a sampled part of another graph: samplers then give it ``n_id``, the numbers of its nodes."""
+    return getattr(graph, "n_id", None) is not None
+
+
 class Sample(NamedTuple):
     r"""How the rows of a mini-batch were drawn: q of P units, all sets of q equally likely, each with all its nodes.
 
@@ -113,4 +118,4 @@ class SampledEdges(NamedTuple):
         return cls(scale, in_degree)
 
 
-__all__ = ["BatchRows", "Sample", "SampledEdges"]
+__all__ = ["BatchRows", "Sample", "SampledEdges", "is_mini_batch"]

@@ -18,8 +18,8 @@ from __future__ import annotations
 
 import contextlib
 import difflib
-import importlib
 import pickle
+import pkgutil
 import zipfile
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -60,8 +60,7 @@ def reader_for(path: str | Path) -> Callable[..., Data]:
     suffix = path.suffix.lower()
     if suffix not in READERS:
         raise DataError(Problem("ECO302", f"The format of {path} is not known (suffix {suffix!r}).", FORMATS))
-    module, _, name = READERS[suffix].partition(":")
-    return cast("Callable[..., Data]", getattr(importlib.import_module(module), name))
+    return cast("Callable[..., Data]", pkgutil.resolve_name(READERS[suffix]))
 
 
 def save_npz(data: Data, path: str | Path) -> Path:

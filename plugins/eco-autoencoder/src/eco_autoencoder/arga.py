@@ -9,8 +9,9 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from eco_autoencoder.adversary import Discriminator, HiddenWidths, discriminator_loss, generator_loss
-from eco_autoencoder.reconstruction import Edges, NegativeRatio, is_mini_batch, prepared_edges, reconstruction_terms
+from eco_autoencoder.reconstruction import Edges, NegativeRatio, prepared_edges, reconstruction_terms
 from eco_core import LossOutput
+from eco_core.ops.sample import is_mini_batch
 from eco_core.parts import checked
 
 

@@ -10,8 +10,9 @@ from torch import Tensor
 
 from eco_autoencoder.adversary import Discriminator, HiddenWidths, discriminator_loss, generator_loss
 from eco_autoencoder.latent import LatentObjective, draw
-from eco_autoencoder.reconstruction import Edges, NegativeRatio, is_mini_batch
+from eco_autoencoder.reconstruction import Edges, NegativeRatio
 from eco_core import LossOutput
+from eco_core.ops.sample import is_mini_batch
 from eco_core.parts import checked
 
 

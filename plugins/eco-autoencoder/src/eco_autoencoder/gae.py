@@ -11,12 +11,12 @@ from eco_autoencoder.reconstruction import (
     Edges,
     NegativeRatio,
     decode,
-    is_mini_batch,
     prepared_edges,
     reconstruction_terms,
     sample_negatives,
 )
 from eco_core import LossOutput
+from eco_core.ops.sample import is_mini_batch
 from eco_core.parts import checked
 
 

@@ -88,11 +88,6 @@ def prepared_edges(graph: Any, edge_index: Tensor) -> dict[str, Edges]:
     return {"edges": Edges(edge_index, graph.num_nodes)} if edge_index.size(1) else {}
 
 
-def is_mini_batch(graph: Any) -> bool:
-    """Whether a graph is a sampled part of another one: PyG and ECO then give it the numbers of its nodes, ``n_id``."""
-    return getattr(graph, "n_id", None) is not None
-
-
 def reconstruction_terms(
     z: Tensor,
     positives: Tensor,

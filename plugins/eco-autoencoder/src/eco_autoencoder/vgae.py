@@ -9,8 +9,9 @@ from pydantic import Field
 from torch import Tensor
 
 from eco_autoencoder.latent import LatentObjective
-from eco_autoencoder.reconstruction import Edges, NegativeRatio, is_mini_batch
+from eco_autoencoder.reconstruction import Edges, NegativeRatio
 from eco_core import LossOutput
+from eco_core.ops.sample import is_mini_batch
 from eco_core.parts import checked
 
 

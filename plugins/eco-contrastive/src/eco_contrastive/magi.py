@@ -13,6 +13,7 @@ from eco_contrastive.modularity_pairs import PositivePairs, WalkPairs
 from eco_core.ops.all_pairs import draw_anchors, log_sum_exp_of_others, pair_sum
 from eco_core.ops.normalize_rows import normalize_rows
 from eco_core.ops.random_walks import neighbors_of
+from eco_core.ops.sample import is_mini_batch
 from eco_core.parts import checked
 
 
@@ -102,7 +103,7 @@ class MAGI(nn.Module):
         if positives is None:
             positives = self.walk_pairs(edge_index, z.size(0), edge_weight).of_all(z.device)
         elif isinstance(positives, WalkPairs):
-            if n_id is None or getattr(graph, "n_id", None) is None:
+            if n_id is None or not is_mini_batch(graph):
                 positives = positives.of_all(z.device)
             else:
                 positives = positives.among(n_id)

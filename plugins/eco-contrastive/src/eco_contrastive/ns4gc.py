@@ -13,6 +13,7 @@ from eco_contrastive.views import two_views
 from eco_core import LossOutput
 from eco_core.ops.all_pairs import LinkedPairs, draw_anchors, linked_pairs, mean_sigmoid_of_others, pair_sum
 from eco_core.ops.normalize_rows import normalize_rows
+from eco_core.ops.sample import is_mini_batch
 from eco_core.parts import checked
 from eco_core.transforms import GSSLTransform, View
 
@@ -93,7 +94,7 @@ class NS4GC(nn.Module):
             The loss, with its parts ``alignment``, ``neighbours`` and ``sparsity`` (unweighted).
         """
         z1, z2 = map(_unit_length, two_views(encode, graph, self.transform1, self.transform2))
-        if links is None or getattr(graph, "n_id", None) is not None:  # A batch numbers its nodes anew.
+        if links is None or is_mini_batch(graph):  # A batch numbers its nodes anew.
             links = linked_pairs(edge_index, z1.size(0), edge_weight)
         alignment = -(z1 * z2).sum(dim=-1).mean()
         neighbours = -pair_sum(z1, z2, links.matrix) / links.matrix.values().sum().clamp(min=1e-12)
