@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from eco_core._lazy import lazy_names
 
 if TYPE_CHECKING:
+    from eco_core import tl as tl
     from eco_core.data.load import load_graph
     from eco_core.engine.callbacks import Callback
     from eco_core.errors import CompositionError
@@ -105,4 +106,4 @@ __all__ = [
     "structure_metrics",
 ]
 
-__getattr__, __dir__ = lazy_names(__name__, _HOMES)
+__getattr__, __dir__ = lazy_names(__name__, _HOMES, modules=("tl",))

@@ -98,7 +98,7 @@ def convert(
     from eco_core.data.convert.convert import save_on_disk
     from eco_core.data.info import graph_info
     from eco_core.data.on_disk.graph import open_graph
-    from eco_core.spec.overrides import data_parameters
+    from eco_core.spec.overrides import data_parameters, graph_section
 
     begin = time.perf_counter()
     folder = save_on_disk(
@@ -114,6 +114,7 @@ def convert(
         progress=_Progress(),
         root=data_root,
         registry=discover(),
+        **graph_section(overrides or ()).model_dump(exclude_defaults=True),
         **data_parameters(overrides or ()),
     )
     facts = {
@@ -168,10 +169,11 @@ def load_data(data: str, data_root: Path | None, overrides: Iterable[str], regis
         DataError: If there is no such graph, or it is invalid.
     """
     from eco_core.plan.graph import load_planned
-    from eco_core.spec.overrides import data_section
+    from eco_core.spec.overrides import data_section, graph_section
 
+    overrides = list(overrides)
     section = data_section(data, None if data_root is None else str(data_root), overrides)
-    return load_planned(section, registry)[0]
+    return load_planned(section, registry, neighbors=graph_section(overrides))[0]
 
 
 def _text(value: Any) -> str:

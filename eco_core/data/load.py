@@ -13,9 +13,13 @@ from torch import Tensor
 from torch_geometric.data import Data
 from torch_geometric.utils import to_undirected
 
+from eco_core.data.annotated.recognition import is_anndata
+from eco_core.data.completion import MADE_FEATURES, add_neighbors, complete_graph
+from eco_core.data.features_alone import graph_of_features
+from eco_core.data.neighbors import NeighborOptions
 from eco_core.data.on_disk.graph import OnDiskGraph
 from eco_core.data.source import default_root, is_path
-from eco_core.data.validate import add_notes, convert_graph, counted, describe_structure
+from eco_core.data.validate import add_notes, counted, describe_structure
 from eco_core.errors import DataError, Problem, SpecError, did_you_mean
 from eco_core.registry.hookspecs import Dataset
 
@@ -31,11 +35,15 @@ _OWN_KEYS = ("name", "root", "undirected", "normalize_features")
 
 
 def load_graph(
-    source: str | Path | Data | tuple[Any, ...],
+    source: Any,
     root: str | Path | None = None,
     *,
     undirected: bool = True,
     normalize_features: str = "none",
+    knn: int | None = None,
+    metric: str = "auto",
+    radius: float | None = None,
+    knn_augment: int = 0,
     registry: Registry | None = None,
     **parameters: Any,
 ) -> Data:
@@ -43,17 +51,27 @@ def load_graph(
 
     Args:
         source: The name of a registered data set; a file or folder (see `eco_core.data.readers.formats`; a graph on
-            disk stays on disk); a PyG ``Data``; or a tuple ``(x, edge_index)`` or ``(x, edge_index, y)`` of tensors or
-            arrays. A string is a path if it exists, has a separator or has a known suffix, else a name. Objects in
+            disk stays on disk); a PyG ``Data``; a tuple ``(x, edge_index)`` or ``(x, edge_index, y)`` of tensors or
+            arrays; features alone, as an array or a data frame of numbers; or an ``AnnData``. A graph without edges is
+            joined with nearest neighbours, and a graph without features gets features made from its edges; the notes
+            say so. A string is a path if it exists, has a separator or has a known suffix, else a name. Objects in
             memory are never modified.
         root: Folder of downloaded data sets; by default `default_root`. Only named data sets use it.
         undirected: Whether to add the missing reverse of every edge and to merge duplicates. If duplicates or the two
             directions of an edge differ in weight, the largest weight is kept. Weights are not added: an edge listed
             once in each direction is a single edge, not an edge of twice the weight.
         normalize_features: ``"none"``, or ``"row"``: divide every row of ``x`` by the sum of its absolute values (for
-            bags of words simply the sum). Rows of zeros stay zero; sparse features stay sparse.
+            bags of words simply the sum). Rows of zeros stay zero; sparse features stay sparse. Features that were made
+            from edges, and principal components, stay as they are.
+        knn: Nearest neighbours that a node is joined with, if the data have no edges: in space where there are
+            coordinates, else in the features. Default 10.
+        metric: Distance of features: ``euclidean``, ``cosine``, ``manhattan``; ``auto``: the cosine of sparse features,
+            else Euclidean distance.
+        radius: Instead of ``knn``: join nodes whose distance is at most this.
+        knn_augment: Nearest neighbours in the features that are added to the edges of any graph.
         registry: Where names are looked up; by default all installed plugins.
-        **parameters: Parameters of the data set or of the file's reader.
+        **parameters: Parameters of the data set, of the file's reader or of the AnnData
+            (`eco_core.data.annotated.graph.graph_of_anndata`).
 
     Returns:
         A graph as `eco_core.data.validate.validate_graph` describes it. ``n_classes`` is the declared number of
@@ -69,18 +87,25 @@ def load_graph(
         raise SpecError(
             Problem("ECO104", f"normalize_features is {normalize_features!r}; expected 'none' or 'row'.", suggestion)
         )
+    neighbors = NeighborOptions(knn, metric, radius, knn_augment)
     data = _read(source, root, registry, parameters)
     if isinstance(data, OnDiskGraph) and data.is_as_stored:
-        _check_conversion(data, undirected, normalize_features)
+        _check_conversion(data, undirected, normalize_features, neighbors)
         return copy.copy(data)
-    graph = convert_graph(data)
+    graph = complete_graph(data, neighbors)
     if undirected:
         graph = _make_undirected(graph)
+    add_neighbors(graph, neighbors)
     add_notes(graph, describe_structure(graph))
-    if normalize_features == "row":
+    if normalize_features == "row" and not _are_signed(graph):
         graph.x, zero_rows = _normalize_rows(graph.x)
         add_notes(graph, ["features divided by row sums" + (f", {zero_rows:,} rows are zero" if zero_rows else "")])
     return graph
+
+
+def _are_signed(graph: Data) -> bool:
+    """Whether the features are standardised or principal components: sums of their rows mean nothing."""
+    return bool(graph.get(MADE_FEATURES)) or bool(getattr(graph.get("encoding"), "signed", False))
 
 
 def _read(source: Any, root: str | Path | None, registry: Registry | None, parameters: dict[str, Any]) -> Data:
@@ -89,6 +114,10 @@ def _read(source: Any, root: str | Path | None, registry: Registry | None, param
         if is_path(source):
             return _from_path(Path(source), parameters)
         return _from_name(str(source), root, registry, parameters)
+    if is_anndata(source):
+        from eco_core.data.annotated.graph import graph_of_anndata
+
+        return graph_of_anndata(source, **_checked_parameters(graph_of_anndata, parameters, provided=("adata",)))
     data = _from_memory(source)
     if parameters:
         names = ", ".join(repr(name) for name in parameters)
@@ -96,13 +125,15 @@ def _read(source: Any, root: str | Path | None, registry: Registry | None, param
             Problem(
                 "ECO103",
                 f"A graph in memory has no parameters; {names} was given.",
-                "Parameters belong to named data sets and to files.",
+                "Parameters belong to named data sets, to files and to AnnData objects.",
             )
         )
     return data
 
 
-def _check_conversion(graph: OnDiskGraph, undirected: bool, normalize_features: str) -> None:
+def _check_conversion(
+    graph: OnDiskGraph, undirected: bool, normalize_features: str, neighbors: NeighborOptions
+) -> None:
     """Refuses options that a graph on disk was not converted with: applying them would load the graph into memory."""
     problems = []
     if undirected and not graph.manifest["undirected"]:
@@ -119,6 +150,15 @@ def _check_conversion(graph: OnDiskGraph, undirected: bool, normalize_features: 
                 "ECO104",
                 f"Graph {graph.name!r} is on disk with unnormalised features, but data.normalize_features is 'row'.",
                 "Use data.normalize_features=none, or convert the graph again with --normalize-features row.",
+            )
+        )
+    if neighbors.knn_augment:
+        problems.append(
+            Problem(
+                "ECO104",
+                f"Graph {graph.name!r} is on disk; no neighbours can be added to it (graph.knn_augment is "
+                f"{neighbors.knn_augment}).",
+                "Use graph.knn_augment=0, or give the graph that was converted.",
             )
         )
     if problems:
@@ -139,11 +179,14 @@ def _from_memory(source: Any) -> Data:
                 "For edge weights, node ids or declared classes, give a torch_geometric.data.Data.",
             )
         )
+    alone = graph_of_features(source)
+    if alone is not None:
+        return alone
     raise SpecError(
         Problem(
             "ECO104",
             f"Cannot read a graph from a {type(source).__name__}.",
-            "Give a data set's name, a path, a torch_geometric.data.Data, or (x, edge_index).",
+            "Give a data set's name, a path, a torch_geometric.data.Data, (x, edge_index), features alone, or an AnnData.",
         )
     )
 

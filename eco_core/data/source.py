@@ -9,6 +9,8 @@ READERS = {
     ".npz": "eco_core.data.readers.formats:read_npz",
     ".pt": "eco_core.data.readers.formats:read_pt",
     ".csv": "eco_core.data.readers.formats:read_csv",
+    ".npy": "eco_core.data.features_alone:read_npy",
+    ".h5ad": "eco_core.data.annotated.graph:read_h5ad",
 }
 """Maps the suffix of a file to the function that reads it."""
 
@@ -16,8 +18,8 @@ KNOWN_SUFFIXES = tuple(READERS)
 """Suffixes of the readable files."""
 
 FORMATS = (
-    f"Known formats: {', '.join(KNOWN_SUFFIXES)} (a list of edges), or a folder: with edges.csv and features.csv, or "
-    "written by 'eco data convert'."
+    f"Known formats: {', '.join(KNOWN_SUFFIXES)} (.csv: a list of edges; .npy: features alone), or a folder: with "
+    "edges.csv and features.csv, or written by 'eco data convert'."
 )
 """The readable formats, for messages."""
 

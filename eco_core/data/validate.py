@@ -54,7 +54,7 @@ def convert_graph(data: Data) -> Data:
     num_nodes = None if x is None else int(x.shape[0])
     if num_nodes is not None and node_ids is not None and len(node_ids) != num_nodes:
         problems.append(_lengths("node_ids", len(node_ids), "nodes", num_nodes, "one id for every row of x"))
-    edge_index = _checked_edges(data.get("edge_index"), num_nodes, node_ids, problems)
+    edge_index = checked_edges(data.get("edge_index"), num_nodes, node_ids, problems)
     weight = _checked_weights(data.get("edge_weight"), edge_index, problems)
     y = checked_labels(data.get("y"), num_nodes, problems)
     n_classes = checked_classes(data.get("n_classes"), problems)
@@ -247,9 +247,10 @@ def _checked_features(value: Any, node_ids: list[str] | None, problems: list[Pro
     return x
 
 
-def _checked_edges(
+def checked_edges(
     value: Any, num_nodes: int | None, node_ids: list[str] | None, problems: list[Problem]
 ) -> Tensor | None:
+    """Returns edges as int64 (2, num_edges), and appends what is wrong with them to ``problems``."""
     if value is None:
         problems.append(
             _invalid(

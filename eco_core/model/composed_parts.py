@@ -199,7 +199,7 @@ class ComposedParts(BaseModel):
         self._preparation.note(graph, plan.spec.data)
 
     def load_graph(self, data: Any = None) -> Any:
-        """Loads and prepares a graph according to the spec's section ``data``.
+        """Loads and prepares a graph according to the spec's sections ``data`` and ``graph``.
 
         Args:
             data: A source that `eco_core.load_graph` takes; None: the graph that the spec names. A graph in memory is
@@ -210,7 +210,9 @@ class ComposedParts(BaseModel):
         """
         if data is not None and self._preparation.section_of(data) is not None:
             return data
-        graph, section = load_planned(self._plan.spec.data, self._plan.registry, data)
+        graph, section = load_planned(
+            self._plan.spec.data, self._plan.registry, data, neighbors=self._plan.spec.graph
+        )
         self._preparation.note(graph, section)
         return graph
 

@@ -9,10 +9,12 @@ from torch_geometric.data import Data
 
 from eco_core.data.load import load_graph
 from eco_core.registry.registry import Registry
-from eco_core.spec.models import IN_MEMORY, DataSpec
+from eco_core.spec.models import IN_MEMORY, DataSpec, GraphSpec
 
 
-def load_planned(section: DataSpec, registry: Registry, source: Any = None) -> tuple[Data, DataSpec]:
+def load_planned(
+    section: DataSpec, registry: Registry, source: Any = None, *, neighbors: GraphSpec | None = None
+) -> tuple[Data, DataSpec]:
     """Loads and prepares a graph according to a data section.
 
     Args:
@@ -20,6 +22,7 @@ def load_planned(section: DataSpec, registry: Registry, source: Any = None) -> t
         registry: Where names are looked up.
         source: Another graph, as for `eco_core.load_graph`, which is prepared in the same way; None: the graph that the
             section names. The section's parameters are used only for the graph that it names.
+        neighbors: The spec's section ``graph``: how edges are made or added.
 
     Returns:
         The graph, and the section that names it; the name of a graph that was given from Python is `IN_MEMORY`.
@@ -39,6 +42,7 @@ def load_planned(section: DataSpec, registry: Registry, source: Any = None) -> t
         undirected=section.undirected,
         normalize_features=section.normalize_features,
         registry=registry,
+        **(neighbors or GraphSpec()).model_dump(),
         **(section.model_extra or {}),
     )
     return graph, section

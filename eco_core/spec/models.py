@@ -34,6 +34,32 @@ class DataSpec(BaseModel):
     normalize_features: Literal["none", "row"] = "none"
 
 
+class GraphSpec(BaseModel):
+    """Edges that are made from the nodes themselves, where a graph has none or its edges are few.
+
+    Attributes:
+        knn: Nearest neighbours that a node is joined with, if the data have no edges: neighbours in space where there
+            are coordinates, else in the features. None: 10.
+        metric: Distance of features: ``euclidean``, ``cosine``, ``manhattan``; ``auto``: the cosine of sparse features,
+            else Euclidean distance. Distances in space are Euclidean.
+        radius: Instead of ``knn``: join nodes whose distance is at most this.
+        knn_augment: Nearest neighbours in the features that are added to the edges of any graph.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    knn: int | None = Field(default=None, ge=1)
+    metric: Literal["auto", "euclidean", "cosine", "manhattan"] = "auto"
+    radius: float | None = Field(default=None, gt=0, allow_inf_nan=False)
+    knn_augment: int = Field(default=0, ge=0)
+
+    @pydantic.model_validator(mode="after")
+    def _one_kind_of_neighbours(self) -> GraphSpec:
+        if self.knn is not None and self.radius is not None:
+            raise ValueError("it has both knn and radius; give one of the two")
+        return self
+
+
 class TrainSpec(BaseModel):
     """How the engine runs the stages.
 
@@ -68,7 +94,7 @@ class TrainSpec(BaseModel):
 
 
 class RunSpec(BaseModel):
-    """A whole run: data, four parts, number of clusters, training and seed.
+    """A whole run: data, edges made from the nodes, four parts, number of clusters, training and seed.
 
     Attributes:
         objective: ``auto`` chooses gae if it is installed and the encoder has parameters to train; ``none`` means no
@@ -84,6 +110,7 @@ class RunSpec(BaseModel):
 
     version: Literal[1] = Field(default=1, alias="schema")
     data: DataSpec = DataSpec()
+    graph: GraphSpec = GraphSpec()
     encoder: ComponentSpec = ComponentSpec(name="identity")
     objective: ComponentSpec | Literal["auto", "none"] = "auto"
     head: ComponentSpec = ComponentSpec(name="kmeans")

@@ -7,6 +7,8 @@
 ``folder/``         ``features.csv`` (header; node id, then numbers), ``edges.csv`` (header; source, target and,
                     optionally, weight) and, optionally, ``labels.csv`` (header; node, label)
 ``edges.csv``       the same CSV files, each named by the user
+``x.npy``           features alone: an array with one row for each node
+``cells.h5ad``      an AnnData (`eco_core.data.annotated.graph.graph_of_anndata`)
 ``folder/``         ``manifest.json`` and arrays: a graph on disk (`eco_core.data.on_disk.graph`)
 ==================  ============================================================================================
 
@@ -310,9 +312,9 @@ def _graph_of(arrays: dict[str, Any], ignored: list[str], path: Path, how_to: st
     from eco_core.data.validate import as_tensor
 
     has_csr = [key for key in _CSR_KEYS if key in arrays]
-    missing = [] if "edge_index" in arrays else ["edge_index"]
-    if "x" not in arrays:
-        missing += ["x"] if not has_csr else [key for key in _CSR_KEYS if key not in arrays]
+    missing = [key for key in _CSR_KEYS if key not in arrays] if has_csr and "x" not in arrays else []
+    if not ({"x", "edge_index"} & set(arrays) or has_csr):  # Either is enough: the other is made.
+        missing = ["edge_index", "x"]
     if missing:
         found = ", ".join([*arrays, *ignored]) or "nothing"
         raise DataError(
@@ -321,7 +323,8 @@ def _graph_of(arrays: dict[str, Any], ignored: list[str], path: Path, how_to: st
             )
         )
     data = Data(name=path.stem, notes=[f"ignored in {path.name}: {', '.join(ignored)}"] if ignored else [])
-    data.x = arrays["x"] if "x" in arrays else _csr_features(arrays, path)
+    if "x" in arrays or has_csr:
+        data.x = arrays["x"] if "x" in arrays else _csr_features(arrays, path)
     for key in ("x", "edge_index", "edge_weight", "y"):
         value = data.get("x") if key == "x" else arrays.get(key)
         if value is None:
