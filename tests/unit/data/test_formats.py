@@ -75,7 +75,7 @@ def test_saving_and_loading_gives_the_same_graph(
 
 
 def test_an_archive_without_the_arrays_says_what_it_holds(tmp_path: Path) -> None:
-    np.savez(tmp_path / "g.npz", adjacency=np.eye(3), x=np.eye(3))
+    np.savez(tmp_path / "g.npz", adjacency=np.eye(3), labels=np.zeros(3))
     text = message(tmp_path / "g.npz")
     assert "no edge_index" in text
     assert "adjacency" in text
