@@ -10,6 +10,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from eco_core.cli.output import discover, print_json, print_metrics
+from eco_core.cli.table_flags import (
+    Edges,
+    IdColumn,
+    IgnoreColumns,
+    LabelColumn,
+    SourceColumn,
+    TargetColumn,
+    WeightColumn,
+    table_settings,
+)
 from eco_core.engine.launch import launch
 from eco_core.engine.world import World, launched_world
 from eco_core.errors import EcoError, Problem
@@ -27,6 +37,13 @@ def compose(
     strategy: Annotated[str | None, typer.Option(help="Which parts are trained, and when.")] = None,
     objective: Annotated[str | None, typer.Option(help="What trains the encoder, or 'none'.")] = None,
     data: Annotated[str | None, typer.Option(metavar="NAME|PATH", help="The graph; default 'digits'.")] = None,
+    edges: Edges = None,
+    id_column: IdColumn = None,
+    source_column: SourceColumn = None,
+    target_column: TargetColumn = None,
+    weight_column: WeightColumn = None,
+    label_column: LabelColumn = None,
+    ignore_columns: IgnoreColumns = None,
     data_root: Annotated[
         Path | None, typer.Option(help="Folder of downloaded data sets; default $ECO_DATA_ROOT, then a user cache.")
     ] = None,
@@ -55,6 +72,9 @@ def compose(
     _check_devices(devices, world)
     if epochs is not None and epochs < 0:
         raise EcoError(Problem("ECO104", f"--epochs is {epochs}; it must be 0 or more.", "Use --epochs 200."))
+    tables = table_settings(
+        edges, id_column, source_column, target_column, weight_column, label_column, ignore_columns
+    )
     flags = _given(
         encoder=encoder,
         head=head,
@@ -62,7 +82,7 @@ def compose(
         objective=objective,
         clusters=_number_or_text(clusters),
         seed=seed,
-        data=_given(name=data, root=None if data_root is None else str(data_root)) or None,
+        data=_given(name=data, root=None if data_root is None else str(data_root), **tables) or None,
     )
     choices: dict[str, Any] = {
         "recipe": recipe,

@@ -18,7 +18,9 @@ from eco_core.data.completion import MADE_FEATURES, add_neighbors, complete_grap
 from eco_core.data.features_alone import graph_of_features
 from eco_core.data.neighbors import NeighborOptions
 from eco_core.data.on_disk.graph import OnDiskGraph
+from eco_core.data.readers.table_files import graph_of_data_frames, is_frames
 from eco_core.data.source import default_root, is_path
+from eco_core.data.tables.encoding import TableEncoding, is_same
 from eco_core.data.validate import add_notes, counted, describe_structure
 from eco_core.errors import DataError, Problem, SpecError, did_you_mean
 from eco_core.registry.hookspecs import Dataset
@@ -45,6 +47,7 @@ def load_graph(
     radius: float | None = None,
     knn_augment: int = 0,
     registry: Registry | None = None,
+    preparation: TableEncoding | None = None,
     **parameters: Any,
 ) -> Data:
     """Loads a graph by name, from a file, or from an object in memory, and checks it.
@@ -52,9 +55,10 @@ def load_graph(
     Args:
         source: The name of a registered data set; a file or folder (see `eco_core.data.readers.formats`; a graph on
             disk stays on disk); a PyG ``Data``; a tuple ``(x, edge_index)`` or ``(x, edge_index, y)`` of tensors or
-            arrays; features alone, as an array or a data frame of numbers; or an ``AnnData``. A graph without edges is
-            joined with nearest neighbours, and a graph without features gets features made from its edges; the notes
-            say so. A string is a path if it exists, has a separator or has a known suffix, else a name. Objects in
+            arrays; a pair ``(nodes, edges)`` of data frames, either of which may be None; features alone, as an array
+            or a data frame of numbers; or an ``AnnData``. A graph without edges is joined with nearest neighbours, and
+            a graph without features gets features made from its edges; the notes say so. A string is a path if it
+            exists, has a separator or has a known suffix, else a name. Objects in
             memory are never modified.
         root: Folder of downloaded data sets; by default `default_root`. Only named data sets use it.
         undirected: Whether to add the missing reverse of every edge and to merge duplicates. If duplicates or the two
@@ -70,6 +74,8 @@ def load_graph(
         radius: Instead of ``knn``: join nodes whose distance is at most this.
         knn_augment: Nearest neighbours in the features that are added to the edges of any graph.
         registry: Where names are looked up; by default all installed plugins.
+        preparation: The encoding of the columns of an earlier table (``graph.encoding``), which is applied to the
+            columns of this one. It concerns graphs made of tables.
         **parameters: Parameters of the data set, of the file's reader or of the AnnData
             (`eco_core.data.annotated.graph.graph_of_anndata`).
 
@@ -88,7 +94,7 @@ def load_graph(
             Problem("ECO104", f"normalize_features is {normalize_features!r}; expected 'none' or 'row'.", suggestion)
         )
     neighbors = NeighborOptions(knn, metric, radius, knn_augment)
-    data = _read(source, root, registry, parameters)
+    data = _encoded(_read(source, root, registry, parameters, preparation), preparation)
     if isinstance(data, OnDiskGraph) and data.is_as_stored:
         _check_conversion(data, undirected, normalize_features, neighbors)
         return copy.copy(data)
@@ -108,16 +114,25 @@ def _are_signed(graph: Data) -> bool:
     return bool(graph.get(MADE_FEATURES)) or bool(getattr(graph.get("encoding"), "signed", False))
 
 
-def _read(source: Any, root: str | Path | None, registry: Registry | None, parameters: dict[str, Any]) -> Data:
+def _read(
+    source: Any,
+    root: str | Path | None,
+    registry: Registry | None,
+    parameters: dict[str, Any],
+    encoding: TableEncoding | None,
+) -> Data:
     """Reads the graph that a source names, or returns a graph in memory as it is; nothing is checked yet."""
     if isinstance(source, (str, Path)):
         if is_path(source):
-            return _from_path(Path(source), parameters)
+            return _from_path(Path(source), parameters, encoding)
         return _from_name(str(source), root, registry, parameters)
     if is_anndata(source):
         from eco_core.data.annotated.graph import graph_of_anndata
 
         return graph_of_anndata(source, **_checked_parameters(graph_of_anndata, parameters, provided=("adata",)))
+    if is_frames(source):
+        checked = _checked_parameters(graph_of_data_frames, parameters, provided=("source", "fitted"))
+        return graph_of_data_frames(source, fitted=encoding, **checked)
     data = _from_memory(source)
     if parameters:
         names = ", ".join(repr(name) for name in parameters)
@@ -191,12 +206,25 @@ def _from_memory(source: Any) -> Data:
     )
 
 
-def _from_path(path: Path, parameters: dict[str, Any]) -> Data:
+def _encoded(data: Data, encoding: TableEncoding | None) -> Data:
+    """Encodes the table of a graph again, if it was encoded in another way than ``encoding`` says."""
+    table = data.get("node_table")
+    if encoding is None or table is None or is_same(encoding, data.get("encoding")):
+        return data
+    graph = copy.copy(data)
+    graph.x, graph.encoding = torch.from_numpy(encoding.encode(table, f"The table of graph {data.get('name')!r}")), encoding
+    return graph
+
+
+def _from_path(path: Path, parameters: dict[str, Any], encoding: TableEncoding | None) -> Data:
     from eco_core.data.readers.formats import reader_for
 
     path = path.expanduser()
     reader = reader_for(path)
-    return reader(path, **_checked_parameters(reader, parameters, provided=("path",)))
+    checked = _checked_parameters(reader, parameters, provided=("path", "fitted"))
+    if encoding is not None and "fitted" in inspect.signature(reader).parameters:
+        checked["fitted"] = encoding
+    return reader(path, **checked)
 
 
 def _from_name(name: str, root: str | Path | None, registry: Registry | None, parameters: dict[str, Any]) -> Data:

@@ -37,6 +37,8 @@ class FitInfo:
         part_names: The names of the parts.
         parts: Maps the kind of each part to its origin: distribution and version, or the class.
         plugins: Maps the distribution of each plugin to its version and status.
+        preparation: How the columns of a table became features: an object with a method ``save(folder)``; None for a
+            graph that was not made of a table.
     """
 
     module: nn.Module
@@ -50,6 +52,7 @@ class FitInfo:
     part_names: tuple[str, ...] = ()
     parts: Mapping[str, str] = field(default_factory=dict)
     plugins: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    preparation: Any = None
 
 
 class Callback:

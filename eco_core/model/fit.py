@@ -66,7 +66,8 @@ def fit_composition(
     fabric = make_fabric(device, train_spec.precision)
     check_shared(train_spec, fabric.world_size)
     with local_rank_0_first(fabric.local_rank):
-        graph = model.load_graph(data)
+        graph = model.load_graph(data, anew=True)
+    model.take_encoding(getattr(graph, "encoding", None))
     plan = model.plan_for(graph)
     listening = (*callbacks, *_progress(verbose)) if fabric.is_global_zero else ()
     # The callbacks are closed at the very end, after the metrics, which are computed outside the seeded context.
@@ -146,6 +147,7 @@ def fit_info(model: ComposedParts, device: torch.device, world_size: int = 1, no
         facts=model.graph_facts,
         part_names=tuple(part.label for part in parts.values()),
         parts={kind: part.origin for kind, part in parts.items()},
+        preparation=model.table_encoding,
         plugins={p.distribution: {"version": p.version, "status": p.status} for p in plan.registry.plugins},
     )
 

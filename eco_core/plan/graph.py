@@ -8,12 +8,18 @@ from typing import Any
 from torch_geometric.data import Data
 
 from eco_core.data.load import load_graph
+from eco_core.data.tables.encoding import TableEncoding
 from eco_core.registry.registry import Registry
 from eco_core.spec.models import IN_MEMORY, DataSpec, GraphSpec
 
 
 def load_planned(
-    section: DataSpec, registry: Registry, source: Any = None, *, neighbors: GraphSpec | None = None
+    section: DataSpec,
+    registry: Registry,
+    source: Any = None,
+    preparation: TableEncoding | None = None,
+    *,
+    neighbors: GraphSpec | None = None,
 ) -> tuple[Data, DataSpec]:
     """Loads and prepares a graph according to a data section.
 
@@ -22,6 +28,7 @@ def load_planned(
         registry: Where names are looked up.
         source: Another graph, as for `eco_core.load_graph`, which is prepared in the same way; None: the graph that the
             section names. The section's parameters are used only for the graph that it names.
+        preparation: How the columns of a table become features, as an earlier table was encoded.
         neighbors: The spec's section ``graph``: how edges are made or added.
 
     Returns:
@@ -42,6 +49,7 @@ def load_planned(
         undirected=section.undirected,
         normalize_features=section.normalize_features,
         registry=registry,
+        preparation=preparation,
         **(neighbors or GraphSpec()).model_dump(),
         **(section.model_extra or {}),
     )

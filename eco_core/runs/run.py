@@ -110,7 +110,7 @@ def run(
             graph = model.load_graph()
         model.check_graph(graph)
         recorder = RunFolder(out, recipe, force, devices, started=start, loaded=time.perf_counter())
-        log = RunLog(recorder, stream)
+        log = RunLog(recorder, stream, graph.get("columns"))
         model.fit(graph, device=device, callbacks=[recorder, log, *callbacks], verbose=False)
         if recorder.path is None:  # Only rank 0 makes a folder.
             recorder.measure(model.clustering_)

@@ -1,12 +1,12 @@
-"""Reads graphs from files: NumPy archives, torch files and CSV tables.
+"""Reads graphs from files: NumPy archives, torch files and tables.
 
 ==================  ============================================================================================
 ``graph.npz``       arrays ``x`` (or ``x_data, x_indices, x_indptr, x_shape``: CSR), ``edge_index``; optional
                     ``edge_weight, y, node_ids, n_classes``
 ``graph.pt``        ``torch.save`` of a dict of tensors with the same keys, or of a PyG ``Data``
-``folder/``         ``features.csv`` (header; node id, then numbers), ``edges.csv`` (header; source, target and,
-                    optionally, weight) and, optionally, ``labels.csv`` (header; node, label)
-``edges.csv``       the same CSV files, each named by the user
+``folder/``         tables: ``nodes`` (or ``features``), ``edges`` and ``labels``, each as CSV (also ``.tsv`` and
+                    packed, such as ``.csv.gz``) or Parquet; nodes or edges may be missing
+``nodes.csv``       one of these tables, the others named by the user (`eco_core.data.readers.table_files`)
 ``x.npy``           features alone: an array with one row for each node
 ``cells.h5ad``      an AnnData (`eco_core.data.annotated.graph.graph_of_anndata`)
 ``folder/``         ``manifest.json`` and arrays: a graph on disk (`eco_core.data.on_disk.graph`)
@@ -32,8 +32,8 @@ import torch
 from torch import Tensor
 from torch_geometric.data import Data
 
-from eco_core.data.readers.csv_graph import graph_of_tables
-from eco_core.data.source import FORMATS, KNOWN_SUFFIXES, READERS
+from eco_core.data.readers.table_files import read_tables
+from eco_core.data.source import FORMATS, KNOWN_SUFFIXES, READERS, suffix_of
 from eco_core.errors import DataError, Problem
 
 _KEYS = ("x", "edge_index", "edge_weight", "y", "node_ids", "n_classes")
@@ -56,10 +56,10 @@ def reader_for(path: str | Path) -> Callable[..., Data]:
     if path.is_dir():
         from eco_core.data.on_disk.graph import is_on_disk, open_graph
 
-        return open_graph if is_on_disk(path) else read_folder
+        return open_graph if is_on_disk(path) else read_tables
     if not path.exists():
         raise DataError(_not_found(path))
-    suffix = path.suffix.lower()
+    suffix = suffix_of(path)
     if suffix not in READERS:
         raise DataError(Problem("ECO302", f"The format of {path} is not known (suffix {suffix!r}).", FORMATS))
     module, _, name = READERS[suffix].partition(":")
@@ -182,80 +182,6 @@ def read_pt(path: str | Path) -> Data:
         )
     known = {key: value for key, value in content.items() if key in _KEYS + _CSR_KEYS and value is not None}
     return _graph_of(known, [str(key) for key in content if key not in _KEYS + _CSR_KEYS], path, how_to)
-
-
-def read_folder(
-    path: str | Path, edges: str = "edges.csv", features: str = "features.csv", labels: str = "labels.csv"
-) -> Data:
-    """Reads a folder of CSV files.
-
-    Args:
-        path: The folder.
-        edges: Name of the edge list in it, as for `read_csv`.
-        features: Name of the feature table.
-        labels: Name of the label table; it may be missing unless it is named otherwise.
-
-    Returns:
-        The graph, not yet validated.
-
-    Raises:
-        DataError: ECO301, if the folder or a file is missing; ECO302 and ECO305 as in `read_csv`.
-    """
-    folder = _existing(path)
-    missing = [name for name in (edges, features) if not (folder / name).is_file()]
-    if labels != "labels.csv" and not (folder / labels).is_file():
-        missing.append(labels)
-    if missing:
-        names = sorted(entry.name for entry in folder.iterdir())
-        held = ", ".join(names[:10]) + (" ..." if len(names) > 10 else "") if names else "nothing"
-        fix = FORMATS
-        readable = [name for name in names if name.lower().endswith(KNOWN_SUFFIXES)]
-        if readable:
-            fix += f" Or name the file itself, for example {folder / readable[0]}."
-        raise DataError(
-            Problem("ECO301", f"The folder {folder} holds no {' and no '.join(missing)}; it holds {held}.", fix)
-        )
-    found_labels = folder / labels if (folder / labels).is_file() else None
-    return graph_of_tables(folder / edges, folder / features, found_labels, folder.resolve().name)
-
-
-def read_csv(path: str | Path, features: str = "features.csv", labels: str | None = None) -> Data:
-    """Reads an edge list with its feature table.
-
-    All files have a header line and commas between columns. Nodes are numbered in the order of the feature table.
-
-    Args:
-        path: The edge list: columns source, target and, optionally, weight.
-        features: The feature table: the node's id (any string), then numbers. The path is relative to the edge list's
-            folder; if there is no such file, to the working directory.
-        labels: The label table: node, label. Labels are any strings; they are numbered in sorted order (numeric order
-            if all are integers). Nodes that are not listed, or whose label is empty or -1, are unlabelled.
-
-    Returns:
-        The graph, not yet validated. ``node_ids`` is None if the ids are exactly 0 to N-1 in order.
-
-    Raises:
-        DataError: ECO301, if a file is missing; ECO302 for malformed lines, each with file and line; ECO305 for ids
-            that the feature table lacks.
-    """
-    edges = _existing(path)
-
-    def beside(name: str) -> Path:
-        given = Path(name).expanduser()
-        here = edges.parent / given
-        return given if not here.exists() and given.exists() else here
-
-    tables = [beside(features)] + ([beside(labels)] if labels else [])
-    missing = []
-    for table, parameter in zip(tables, ("features", "labels"), strict=False):
-        if not table.is_file():
-            problem = _not_found(table)
-            missing.append(
-                Problem("ECO301", problem.message, f"{problem.fix}\nName the file with --set data.{parameter}=FILE.")
-            )
-    if missing:
-        raise DataError(*missing)
-    return graph_of_tables(edges, tables[0], tables[1] if labels else None, edges.stem)
 
 
 def _existing(path: str | Path) -> Path:

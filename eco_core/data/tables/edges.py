@@ -92,7 +92,7 @@ def read_edges(table: Any, options: TableOptions, origin: Origin, problems: list
         elif column == roles.weight and weight is not None:
             columns.append(entry_of(column, "weight", "taken as the weights of the edges"))
         elif column == roles.type and kinds is not None:
-            columns.append(entry_of(column, "type", kinds[1].partition(": ")[2]))
+            columns.append(entry_of(column, "type", kinds[1].split(": ", 2)[-1]))
         elif column in options.ignore_columns:
             columns.append(entry_of(column, "ignored", "left out, as asked"))
         elif is_index_name(column):

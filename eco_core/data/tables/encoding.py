@@ -24,7 +24,7 @@ PREPARATION, ARRAYS = "preparation.json", "preparation.npz"
 FORMAT = 1
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class ColumnEncoding:
     """How one column becomes features.
 
@@ -81,7 +81,7 @@ class ColumnEncoding:
         return scaled(numbers, known["fill"], known["mean"], known["deviation"])[:, None]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False, eq=False)
 class TableEncoding:
     """How the nodes tables of a model become features.
 
@@ -95,6 +95,9 @@ class TableEncoding:
     columns: tuple[ColumnEncoding, ...]
     roles: Mapping[str, Any] = field(default_factory=dict)
     report: tuple[Mapping[str, Any], ...] = ()
+
+    def __repr__(self) -> str:
+        return f"TableEncoding({len(self.columns)} columns, {len(self.features)} features)"
 
     @property
     def features(self) -> tuple[str, ...]:

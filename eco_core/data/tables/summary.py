@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 HEADER = ("column", "kind", "features", "missing", "what was done")
@@ -21,7 +21,7 @@ def column_rows(columns: Iterable[Mapping[str, Any]]) -> list[tuple[str, str, st
     groups: list[list[Mapping[str, Any]]] = []
     for entry in columns:
         last = groups[-1] if groups else []
-        if last and len(groups[-1]) >= 1 and _alike(last[-1], entry):
+        if last and _alike(last[-1], entry):
             groups[-1].append(entry)
         else:
             groups.append([entry])
@@ -40,7 +40,7 @@ def column_rows(columns: Iterable[Mapping[str, Any]]) -> list[tuple[str, str, st
 def columns_text(columns: Iterable[Mapping[str, Any]], width: int = 100) -> str:
     """Writes the report as a table of at most ``width`` characters a line, where names and numbers allow it."""
     rows = [HEADER, *column_rows(columns)]
-    rows = [(*(_cut(row[0], 32),), *row[1:]) if isinstance(row, tuple) else row for row in rows]
+    rows = [(_cut(row[0], 32), *row[1:]) for row in rows]
     widths = [max(len(row[place]) for row in rows) for place in range(4)]
     room = max(24, width - sum(widths) - 8)
     lines = []
@@ -69,8 +69,8 @@ def _row(entry: Mapping[str, Any], name: str, action: str) -> tuple[str, str, st
     return name, str(entry["kind"]), str(entry["features"] or ""), str(entry["missing"] or ""), action
 
 
-def _cut(text: str, most: int) -> Sequence[str]:
-    return (text if len(text) <= most else text[: most - 3] + "...",)
+def _cut(text: str, most: int) -> str:
+    return text if len(text) <= most else text[: most - 3] + "..."
 
 
 __all__ = ["HEADER", "column_rows", "columns_text"]
