@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, cast
 import torch
 from torch import Tensor
 from torch_geometric.data import Data
-from torch_geometric.utils import to_undirected
+from torch_geometric.utils import coalesce, is_undirected, to_undirected
 
 from eco_core.data.annotated.recognition import is_anndata
 from eco_core.data.completion import MADE_FEATURES, add_neighbors, complete_graph
@@ -32,7 +32,9 @@ __all__ = ["default_root", "load_graph"]
 
 _NORMALIZATIONS = ("none", "row")
 
-_OWN_KEYS = ("name", "root", "undirected", "normalize_features")
+_DUPLICATES = ("max", "sum", "mean")
+
+_OWN_KEYS = ("name", "root", "undirected", "normalize_features", "duplicates")
 """Keys of a spec's data section that are not parameters of the data set."""
 
 
@@ -42,6 +44,7 @@ def load_graph(
     *,
     undirected: bool = True,
     normalize_features: str = "none",
+    duplicates: str = "max",
     knn: int | None = None,
     metric: str = "auto",
     radius: float | None = None,
@@ -61,9 +64,12 @@ def load_graph(
             exists, has a separator or has a known suffix, else a name. Objects in
             memory are never modified.
         root: Folder of downloaded data sets; by default `default_root`. Only named data sets use it.
-        undirected: Whether to add the missing reverse of every edge and to merge duplicates. If duplicates or the two
-            directions of an edge differ in weight, the largest weight is kept. Weights are not added: an edge listed
-            once in each direction is a single edge, not an edge of twice the weight.
+        undirected: Whether to add the missing reverse of every edge and to merge duplicates.
+        duplicates: The weight of edges that are merged. ``"max"``: the largest; an edge listed once in each direction
+            is a single edge, not an edge of twice the weight. ``"sum"``: the sum over all rows of the pair (without
+            weights: their number), unless the list has every edge in both directions with the same weight; ``"mean"``:
+            the mean over all rows of the pair. With directed edges, ``"max"`` leaves duplicates as they are, and
+            the others merge edges of the same direction.
         normalize_features: ``"none"``, or ``"row"``: divide every row of ``x`` by the sum of its absolute values (for
             bags of words simply the sum). Rows of zeros stay zero; sparse features stay sparse. Features that were made
             from edges, and principal components, stay as they are.
@@ -93,12 +99,19 @@ def load_graph(
         raise SpecError(
             Problem("ECO104", f"normalize_features is {normalize_features!r}; expected 'none' or 'row'.", suggestion)
         )
+    if duplicates not in _DUPLICATES:
+        suggestion = did_you_mean(str(duplicates), _DUPLICATES)
+        raise SpecError(
+            Problem("ECO104", f"duplicates is {duplicates!r}; expected 'max', 'sum' or 'mean'.", suggestion)
+        )
     neighbors = NeighborOptions(knn, metric, radius, knn_augment)
     data = _encoded(_read(source, root, registry, parameters, preparation), preparation)
     if isinstance(data, OnDiskGraph) and data.is_as_stored:
-        _check_conversion(data, undirected, normalize_features, neighbors)
+        _check_conversion(data, undirected, normalize_features, duplicates, neighbors)
         return copy.copy(data)
     graph = complete_graph(data, neighbors)
+    if duplicates != "max":
+        graph = _merge_duplicates(graph, duplicates, undirected)
     if undirected:
         graph = _make_undirected(graph)
     add_neighbors(graph, neighbors)
@@ -147,7 +160,7 @@ def _read(
 
 
 def _check_conversion(
-    graph: OnDiskGraph, undirected: bool, normalize_features: str, neighbors: NeighborOptions
+    graph: OnDiskGraph, undirected: bool, normalize_features: str, duplicates: str, neighbors: NeighborOptions
 ) -> None:
     """Refuses options that a graph on disk was not converted with: applying them would load the graph into memory."""
     problems = []
@@ -165,6 +178,14 @@ def _check_conversion(
                 "ECO104",
                 f"Graph {graph.name!r} is on disk with unnormalised features, but data.normalize_features is 'row'.",
                 "Use data.normalize_features=none, or convert the graph again with --normalize-features row.",
+            )
+        )
+    if duplicates != "max":
+        problems.append(
+            Problem(
+                "ECO104",
+                f"Graph {graph.name!r} is on disk with merged edges, but data.duplicates is {duplicates!r}.",
+                "Leave data.duplicates out, or load the source of the graph instead.",
             )
         )
     if neighbors.knn_augment:
@@ -271,6 +292,44 @@ def _checked_parameters(
         raise SpecError(*problems_of(error, model, "data", _OWN_KEYS)) from error
 
 
+def _merge_duplicates(graph: Data, how: str, undirected: bool) -> Data:
+    """Merges edges of the same pair of nodes by the sum or the mean of their weights; adds a note."""
+    edge_index, weight = graph.edge_index, graph.get("edge_weight")
+    if edge_index.shape[1] == 0 or (weight is None and how == "mean"):
+        return graph
+    num_nodes = int(graph.x.shape[0])
+    ones = torch.ones(edge_index.shape[1]) if weight is None else weight
+    merged, total = coalesce(edge_index, ones, num_nodes=num_nodes, reduce=how)
+    if undirected and not is_undirected(merged, total, num_nodes=num_nodes):
+        # All rows of a pair count alike, whichever direction they name.
+        pair = torch.stack([edge_index.min(dim=0).values, edge_index.max(dim=0).values])
+        once, total = coalesce(pair, ones, num_nodes=num_nodes, reduce=how)
+        loops = once[0] == once[1]
+        merged = torch.cat([once, once[:, ~loops].flip(0)], dim=1)
+        merged, total = coalesce(merged, torch.cat([total, total[~loops]]), num_nodes=num_nodes)
+    if weight is None and bool((total == 1).all()):
+        return graph
+    fewer = int(edge_index.shape[1]) - int((edge_index[0] * num_nodes + edge_index[1]).unique().numel())
+    graph = _without_edge_attributes(graph)
+    graph.edge_index, graph.edge_weight = merged, total
+    verb = "added" if how == "sum" else "averaged"
+    what = "the numbers of rows are the weights" if weight is None else f"weights {verb}"
+    add_notes(graph, [f"edges of the same pair merged ({counted(fewer, 'duplicate')} of the same direction): {what}"])
+    return graph
+
+
+def _without_edge_attributes(graph: Data) -> Data:
+    """Drops other edge attributes, which would no longer match changed edges; adds a note on each."""
+    notes = []
+    for key, value in list(graph.to_dict().items()):
+        own = key in {"x", "y", "edge_index", "edge_weight"}
+        if isinstance(value, Tensor) and not own and graph.is_edge_attr(key):
+            del graph[key]
+            notes.append(f"edge attribute {key!r} dropped because the edges changed (weights belong in edge_weight)")
+    add_notes(graph, notes)
+    return graph
+
+
 def _make_undirected(graph: Data) -> Data:
     """Adds missing reverse edges and merges duplicates with their largest weight; adds notes on the changes."""
     edge_index, weight = graph.edge_index, graph.get("edge_weight")
@@ -293,14 +352,9 @@ def _make_undirected(graph: Data) -> Data:
         notes.append("where an edge had several weights, the largest is kept")
     if before == after and not notes:
         return graph  # Keep the order of the user's edges.
-    # Other edge attributes would no longer match the changed edges.
-    kept = {"x", "y", "edge_index", "edge_weight"}
-    for key, value in list(graph.to_dict().items()):
-        if isinstance(value, Tensor) and key not in kept and graph.is_edge_attr(key):
-            del graph[key]
-            notes.append(f"edge attribute {key!r} dropped because the edges changed (weights belong in edge_weight)")
-    graph.edge_index, graph.edge_weight = symmetric, symmetric_weight
     add_notes(graph, notes)
+    graph = _without_edge_attributes(graph)
+    graph.edge_index, graph.edge_weight = symmetric, symmetric_weight
     return graph
 
 

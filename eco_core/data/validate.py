@@ -178,7 +178,7 @@ def _checked_ids(value: Any, problems: list[Problem]) -> list[str] | None:
             _invalid(f"node_ids is a {type(value).__name__}, not a list.", "Give one id (a string) per node.")
         )
         return None
-    ids = [str(identifier) for identifier in value]
+    ids = [i.decode("utf-8", errors="replace") if isinstance(i, bytes) else str(i) for i in value]
     if len(set(ids)) < len(ids):
         first: dict[str, int] = {}
         for position, identifier in enumerate(ids):

@@ -48,6 +48,7 @@ def load_planned(
         section.root,
         undirected=section.undirected,
         normalize_features=section.normalize_features,
+        duplicates=section.duplicates,
         registry=registry,
         preparation=preparation,
         **(neighbors or GraphSpec()).model_dump(),

@@ -24,6 +24,7 @@ class DataSpec(BaseModel):
         root: Folder of downloaded data sets.
         undirected: Whether missing reverse edges are added and duplicate edges are merged.
         normalize_features: ``row`` divides each node's features by the sum of their absolute values.
+        duplicates: The weight of merged edges: the largest (``max``), the sum or the mean of their weights.
     """
 
     model_config = ConfigDict(extra="allow", frozen=True)
@@ -32,6 +33,7 @@ class DataSpec(BaseModel):
     root: str | None = None
     undirected: bool = True
     normalize_features: Literal["none", "row"] = "none"
+    duplicates: Literal["max", "sum", "mean"] = "max"
 
 
 class GraphSpec(BaseModel):

@@ -342,6 +342,7 @@ def test_a_recipe_is_a_run(eco: Eco) -> None:
         "root": None,
         "undirected": True,
         "normalize_features": "row",
+        "duplicates": "max",
     }
 
 

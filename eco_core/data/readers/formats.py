@@ -262,7 +262,7 @@ def _graph_of(arrays: dict[str, Any], ignored: list[str], path: Path, how_to: st
         data[key] = tensor
     if "node_ids" in arrays:
         ids = arrays["node_ids"]
-        data.node_ids = [str(identifier) for identifier in (ids.tolist() if hasattr(ids, "tolist") else ids)]
+        data.node_ids = ids.tolist() if hasattr(ids, "tolist") else list(ids)
     if "n_classes" in arrays:
         declared = arrays["n_classes"]
         data.n_classes = declared.tolist() if hasattr(declared, "tolist") else declared

@@ -10,7 +10,7 @@ from typing import Any, Literal
 from torch_geometric.data import Data
 
 from eco_core.data.readers.csv_graph import graph_of_tables
-from eco_core.data.readers.text_table import FrameRead, is_table, read_frame, require_tables, table_suffix
+from eco_core.data.readers.text_table import FrameRead, is_table, read_frame, require_tables
 from eco_core.data.source import FORMATS
 from eco_core.data.tables.encoding import TableEncoding
 from eco_core.data.tables.options import TableOptions, names_of
@@ -220,7 +220,7 @@ def _graph(
     elif "nodes" in files:
         ends = known(edges, edges.frame.shape[1]) if edges is not None and edges.frame.shape[1] <= 3 else set()
         nodes = read("nodes", lambda row: row[0].strip() in ends and plain_name(row[0]) not in ("id", "node", "name"))
-        if edges is not None and nodes is not None and edges.header and header is None and files["edges"] is not None:
+        if edges is not None and nodes is not None and edges.header and header is None:
             names = [str(column) for column in edges.frame.columns]
             if not _has_ends(edges.frame, options) and len(names) in (2, 3) and set(names[:2]) <= known(nodes, 3):
                 edges = read("edges", lambda _: True)
@@ -228,20 +228,29 @@ def _graph(
     labels = read("labels", lambda row: row[0].strip() in ids)
     if problems:
         raise DataError(*problems)
-    graph = graph_of_frames(
-        None if nodes is None else nodes.frame,
-        None if edges is None else edges.frame,
-        options,
-        name=name,
-        nodes_origin=None if nodes is None else nodes.origin,
-        edges_origin=None if edges is None else edges.origin,
-        labels=None if labels is None else labels.frame,
-        labels_origin=None if labels is None else labels.origin,
-        encoding=fitted,
-    )
     repairs = [note for table in (nodes, edges, labels) if table is not None for note in table.notes]
+    try:
+        graph = graph_of_frames(
+            None if nodes is None else nodes.frame,
+            None if edges is None else edges.frame,
+            options,
+            name=name,
+            nodes_origin=None if nodes is None else nodes.origin,
+            edges_origin=None if edges is None else edges.origin,
+            labels=None if labels is None else labels.frame,
+            labels_origin=None if labels is None else labels.origin,
+            encoding=fitted,
+        )
+    except DataError as error:  # A wrong guess about the file may be the cause: say what was guessed.
+        raise DataError(*(_with_repairs(problem, repairs) for problem in error.problems)) from error
     graph.notes = [*repairs, *graph.notes]
     return graph
+
+
+def _with_repairs(problem: Problem, repairs: list[str]) -> Problem:
+    """Adds to a problem how its table was read, if anything was guessed."""
+    about = [f"Note: {note}." for note in repairs if problem.message.startswith(note.partition(":")[0].partition(" ")[0])]
+    return Problem(problem.code, problem.message, "\n".join([problem.fix, *about]).strip()) if about else problem
 
 
 def _files(path: Path, edges: str | None, features: str | None, labels: str | None) -> dict[str, Path]:
@@ -293,7 +302,6 @@ def _nearby(file: Path) -> str:
 def _stems(folder: Path, stems: tuple[str, ...]) -> list[Path]:
     """The tables in a folder with one of these names, those with the first name that occurs."""
     tables = sorted(entry for entry in folder.iterdir() if entry.is_file() and is_table(entry))
-    tables = [table for table in tables if table_suffix(table) != ".txt"]
     for stem in stems:
         found = [table for table in tables if table.name.partition(".")[0].lower() == stem]
         if found:

@@ -26,7 +26,7 @@ from eco_core.errors import DataError, Problem
 PACKED: dict[str, Callable[[bytes], bytes]] = {".gz": gzip.decompress, ".bz2": bz2.decompress, ".xz": lzma.decompress}
 """How packed files are unpacked, by their suffix."""
 
-TEXT_SUFFIXES = (".csv", ".tsv", ".tab", ".txt")
+TEXT_SUFFIXES = (".csv", ".tsv", ".tab")
 TABLE_SUFFIXES = (*TEXT_SUFFIXES, ".parquet", ".pq")
 
 _SAMPLE = 200
@@ -151,7 +151,8 @@ class _TextFile:
     """A text file with a table."""
 
     def __init__(self, path: Path, delimiter: str | None, encoding: str | None) -> None:
-        self.path, self.notes = path, []  # type: tuple[Path, list[str]]
+        self.path = path
+        self.notes: list[str] = []
         raw = _bytes_of(path)
         if not raw.strip():
             raise DataError(
@@ -160,11 +161,10 @@ class _TextFile:
         self.raw = self._as_utf8(raw, encoding)
         if b"\0" in self.raw:
             raise _unreadable(path, "it is not a text: it has zero bytes", "Give a table as CSV or Parquet.")
-        self._check_quotes()
         self.skipped = self._comments()
         sample = self._sample()
         self.delimiter = delimiter or self._delimiter(sample)
-        self._check_closed()
+        self._check_quotes()
 
     def read(self, header: bool | None, is_data: Callable[[list[str]], bool]) -> FrameRead:
         rows = list(self._rows(_SAMPLE))
@@ -212,11 +212,6 @@ class _TextFile:
     def _check_quotes(self) -> None:
         """Refuses a file whose last quote is never closed: the rest of the file would be a single value."""
         if self.raw.count(b'"') % 2 == 0:
-            return
-        self._quotes_are_odd = True
-
-    def _check_closed(self) -> None:
-        if not getattr(self, "_quotes_are_odd", False):
             return
         reader = csv.reader(io.StringIO(self.raw.decode(), newline=""), delimiter=self.delimiter, strict=True)
         begin = 1
