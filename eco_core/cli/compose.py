@@ -72,9 +72,7 @@ def compose(
     _check_devices(devices, world)
     if epochs is not None and epochs < 0:
         raise EcoError(Problem("ECO104", f"--epochs is {epochs}; it must be 0 or more.", "Use --epochs 200."))
-    tables = table_settings(
-        edges, id_column, source_column, target_column, weight_column, label_column, ignore_columns
-    )
+    tables = table_settings(edges, id_column, source_column, target_column, weight_column, label_column, ignore_columns)
     flags = _given(
         encoder=encoder,
         head=head,

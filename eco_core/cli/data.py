@@ -76,9 +76,7 @@ def info(
     # Show a graph on disk as it is stored: do not add reverse edges.
     settings = [*(["data.undirected=false"] if _is_on_disk(data) else []), *(overrides or ())]
     settings += ["data.verify=true"] if verify else []
-    tables = table_settings(
-        edges, id_column, source_column, target_column, weight_column, label_column, ignore_columns
-    )
+    tables = table_settings(edges, id_column, source_column, target_column, weight_column, label_column, ignore_columns)
     facts = graph_info(load_data(data, data_root, settings, discover(), tables))
     _print_facts(facts, json)
 

@@ -144,9 +144,7 @@ def _number_of_nodes(data: Data, edges: Tensor) -> int:
         if data.get(key) is not None and len(data[key]):
             return len(data[key])
     if edges.numel() == 0:
-        raise DataError(
-            Problem("ECO303", "The graph has neither features nor edges.", "Give x, edge_index, or both.")
-        )
+        raise DataError(Problem("ECO303", "The graph has neither features nor edges.", "Give x, edge_index, or both."))
     return max(int(edges.max()) + 1, 1)
 
 

@@ -1,4 +1,4 @@
-"""Features without edges, in memory or in a file: an array, a data frame of numbers, an ``.npy`` file."""
+"""Features without edges, in memory or in a file: an array, or an ``.npy`` file."""
 
 from __future__ import annotations
 
@@ -16,17 +16,14 @@ def graph_of_features(source: Any) -> Data | None:
     """Reads features that were given instead of a graph.
 
     Args:
-        source: A two-dimensional array or tensor, or a pandas data frame of numbers, whose index becomes the node ids
-            unless it counts the rows.
+        source: A two-dimensional array or tensor.
 
     Returns:
         A graph with ``x`` and without edges, not yet validated; None if the source is something else.
 
     Raises:
-        DataError: ECO303, for an array that has not two dimensions, or a data frame with other columns than numbers.
+        DataError: ECO303, for an array that has not two dimensions.
     """
-    if type(source).__name__ == "DataFrame" and hasattr(source, "dtypes") and hasattr(source, "to_numpy"):
-        return _of_frame(source)
     if not isinstance(source, (np.ndarray, Tensor)):
         return None
     if source.ndim != 2:
@@ -65,24 +62,6 @@ def read_npy(path: str | Path) -> Data:
         what = f"an array of shape {array.shape}, type {array.dtype}" if isinstance(array, np.ndarray) else "an archive"
         raise DataError(Problem("ECO302", f"{path} holds {what}; expected numbers with two dimensions.", how_to))
     return Data(x=array, name=path.stem)
-
-
-def _of_frame(frame: Any) -> Data:
-    wrong = [str(name) for name, kind in frame.dtypes.items() if getattr(kind, "kind", "O") not in "biuf"]
-    if wrong:
-        names = ", ".join(repr(name) for name in wrong[:8]) + (", ..." if len(wrong) > 8 else "")
-        raise DataError(
-            Problem(
-                "ECO303",
-                f"{len(wrong)} of the {frame.shape[1]} columns of the data frame hold no numbers: {names}.",
-                "Drop or encode them (pandas.get_dummies), or make the index of them: frame.set_index(COLUMN).",
-            )
-        )
-    data = Data(x=frame.to_numpy(dtype=np.float32, na_value=np.nan), feature_names=[str(name) for name in frame.columns])
-    index = frame.index
-    if not (index.dtype.kind in "iu" and (np.asarray(index) == np.arange(len(frame))).all()):
-        data.node_ids = [str(identifier) for identifier in index]
-    return data
 
 
 __all__ = ["graph_of_features", "read_npy"]

@@ -233,7 +233,10 @@ def _encoded(data: Data, encoding: TableEncoding | None) -> Data:
     if encoding is None or table is None or is_same(encoding, data.get("encoding")):
         return data
     graph = copy.copy(data)
-    graph.x, graph.encoding = torch.from_numpy(encoding.encode(table, f"The table of graph {data.get('name')!r}")), encoding
+    graph.x, graph.encoding = (
+        torch.from_numpy(encoding.encode(table, f"The table of graph {data.get('name')!r}")),
+        encoding,
+    )
     return graph
 
 

@@ -121,9 +121,7 @@ def cluster(
     return target if copy else None
 
 
-def _write(
-    adata: Any, key: str, clustering: Any, parameters: Mapping[str, Any], spec: Mapping[str, Any]
-) -> None:
+def _write(adata: Any, key: str, clustering: Any, parameters: Mapping[str, Any], spec: Mapping[str, Any]) -> None:
     """Writes the results, in types that ``.h5ad`` files can hold."""
     import pandas as pd
 

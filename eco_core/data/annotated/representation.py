@@ -244,7 +244,9 @@ def matrix_of(adata: Any, source: str) -> Any:
 def available(adata: Any) -> str:
     """Lists the representations of an AnnData, for messages."""
     parts = ["X"] if adata.X is not None else []
-    parts += [f"layer {name!r}" for name in adata.layers if name is not None] + [f"obsm {name!r}" for name in adata.obsm]
+    parts += [f"layer {name!r}" for name in adata.layers if name is not None] + [
+        f"obsm {name!r}" for name in adata.obsm
+    ]
     return ", ".join(parts) or "neither X, nor layers, nor obsm"
 
 
@@ -254,7 +256,9 @@ def _source(adata: Any, representation: str | None) -> str:
             return "obsm/X_pca"
         if adata.X is not None:
             return "X"
-        places = [f"layers/{name}" for name in adata.layers] + [f"obsm/{name}" for name in adata.obsm if name != "spatial"]
+        places = [f"layers/{name}" for name in adata.layers] + [
+            f"obsm/{name}" for name in adata.obsm if name != "spatial"
+        ]
         if len(places) == 1:
             return places[0]
         raise DataError(

@@ -39,7 +39,6 @@ def read_tables(
     dangling: Literal["error", "drop"] = "error",
     scale: Literal["auto", "standard", "none"] = "auto",
     text_features: int = 64,
-    neighbors: int = 15,
     delimiter: str | None = None,
     encoding: str | None = None,
     header: bool | None = None,
@@ -66,7 +65,6 @@ def read_tables(
         dangling: ``drop`` leaves out edges that name an unknown node; ``error`` refuses them.
         scale: ``auto``, ``standard`` or ``none``; see `TableOptions`.
         text_features: How many features a column of texts becomes at most.
-        neighbors: How many nearest neighbours each node gets, if there are no edges.
         delimiter: The sign between the columns of a text file; by default it is found.
         encoding: The encoding of a text file; by default UTF-8, else Windows-1252.
         header: Whether text files begin with the names of the columns; by default it is found.
@@ -92,7 +90,6 @@ def read_tables(
         dangling=dangling,
         scale=scale,
         text_features=text_features,
-        neighbors=neighbors,
     )
     path = Path(path)
     files = _files_of_folder(path, edges, features, labels) if path.is_dir() else _files(path, edges, features, labels)
@@ -117,7 +114,6 @@ def graph_of_data_frames(
     dangling: Literal["error", "drop"] = "error",
     scale: Literal["auto", "standard", "none"] = "auto",
     text_features: int = 64,
-    neighbors: int = 15,
     fitted: TableEncoding | None = None,
 ) -> Data:
     """Makes a graph of data frames; the parameters are those of `read_tables`.
@@ -142,7 +138,6 @@ def graph_of_data_frames(
         dangling=dangling,
         scale=scale,
         text_features=text_features,
-        neighbors=neighbors,
     )
     nodes, edges = source if isinstance(source, (tuple, list)) else (source, None)
     nodes, edges = _pandas(nodes), _pandas(edges)
@@ -198,7 +193,9 @@ def _graph(
     delimiter, encoding, header = reading
     problems: list[Problem] = []
 
-    def read(kind: str, is_data: Callable[[list[str]], bool] = lambda _: False, with_header: bool | None = header) -> Any:
+    def read(
+        kind: str, is_data: Callable[[list[str]], bool] = lambda _: False, with_header: bool | None = header
+    ) -> Any:
         try:
             return read_frame(files[kind], delimiter, encoding, with_header, is_data) if kind in files else None
         except DataError as error:
@@ -249,7 +246,9 @@ def _graph(
 
 def _with_repairs(problem: Problem, repairs: list[str]) -> Problem:
     """Adds to a problem how its table was read, if anything was guessed."""
-    about = [f"Note: {note}." for note in repairs if problem.message.startswith(note.partition(":")[0].partition(" ")[0])]
+    about = [
+        f"Note: {note}." for note in repairs if problem.message.startswith(note.partition(":")[0].partition(" ")[0])
+    ]
     return Problem(problem.code, problem.message, "\n".join([problem.fix, *about]).strip()) if about else problem
 
 
@@ -309,9 +308,7 @@ def _stems(folder: Path, stems: tuple[str, ...]) -> list[Path]:
     return []
 
 
-def _files_of_folder(
-    folder: Path, edges: str | None, features: str | None, labels: str | None
-) -> dict[str, Path]:
+def _files_of_folder(folder: Path, edges: str | None, features: str | None, labels: str | None) -> dict[str, Path]:
     """Finds the tables of a folder by their names, or by their columns if there are only two."""
     files: dict[str, Path] = {}
     problems: list[Problem] = []

@@ -156,7 +156,9 @@ class _TextFile:
         raw = _bytes_of(path)
         if not raw.strip():
             raise DataError(
-                Problem("ECO302", f"{path}, line 1: the file is empty; expected a header line.", "Write the table again.")
+                Problem(
+                    "ECO302", f"{path}, line 1: the file is empty; expected a header line.", "Write the table again."
+                )
             )
         self.raw = self._as_utf8(raw, encoding)
         if b"\0" in self.raw:
@@ -169,9 +171,7 @@ class _TextFile:
     def read(self, header: bool | None, is_data: Callable[[list[str]], bool]) -> FrameRead:
         rows = list(self._rows(_SAMPLE))
         if not rows:
-            raise DataError(
-                Problem("ECO302", f"{self.path}, line 1: the file is empty; expected a header line.", "")
-            )
+            raise DataError(Problem("ECO302", f"{self.path}, line 1: the file is empty; expected a header line.", ""))
         first = rows[0][1]
         if header is None:
             header = not (is_data(first) or _is_row(first, [row for _, row in rows[1:]]))

@@ -56,7 +56,8 @@ def fit_columns(
     }
     numeric = {c: facts for c, facts in numeric.items() if facts.deviation > 0 and not _is_id(c, found[c], options)}
     others = any(
-        v.kind in ("date", "text", "categorical") and not _is_constant(v) and not _is_id(c, v, options) for c, v in found.items()
+        v.kind in ("date", "text", "categorical") and not _is_constant(v) and not _is_id(c, v, options)
+        for c, v in found.items()
     )
     chosen = to_be_standardised(list(numeric.values()), options.scale, others)
     standard = dict(zip(numeric, chosen, strict=True))

@@ -98,9 +98,7 @@ def read_edges(table: Any, options: TableOptions, origin: Origin, problems: list
         elif is_index_name(column):
             columns.append(entry_of(column, "id", "left out: the index that pandas wrote"))
         else:
-            columns.append(
-                entry_of(column, "ignored", "left out: of edges, only weights and types are used")
-            )
+            columns.append(entry_of(column, "ignored", "left out: of edges, only weights and types are used"))
     left = [entry["column"] for entry in columns if entry["kind"] == "ignored" and "asked" not in entry["action"]]
     if left:
         notes.append(f"{origin.name}: not used: {listed(left)}")
@@ -108,7 +106,12 @@ def read_edges(table: Any, options: TableOptions, origin: Origin, problems: list
 
 
 def numbered(
-    edges: EdgesRead, nodes: NodeNumbers, nodes_name: str, options: TableOptions, origin: Origin, problems: list[Problem]
+    edges: EdgesRead,
+    nodes: NodeNumbers,
+    nodes_name: str,
+    options: TableOptions,
+    origin: Origin,
+    problems: list[Problem],
 ) -> tuple[NDArray[np.int64], NDArray[np.float32] | None, list[str]]:
     """Gives the ends of the edges their nodes' numbers.
 
@@ -181,7 +184,10 @@ def _weights(
     if values.kind == "empty" and not asked:
         return None
     if values.kind not in ("numeric", "boolean", "mixed"):
-        row, text = 0, values.uniques[values.codes[0]] if values.codes is not None and values.uniques else series.iloc[0]
+        row, text = (
+            0,
+            values.uniques[values.codes[0]] if values.codes is not None and values.uniques else series.iloc[0],
+        )
         problems.append(origin.problem("ECO302", row, f"the weight is {shortened(text)}; expected a number", 0, fix))
         return None
     if values.kind == "mixed" and values.odd is not None:

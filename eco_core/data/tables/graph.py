@@ -11,8 +11,6 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch_geometric.data import Data
 
-from eco_core.data.neighbor_graph import nearest_neighbor_edges
-from eco_core.data.structure_features import structural_features
 from eco_core.data.tables.columns import entry_of, fit_columns
 from eco_core.data.tables.edges import EdgesRead, numbered, read_edges
 from eco_core.data.tables.encoding import TableEncoding
@@ -46,7 +44,7 @@ def graph_of_frames(
     Args:
         nodes: A ``pandas.DataFrame`` with a row for each node. None: the nodes are the ids that the edges name, and
             their features describe their places in the graph.
-        edges: A ``pandas.DataFrame`` with a row for each edge. None: each node is joined to its nearest neighbours.
+        edges: A ``pandas.DataFrame`` with a row for each edge. None: the graph has no edges.
         options: Which columns have which role, and how they are encoded.
         name: The graph's name.
         nodes_origin: Where the nodes come from, for messages.
@@ -56,7 +54,8 @@ def graph_of_frames(
         encoding: The encoding of an earlier table, which is applied as it is; None: it is learnt from ``nodes``.
 
     Returns:
-        A graph, not yet validated: ``x``, ``edge_index``; where there are any, ``edge_weight``, ``y``, ``node_ids``;
+        A graph, not yet validated: ``x`` if a column gives a feature, ``edge_index`` if there is an edges table
+        (`eco_core.data.completion` makes what is missing); where there are any, ``edge_weight``, ``y``, ``node_ids``;
         ``notes``; ``node_table`` (the user's columns without the id; row i is node i), ``columns`` (what was done with
         each column) and, if columns became features, ``encoding``.
 
@@ -97,7 +96,7 @@ def graph_of_frames(
             problems,
         )
         notes += order_note(classes)
-    edge_index, weight = torch.zeros((2, 0), dtype=torch.int64), None
+    edge_index, weight = None, None
     if read is not None:
         notes += read.notes
         if numbers is not None:
@@ -108,22 +107,14 @@ def graph_of_frames(
     if problems:
         raise DataError(*problems)
     assert numbers is not None  # noqa: S101 - otherwise there are problems.
-    if edges is not None:
+    if edge_index is not None:
         notes.append(f"{edges_origin.name}: {counted(len(edges), 'row')} read, {counted(edge_index.shape[1], 'edge')}")
-    if x is None:
-        x = structural_features(edge_index, len(numbers), weight)
-        notes.append(
-            f"no column gives a feature: {x.shape[1]} features were made of the edges (degree, and leading singular "
-            "vectors of the adjacency)"
-        )
-    if edges is None:
-        edge_index = nearest_neighbor_edges(x, options.neighbors)
-        notes.append(
-            f"there are no edges: each node is joined to its {min(options.neighbors, len(numbers) - 1)} nearest "
-            "neighbours (Euclidean distance of the features); --set data.neighbors=K changes the number"
-        )
-    data = Data(x=x, edge_index=edge_index, name=name, notes=list(dict.fromkeys(notes)))
-    data.edge_weight, data.y = weight, y
+    data = Data(name=name, notes=list(dict.fromkeys(notes)))
+    if x is not None:
+        data.x = x
+    if edge_index is not None:
+        data.edge_index, data.edge_weight = edge_index, weight
+    data.num_nodes, data.y = len(numbers), y
     if numbers.ids != [str(number) for number in range(len(numbers))]:
         data.node_ids = numbers.ids
     data.node_table = table
@@ -194,9 +185,7 @@ def _read_nodes(
         codes, classes = classes_of(nodes[name])
         y = torch.from_numpy(codes)
         unknown = int((codes < 0).sum())
-        columns.append(
-            entry_of(name, "label", f"taken as {len(classes)} classes, for reporting only", missing=unknown)
-        )
+        columns.append(entry_of(name, "label", f"taken as {len(classes)} classes, for reporting only", missing=unknown))
         notes += order_note(classes)
     for flag, given in (("ignore_columns", options.ignore_columns), ("kinds", tuple(options.kinds))):
         if edges is None or flag == "kinds":

@@ -29,7 +29,6 @@ class TableOptions:
         scale: ``standard`` standardises every numeric column; ``none`` standardises none; ``auto`` standardises unless
             all features are numbers of a similar scale.
         text_features: How many features a column of texts becomes at most.
-        neighbors: How many nearest neighbours each node gets, if there are no edges.
     """
 
     id_column: str | None = None
@@ -44,7 +43,6 @@ class TableOptions:
     dangling: Literal["error", "drop"] = "error"
     scale: Literal["auto", "standard", "none"] = "auto"
     text_features: int = 64
-    neighbors: int = 15
 
 
 def names_of(value: Any) -> tuple[str, ...]:

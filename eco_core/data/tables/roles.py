@@ -128,8 +128,7 @@ def edge_roles(columns: Sequence[str], options: TableOptions, table: str, proble
                     Problem(
                         "ECO302",
                         f"{table} has no two columns for the ends of an edge; its columns are {listed(columns)}.",
-                        "Give it the columns source and target, or name them with --source-column and "
-                        "--target-column.",
+                        "Give it the columns source and target, or name them with --source-column and --target-column.",
                     )
                 )
                 return None

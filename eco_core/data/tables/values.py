@@ -142,7 +142,7 @@ def numbers_of(series: Any, kind: str, date_format: str = "") -> NDArray[np.floa
     import pandas as pd
 
     found = values_of(series)
-    if found.kind == "empty" or found.numbers is None and found.codes is None:
+    if found.kind == "empty" or (found.numbers is None and found.codes is None):
         return np.full(len(series), np.nan)
     if found.numbers is not None and (found.kind == kind or {found.kind, kind} <= {"numeric", "boolean"}):
         return found.numbers

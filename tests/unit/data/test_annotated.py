@@ -72,9 +72,7 @@ def test_a_layer_or_a_key_of_obsm_can_be_named() -> None:
     adata.layers["raw"] = adata.X.copy()
     adata.X = adata.X * 0.5
     adata.obsm["X_own"] = np.random.default_rng(1).normal(size=(CELLS, 4))
-    assert torch.allclose(
-        eco.load_graph(adata, representation="raw").x, eco.load_graph(make_cells()).x, atol=1e-5
-    )
+    assert torch.allclose(eco.load_graph(adata, representation="raw").x, eco.load_graph(make_cells()).x, atol=1e-5)
     own = eco.load_graph(adata, representation="X_own")
     assert np.allclose(own.x.numpy(), adata.obsm["X_own"], atol=1e-6)
     assert own.feature_names == ["X_own_1", "X_own_2", "X_own_3", "X_own_4"]

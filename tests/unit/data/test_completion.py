@@ -26,7 +26,9 @@ def note_of(graph: Data, beginning: str) -> str:
 def test_an_array_alone_is_joined_with_nearest_neighbours() -> None:
     graph = eco.load_graph(POINTS, knn=4)
     assert graph.x.shape == (40, 3)
-    assert "4 nearest neighbours (Euclidean distance, exact) in the features" in note_of(graph, "the data have no edges")
+    assert "4 nearest neighbours (Euclidean distance, exact) in the features" in note_of(
+        graph, "the data have no edges"
+    )
     assert graph_info(graph)["undirected"]
 
 

@@ -91,7 +91,9 @@ def test_mixed_types_are_reported_once_a_column_all_at_once(tmp_path: Path) -> N
     nodes.loc[5, "age"] = "old"
     nodes.loc[6, "income"] = "much"
     write(tmp_path, "csv", nodes, edges_table())
-    error = refused(tmp_path, "ECO302", "nodes.csv, line 5: column 'age' is 'unknown'", "1 more row", "line 8", "'much'")
+    error = refused(
+        tmp_path, "ECO302", "nodes.csv, line 5: column 'age' is 'unknown'", "1 more row", "line 8", "'much'"
+    )
     assert len(error.problems) == 2
     assert "--ignore-columns age" in str(error)
     graph = load_graph(tmp_path, kinds={"age": "numeric", "income": "categorical"})

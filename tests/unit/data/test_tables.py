@@ -82,7 +82,16 @@ def test_the_index_that_pandas_writes_is_no_feature(tmp_path: Path) -> None:
     graph = load_graph(tmp_path, undirected=False)
     assert graph.x.shape == (4, 2)
     assert edges_of(graph) == CYCLE
-    assert [entry["kind"] for entry in graph.columns] == ["id", "id", "numeric", "numeric", "id", "source", "target", "weight"]
+    assert [entry["kind"] for entry in graph.columns] == [
+        "id",
+        "id",
+        "numeric",
+        "numeric",
+        "id",
+        "source",
+        "target",
+        "weight",
+    ]
 
 
 def test_an_index_of_names_is_the_ids() -> None:
@@ -325,7 +334,7 @@ def test_a_graph_that_was_encoded_by_itself_is_encoded_again(tables: tuple[pd.Da
 
 
 def test_nodes_alone_are_joined_to_their_nearest_neighbours() -> None:
-    graph = load_graph(people(), neighbors=1, undirected=False)
+    graph = load_graph(people(), knn=1, undirected=False)
     assert edges_of(graph) == [("a", "b"), ("b", "a"), ("c", "b"), ("d", "c")]
     assert any("1 nearest neighbours" in note for note in graph.notes)
 
