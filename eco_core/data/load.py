@@ -17,6 +17,8 @@ from eco_core.data.annotated.recognition import is_anndata
 from eco_core.data.completion import MADE_FEATURES, add_neighbors, complete_graph
 from eco_core.data.features_alone import graph_of_features
 from eco_core.data.neighbors import NeighborOptions
+from eco_core.data.objects.dispatch import reader_of_object
+from eco_core.data.objects.pyg import plain_graph
 from eco_core.data.on_disk.graph import OnDiskGraph
 from eco_core.data.readers.table_files import graph_of_data_frames, is_frames
 from eco_core.data.source import default_root, is_path
@@ -143,6 +145,10 @@ def _read(
         from eco_core.data.annotated.graph import graph_of_anndata
 
         return graph_of_anndata(source, **_checked_parameters(graph_of_anndata, parameters, provided=("adata",)))
+    read = reader_of_object(source)
+    if read is not None:
+        found = read(source, **_checked_parameters(read, parameters, provided=("source",)))
+        return plain_graph(found)
     if is_frames(source):
         checked = _checked_parameters(graph_of_data_frames, parameters, provided=("source", "fitted"))
         return graph_of_data_frames(source, fitted=encoding, **checked)
@@ -156,6 +162,17 @@ def _read(
                 "Parameters belong to named data sets, to files and to AnnData objects.",
             )
         )
+    return data
+
+
+def _with_adjacency(data: Data) -> Data:
+    """Reads a sparse adjacency matrix in the place of the list of edges."""
+    from eco_core.data.readers.named_arrays import edges_of_matrix
+
+    edges, weight, notes = edges_of_matrix(data.edge_index, "the adjacency")
+    data.edge_index = torch.from_numpy(edges)
+    data.edge_weight = None if weight is None else torch.from_numpy(weight)
+    data.notes = notes
     return data
 
 
@@ -203,11 +220,12 @@ def _check_conversion(
 
 def _from_memory(source: Any) -> Data:
     if isinstance(source, Data):
-        return source
+        return source if isinstance(source, OnDiskGraph) else plain_graph(source)
     if isinstance(source, (tuple, list)):
         if len(source) in (2, 3):
             # convert_graph reports unusable arrays later, with all other problems.
-            return Data(**dict(zip(("x", "edge_index", "y"), source, strict=False)))
+            data = Data(**dict(zip(("x", "edge_index", "y"), source, strict=False)))
+            return _with_adjacency(data) if hasattr(source[1], "tocoo") else data
         raise SpecError(
             Problem(
                 "ECO104",
@@ -222,7 +240,8 @@ def _from_memory(source: Any) -> Data:
         Problem(
             "ECO104",
             f"Cannot read a graph from a {type(source).__name__}.",
-            "Give a data set's name, a path, a torch_geometric.data.Data, (x, edge_index), features alone, or an AnnData.",
+            "Give a data set's name, a path, a PyG graph, (x, edge_index), features alone, a pair of data frames, a "
+            "networkx or igraph graph, a SciPy adjacency, or an AnnData.",
         )
     )
 

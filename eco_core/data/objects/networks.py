@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+from torch_geometric.data import Data
+
 from eco_core.errors import DataError, Problem
 
 
@@ -39,9 +42,9 @@ def tables_of_networkx(graph: Any) -> NodesAndEdges:
 
     if graph.number_of_nodes() == 0:
         raise DataError(Problem("ECO303", "The networkx graph has no nodes.", "Add nodes before clustering."))
-    nodes = pd.DataFrame([{**attributes} for _, attributes in graph.nodes(data=True)])
+    nodes = pd.DataFrame([dict(attributes) for _, attributes in graph.nodes(data=True)], index=range(len(graph)))
     nodes = _spread(nodes)
-    nodes.insert(0, _free("id", nodes), [node for node in graph.nodes])
+    nodes.insert(0, _free("id", nodes), list(graph.nodes))
     edges = pd.DataFrame([{"source": s, "target": t, **attributes} for s, t, attributes in graph.edges(data=True)])
     if edges.empty:
         edges = pd.DataFrame({"source": [], "target": []})
@@ -78,22 +81,61 @@ def tables_of_igraph(graph: Any) -> NodesAndEdges:
             **{name: graph.es[name] for name in graph.es.attributes() if name not in ("source", "target")},
         }
     )
-    return NodesAndEdges(nodes, edges, bool(graph.is_directed()), str(graph["name"]) if "name" in graph.attributes() else "")
+    name = str(graph["name"]) if "name" in graph.attributes() else ""
+    return NodesAndEdges(nodes, edges, bool(graph.is_directed()), name)
+
+
+def graph_of_network(
+    tables: NodesAndEdges,
+    *,
+    label_column: str | None = None,
+    weight_column: str | None = None,
+    ignore_columns: list[str] | str | None = None,
+) -> Data:
+    """Makes a graph of the tables of a network; node attributes are encoded like the columns of a table.
+
+    Args:
+        tables: From `tables_of_networkx` or `tables_of_igraph`.
+        label_column: Node attribute that holds the classes; None: one of the usual names.
+        weight_column: Edge attribute that holds the weights; None: one of the usual names.
+        ignore_columns: Node attributes that are not used.
+
+    Returns:
+        The graph, not yet validated.
+    """
+    from eco_core.data.tables.graph import graph_of_frames
+    from eco_core.data.tables.options import TableOptions, names_of
+    from eco_core.data.tables.origin import Origin
+
+    options = TableOptions(
+        id_column=str(tables.nodes.columns[0]),
+        source_column="source",
+        target_column="target",
+        label_column=label_column,
+        weight_column=weight_column,
+        ignore_columns=names_of(ignore_columns),
+    )
+    return graph_of_frames(
+        tables.nodes,
+        tables.edges,
+        options,
+        name=tables.name or "network",
+        nodes_origin=Origin("the nodes of the network"),
+        edges_origin=Origin("the edges of the network"),
+    )
 
 
 def _spread(frame: Any) -> Any:
-    """Columns of lists of equal length become a column for each entry."""
-    import numpy as np
+    """Splits columns whose values are lists of one length into a column for each entry."""
     import pandas as pd
 
     parts = []
     for name in frame.columns:
-        first = next((value for value in frame[name] if value is not None), None)
-        lengths = {len(v) for v in frame[name] if isinstance(v, (list, tuple, np.ndarray))}
-        if isinstance(first, (list, tuple, np.ndarray)) and len(lengths) == 1 and None not in set(map(type, frame[name])):
-            width = lengths.pop()
-            values = [v if isinstance(v, (list, tuple, np.ndarray)) else [None] * width for v in frame[name]]
-            parts.append(pd.DataFrame(values, columns=[f"{name}_{position}" for position in range(width)]))
+        values = list(frame[name])
+        lengths = {len(value) if isinstance(value, (list, tuple, np.ndarray)) else None for value in values}
+        if lengths and None not in lengths and len(lengths) == 1:
+            names = [f"{name}_{position}" for position in range(lengths.pop())]
+            parts.append(pd.DataFrame([list(value) for value in values], columns=names))
         else:
             parts.append(frame[[name]].reset_index(drop=True))
     return pd.concat(parts, axis=1) if parts else frame
@@ -105,4 +147,4 @@ def _free(name: str, frame: Any) -> str:
     return name
 
 
-__all__ = ["NodesAndEdges", "tables_of_igraph", "tables_of_networkx"]
+__all__ = ["NodesAndEdges", "graph_of_network", "tables_of_igraph", "tables_of_networkx"]

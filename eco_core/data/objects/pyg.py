@@ -97,7 +97,9 @@ def _take_weights(graph: Data) -> list[str]:
             continue
         columns = value.shape[1] if value.dim() == 2 else 1
         numbers = value.reshape(num_edges, -1).float()
-        usable = value.dim() <= 2 and columns == 1 and bool(torch.isfinite(numbers).all()) and bool((numbers >= 0).all())
+        usable = (
+            value.dim() <= 2 and columns == 1 and bool(torch.isfinite(numbers).all()) and bool((numbers >= 0).all())
+        )
         if usable and graph.get("edge_weight") is None:
             graph.edge_weight = numbers[:, 0]
             notes.append(f"edge weights from {name!r}")
@@ -143,7 +145,9 @@ def graph_of_hetero(data: HeteroData, node_type: str | None = None, metapath: Se
     unknown = [name for name in (node_type, *(metapath or ())) if name not in types]
     if unknown:
         raise DataError(
-            Problem("ECO303", f"There is no node type {unknown[0]!r}; there are {', '.join(types)}.", "Name one of them.")
+            Problem(
+                "ECO303", f"There is no node type {unknown[0]!r}; there are {', '.join(types)}.", "Name one of them."
+            )
         )
     store = data[node_type]
     graph = Data(**{key: value for key, value in store.items() if key not in ("num_nodes",)})

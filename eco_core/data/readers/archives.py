@@ -102,13 +102,14 @@ def read_npz(
         raise unreadable(path, error, _SAVE_NPZ) from error
     data = graph_of_arrays(arrays, path, features=features, edges=edges, labels=labels)
     if objects:
-        data.notes = [*data.notes, f"Python objects in {path.name}, which could run code, left out: {', '.join(objects)}"]
+        data.notes = [
+            *data.notes,
+            f"Python objects in {path.name}, which could run code, left out: {', '.join(objects)}",
+        ]
     return data
 
 
-def read_pt(
-    path: str | Path, features: str | None = None, edges: str | None = None, labels: str | None = None
-) -> Data:
+def read_pt(path: str | Path, features: str | None = None, edges: str | None = None, labels: str | None = None) -> Data:
     """Reads a torch file.
 
     Args:

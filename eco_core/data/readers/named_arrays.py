@@ -1,4 +1,4 @@
-"""Graphs of named arrays, as archives and ``.mat`` files hold them: which array is what, by the names in circulation."""
+"""Graphs of named arrays, as archives and ``.mat`` files hold them; the usual names say which array is what."""
 
 from __future__ import annotations
 
@@ -63,8 +63,7 @@ def graph_of_arrays(
 
     Args:
         arrays: NumPy arrays, tensors or SciPy sparse matrices by name. A sparse matrix may be in four parts, such as
-            ``x_data``, ``x_indices``, ``x_indptr`` and ``x_shape``; the feature matrix of an archive that has a bare
-            ``data``, ``indices``, ``indptr`` and ``shape`` is not guessed.
+            ``x_data``, ``x_indices``, ``x_indptr`` and ``x_shape``.
         path: The file, for messages.
         features: Name of the features; None: the first of `FEATURES` that there is.
         edges: Name of an edge list, of shape (2, num_edges) or (num_edges, 2), or of an adjacency matrix; None: the
@@ -98,10 +97,13 @@ def graph_of_arrays(
     x = roles.get("features")
     if x is not None:
         data.x = _numbers(x, roles.names["features"], path)
-    edge_index, weight = _edges_of(roles, None if x is None else int(x.shape[0]), path)
-    data.edge_index = as_tensor(edge_index)
-    if weight is not None:
-        data.edge_weight = as_tensor(weight)
+    if "edges" in roles.names:
+        edge_index, weight = _edges_of(roles, None if x is None else int(x.shape[0]), path)
+        data.edge_index = as_tensor(edge_index)
+        if weight is not None:
+            data.edge_weight = as_tensor(weight)
+        if x is None and _is_adjacency(roles.get("edges"), None):
+            data.num_nodes = int(roles.get("edges").shape[0])
     if roles.get("labels") is not None:
         data.y = as_tensor(_labels_of(roles))
     if roles.get("ids") is not None:
@@ -174,30 +176,32 @@ def _numbers(value: Any, name: str, path: Path) -> Any:
 def _edges_of(roles: _Roles, num_nodes: int | None, path: Path) -> tuple[NDArray[np.int64], NDArray[Any] | None]:
     """The edges as (2, num_edges), and their weights: an adjacency matrix whose entries are all equal has none."""
     value = roles.get("edges")
-    if value is None:
-        return np.zeros((2, 0), dtype=np.int64), None
     name = roles.names["edges"]
     weight = roles.get("weights")
     if hasattr(value, "tocoo") or _is_adjacency(value, num_nodes):
-        return _entries_of(value, name, roles)
-    edges = np.asarray(value)
-    if edges.ndim != 2 or 2 not in edges.shape:
+        edges, weight, notes = edges_of_matrix(value, repr(name))
+        roles.notes += notes
+        return edges, weight
+    listed = np.asarray(value)
+    if listed.size == 0:
+        return np.zeros((2, 0), dtype=np.int64), None
+    if listed.ndim != 2 or 2 not in listed.shape:
         raise DataError(
             Problem(
                 "ECO302",
-                f"{name} in {path} has the shape {tuple(edges.shape)}; expected (2, num_edges), (num_edges, 2) or a "
+                f"{name} in {path} has the shape {tuple(listed.shape)}; expected (2, num_edges), (num_edges, 2) or a "
                 "square adjacency matrix.",
                 "Name other edges with --set data.edges=NAME.",
             )
         )
-    if edges.shape[0] != 2:
-        edges = edges.T
-    if edges.dtype.kind == "f" and (edges == np.floor(edges)).all():
-        edges = edges.astype(np.int64)  # MATLAB has no other numbers by default.
-    if num_nodes is not None and edges.size and edges.min() == 1 and edges.max() == num_nodes:
-        edges = edges.astype(np.int64) - 1
+    if listed.shape[0] != 2:
+        listed = listed.T
+    if listed.dtype.kind == "f" and (listed == np.floor(listed)).all():
+        listed = listed.astype(np.int64)  # MATLAB has no other numbers by default.
+    if num_nodes is not None and listed.min() == 1 and listed.max() == num_nodes:
+        listed = listed.astype(np.int64) - 1
         roles.notes.append(f"nodes in {name!r} are numbered from 1")
-    return edges, None if weight is None else np.asarray(weight).reshape(-1)
+    return listed, None if weight is None else np.asarray(weight).reshape(-1)
 
 
 def _is_adjacency(value: Any, num_nodes: int | None) -> bool:
@@ -205,20 +209,29 @@ def _is_adjacency(value: Any, num_nodes: int | None) -> bool:
     return len(shape) == 2 and shape[0] == shape[1] and (shape[0] > 2 or num_nodes == shape[0])
 
 
-def _entries_of(matrix: Any, name: str, roles: _Roles) -> tuple[NDArray[np.int64], NDArray[Any] | None]:
+def edges_of_matrix(matrix: Any, name: str) -> tuple[NDArray[np.int64], NDArray[np.float32] | None, list[str]]:
+    """Reads the entries of an adjacency matrix.
+
+    Args:
+        matrix: A square matrix, dense or sparse; entry (i, j) is the edge from i to j.
+        name: Its name, for the notes.
+
+    Returns:
+        Edges (2, num_edges); their weights, or None if all are equal; and notes. A matrix with an entry at every place
+        of its diagonal is A + I, as preprocessed files store it: these self-loops are left out.
+    """
     import scipy.sparse as sp
 
     coo = sp.coo_matrix(matrix)
     coo.sum_duplicates()
     kept = coo.data != 0
     row, column, values = coo.row[kept].astype(np.int64), coo.col[kept].astype(np.int64), coo.data[kept]
-    loops = row == column
+    loops, notes = row == column, []
     if loops.sum() == coo.shape[0] > 0 and loops.sum() < len(row):
-        # A + I, as preprocessed files store it: a loop at every node says nothing.
         row, column, values = row[~loops], column[~loops], values[~loops]
-        roles.notes.append(f"a self-loop at every node of {name!r} left out")
+        notes.append(f"a self-loop at every node of {name} left out")
     weighted = len(values) > 0 and bool((values != values[0]).any())
-    return np.stack([row, column]), values.astype(np.float32) if weighted else None
+    return np.stack([row, column]), values.astype(np.float32) if weighted else None, notes
 
 
 def _labels_of(roles: _Roles) -> NDArray[np.int64]:
@@ -270,4 +283,4 @@ def _first_line(error: BaseException) -> str:
     return (lines[0] if lines else type(error).__name__).rstrip(".")
 
 
-__all__ = ["EDGES", "FEATURES", "LABELS", "graph_of_arrays"]
+__all__ = ["EDGES", "FEATURES", "LABELS", "edges_of_matrix", "graph_of_arrays"]
