@@ -519,7 +519,7 @@ def test_features_that_are_mostly_zeros_become_sparse_where_encoder_and_objectiv
 
 
 def test_fit_takes_names_paths_data_and_tuples(tmp_path: Path):
-    from eco_core.data.readers.formats import save_npz
+    from eco_core.data.readers.archives import save_npz
 
     graph = blocks()
     path = save_npz(graph, tmp_path / "graph.npz")

@@ -51,7 +51,7 @@ def read_network(
     readers: dict[str, Callable[[Path], Any]] = {
         ".graphml": networkx.read_graphml,
         ".gexf": networkx.read_gexf,
-        ".gml": lambda file: networkx.read_gml(file, label="id"),
+        ".gml": _read_gml,
         ".net": networkx.read_pajek,
     }
     try:
@@ -66,6 +66,16 @@ def read_network(
     )
     data.name = path.name.split(".")[0]
     return data
+
+
+def _read_gml(path: Path) -> Any:
+    """Reads GML; ids are the nodes' labels if each node has one of its own, else their numbers."""
+    import networkx
+
+    try:
+        return networkx.read_gml(path, label="label")
+    except networkx.NetworkXError:
+        return networkx.read_gml(path, label="id")
 
 
 def read_metis(path: str | Path) -> Data:
@@ -89,7 +99,7 @@ def read_metis(path: str | Path) -> Data:
         raise unreadable(path, error, "Write it again.") from error
     fix = "The first line holds the numbers of nodes and edges; each further line the neighbours of one node, from 1."
     try:
-        first, header = lines[0]
+        header = lines[0][1]
         num_nodes, code = int(header[0]), (header[2] if len(header) > 2 else "0").zfill(3)
     except (IndexError, ValueError) as error:
         raise unreadable(path, f"line {lines[0][0] if lines else 1} does not hold two numbers", fix) from error
