@@ -1,4 +1,4 @@
-"""Graphs in other programs' files and objects are read by what they usually call things, and the notes say what was taken."""
+"""Graphs in the files and objects of other programs are read by their usual names; the notes say what was taken."""
 
 from __future__ import annotations
 
@@ -100,7 +100,7 @@ def test_python_objects_in_an_archive_are_left_out_and_said(tmp_path: Path) -> N
 
 @pytest.mark.parametrize("suffix", [".mat", ".mtx", ".graphml", ".gexf", ".gml", ".metis", ".npz"])
 @pytest.mark.parametrize(
-    "content", [b"", b"\x00\x01 no such file \xff\xfe", b"<graphml><node"], ids=["empty", "bytes", "cut"]
+    "content", [b"", b"\x00\x01 nothing \xff\xfe", b"<graphml><node"], ids=["empty", "bytes", "cut"]
 )
 def test_a_damaged_file_is_a_clear_error(tmp_path: Path, suffix: str, content: bytes) -> None:
     path = tmp_path / f"graph{suffix}"
@@ -113,7 +113,7 @@ def test_a_damaged_file_is_a_clear_error(tmp_path: Path, suffix: str, content: b
 def network() -> nx.Graph:
     graph = nx.Graph(name="people")
     for node, (values, label) in enumerate(zip(X.tolist(), Y.tolist(), strict=True)):
-        graph.add_node(f"n{node}", age=values[0], size=values[1], income=values[2], label=label)
+        graph.add_node(f"n{node}", age=values[0], size=values[1], income=values[2], **{"class": label})
     for source, target in EDGES.t().tolist():
         graph.add_edge(f"n{source}", f"n{target}", weight=1.0 + source)
     return graph
@@ -253,7 +253,7 @@ def test_a_heterogeneous_graph_that_is_not_clear_is_refused(parameters: dict[str
         load_graph(papers(), **parameters)
 
 
-# ------------------------------------------------------------------------------------------------------- strangers' files
+# ----------------------------------------------------------------------------------------------------- strangers' files
 
 STRANGERS = {
     "acm.mat": (3025, 26256, 1870, 3),
