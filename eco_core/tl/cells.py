@@ -117,11 +117,19 @@ def cluster(
         "seed": seed,
         "epochs": epochs,
     }
-    _write(target, key_added, model.clustering_, parameters, model.spec)
+    notes = dict.fromkeys([*cells.notes, *model.clustering_.notes])
+    _write(target, key_added, model.clustering_, parameters, model.spec, tuple(notes))
     return target if copy else None
 
 
-def _write(adata: Any, key: str, clustering: Any, parameters: Mapping[str, Any], spec: Mapping[str, Any]) -> None:
+def _write(
+    adata: Any,
+    key: str,
+    clustering: Any,
+    parameters: Mapping[str, Any],
+    spec: Mapping[str, Any],
+    notes: tuple[str, ...],
+) -> None:
     """Writes the results, in types that ``.h5ad`` files can hold."""
     import pandas as pd
 
@@ -138,7 +146,7 @@ def _write(adata: Any, key: str, clustering: Any, parameters: Mapping[str, Any],
         "params": {name: value for name, value in parameters.items() if value is not None},
         "metrics": {name: float(value) for name, value in clustering.metrics.items()},
         "seconds": {name: float(value) for name, value in clustering.seconds.items()},
-        "notes": np.array([str(note) for note in clustering.notes], dtype=object),
+        "notes": np.array(notes, dtype=object),
         "spec": dump_yaml(dict(spec)),
         "versions": _versions(),
     }

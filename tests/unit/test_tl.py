@@ -90,6 +90,7 @@ def test_the_graph_of_the_object_is_used() -> None:
     adata = with_graph(make_cells())
     eco.tl.cluster(adata, clusters=3, knn_augment=2, **PARTS)
     notes = " ".join(adata.uns["eco"]["notes"])
+    assert "obsp['connectivities'], with its weights" in notes
     assert "2 nearest neighbours" in notes
 
 

@@ -182,8 +182,8 @@ def _add_edges(data: Data, adata: Any, graph: str | None) -> None:
             raise SpecError(
                 Problem(
                     "ECO104",
-                    "graph is 'spatial', but the AnnData has no coordinates: neither obsm['spatial'], nor columns x and "
-                    "y in obs.",
+                    "graph is 'spatial', but the AnnData has no coordinates: neither obsm['spatial'], nor columns x "
+                    "and y in obs.",
                     "Set adata.obsm['spatial'], or use graph='knn' (--set data.graph=knn).",
                 )
             )
@@ -277,7 +277,7 @@ def _table(
 
     table = adata.obs.reset_index(drop=True)
     table.columns = [str(name) for name in table.columns]
-    names, values = gene_table(adata, encoding, expression, min(_SHOWN_GENES, _SHOWN_VALUES // adata.n_obs))
+    names, values = gene_table(encoding, expression, min(_SHOWN_GENES, _SHOWN_VALUES // adata.n_obs))
     kept = [place for place, name in enumerate(names) if name not in table.columns]
     if not kept:
         return list(columns), table

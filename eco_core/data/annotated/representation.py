@@ -357,12 +357,11 @@ def _save_arrays(path: Path, arrays: Mapping[str, Any]) -> None:
         np.savez(file, **arrays)
 
 
-def gene_table(adata: Any, encoding: CellEncoding, expression: Any, most: int) -> tuple[Sequence[str], Any]:
+def gene_table(encoding: CellEncoding, expression: Any, most: int) -> tuple[Sequence[str], Any]:
     """The genes that vary most and their values, dense, for the explanation of clusters.
 
     Args:
-        adata: The AnnData.
-        encoding: Its encoding.
+        encoding: The encoding of the cells.
         expression: What `CellEncoding.expression` returned.
         most: The most genes.
 

@@ -121,7 +121,7 @@ def test_a_representation_that_is_not_there_is_refused() -> None:
 def test_a_parameter_that_is_not_there_is_refused() -> None:
     with pytest.raises(SpecError, match=r"ECO103(.|\n)*n_top_genes"):
         eco.load_graph(make_cells(), top_genes=3)
-    with pytest.raises(SpecError, match="data.n_pcs is -1"):
+    with pytest.raises(SpecError, match=r"data\.n_pcs is -1"):
         eco.load_graph(make_cells(), n_pcs=-1)
 
 
