@@ -2,8 +2,8 @@
 
 Run ``python benchmarks/spatial_cells.py CELLS.h5ad META.csv``; it needs scanpy, which is no dependency of ECO.
 
-The figures of docs/anndata.md come from this script. All methods get the same neighbours in space. Annotations are read after everything was clustered, and cells
-without one are left out of the comparison alone.
+The figures of docs/anndata.md come from this script. All methods get the same neighbours in space. Annotations are
+read after everything was clustered; cells without one are clustered, too, but not compared.
 """
 
 from __future__ import annotations

@@ -52,7 +52,7 @@ def load_graph(
     radius: float | None = None,
     knn_augment: int = 0,
     registry: Registry | None = None,
-    preparation: TableEncoding | None = None,
+    preparation: Any = None,
     **parameters: Any,
 ) -> Data:
     """Loads a graph by name, from a file, or from an object in memory, and checks it.
@@ -82,8 +82,8 @@ def load_graph(
         radius: Instead of ``knn``: join nodes whose distance is at most this.
         knn_augment: Nearest neighbours in the features that are added to the edges of any graph.
         registry: Where names are looked up; by default all installed plugins.
-        preparation: The encoding of the columns of an earlier table (``graph.encoding``), which is applied to the
-            columns of this one. It concerns graphs made of tables.
+        preparation: The ``encoding`` of another graph, by which the features are made in the same way: of a table, or of
+            an AnnData. It has no effect on other graphs.
         **parameters: Parameters of the data set, of the file's reader or of the AnnData
             (`eco_core.data.annotated.graph.graph_of_anndata`).
 
@@ -130,28 +130,25 @@ def _are_signed(graph: Data) -> bool:
 
 
 def _read(
-    source: Any,
-    root: str | Path | None,
-    registry: Registry | None,
-    parameters: dict[str, Any],
-    encoding: TableEncoding | None,
+    source: Any, root: str | Path | None, registry: Registry | None, parameters: dict[str, Any], preparation: Any
 ) -> Data:
     """Reads the graph that a source names, or returns a graph in memory as it is; nothing is checked yet."""
     if isinstance(source, (str, Path)):
         if is_path(source):
-            return _from_path(Path(source), parameters, encoding)
+            return _from_path(Path(source), parameters, preparation)
         return _from_name(str(source), root, registry, parameters)
     if is_anndata(source):
         from eco_core.data.annotated.graph import graph_of_anndata
 
-        return graph_of_anndata(source, **_checked_parameters(graph_of_anndata, parameters, provided=("adata",)))
+        checked = _checked_parameters(graph_of_anndata, parameters, provided=("adata", "fitted"))
+        return graph_of_anndata(source, **checked, fitted=preparation)
     read = reader_of_object(source)
     if read is not None:
         found = read(source, **_checked_parameters(read, parameters, provided=("source",)))
         return plain_graph(found)
     if is_frames(source):
         checked = _checked_parameters(graph_of_data_frames, parameters, provided=("source", "fitted"))
-        return graph_of_data_frames(source, fitted=encoding, **checked)
+        return graph_of_data_frames(source, fitted=preparation, **checked)
     data = _from_memory(source)
     if parameters:
         names = ", ".join(repr(name) for name in parameters)
@@ -246,27 +243,25 @@ def _from_memory(source: Any) -> Data:
     )
 
 
-def _encoded(data: Data, encoding: TableEncoding | None) -> Data:
+def _encoded(data: Data, encoding: Any) -> Data:
     """Encodes the table of a graph again, if it was encoded in another way than ``encoding`` says."""
     table = data.get("node_table")
-    if encoding is None or table is None or is_same(encoding, data.get("encoding")):
+    if not isinstance(encoding, TableEncoding) or table is None or is_same(encoding, data.get("encoding")):
         return data
     graph = copy.copy(data)
-    graph.x, graph.encoding = (
-        torch.from_numpy(encoding.encode(table, f"The table of graph {data.get('name')!r}")),
-        encoding,
-    )
+    features = encoding.encode(table, f"The table of graph {data.get('name')!r}")
+    graph.x, graph.encoding = torch.from_numpy(features), encoding
     return graph
 
 
-def _from_path(path: Path, parameters: dict[str, Any], encoding: TableEncoding | None) -> Data:
+def _from_path(path: Path, parameters: dict[str, Any], preparation: Any) -> Data:
     from eco_core.data.readers.formats import reader_for
 
     path = path.expanduser()
     reader = reader_for(path)
     checked = _checked_parameters(reader, parameters, provided=("path", "fitted"))
-    if encoding is not None and "fitted" in inspect.signature(reader).parameters:
-        checked["fitted"] = encoding
+    if preparation is not None and "fitted" in inspect.signature(reader).parameters:
+        checked["fitted"] = preparation
     return reader(path, **checked)
 
 

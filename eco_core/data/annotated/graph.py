@@ -41,7 +41,7 @@ def graph_of_anndata(
     n_top_genes: Annotated[int, Field(ge=0)] | None = None,
     n_pcs: Annotated[int, Field(ge=0)] = 50,
     label_column: str | None = None,
-    encoding: Any = None,
+    fitted: Any = None,
 ) -> Data:
     """Makes a graph whose nodes are the cells (observations) of an AnnData.
 
@@ -58,8 +58,8 @@ def graph_of_anndata(
             all; 0: all.
         n_pcs: The most principal components that genes are reduced to; 0: none, the genes are the features.
         label_column: A column of ``obs`` with classes, for metrics alone.
-        encoding: The ``encoding`` of another AnnData's graph, by which the features are made in the same way; then
-            ``representation``, ``n_top_genes`` and ``n_pcs`` are not used.
+        fitted: The ``encoding`` of another AnnData's graph, by which the features are made in the same way; then
+            ``representation``, ``n_top_genes`` and ``n_pcs`` are not used. An encoding of tables has no effect.
 
     Returns:
         The graph, not yet validated: ``node_ids`` are the names of the cells, ``node_table`` has the columns of ``obs``
@@ -73,11 +73,12 @@ def graph_of_anndata(
     if adata.n_obs == 0:
         raise DataError(Problem("ECO303", "The AnnData has no observations (cells).", "Give at least one."))
     data = Data(name="anndata", notes=[])
-    if encoding is None:
-        encoding, expression, notes = learn_encoding(adata, representation, n_top_genes, n_pcs)
-    else:
+    if isinstance(fitted, CellEncoding):
+        encoding = fitted
         expression = encoding.expression(adata)
         notes = [f"features: {encoding.source.replace('/', ' ')}, made as for the first data"]
+    else:
+        encoding, expression, notes = learn_encoding(adata, representation, n_top_genes, n_pcs)
     x = encoding.project(expression)
     data.x = _tensor(x)
     data.notes += notes
@@ -105,6 +106,7 @@ def read_h5ad(
     n_top_genes: Annotated[int, Field(ge=0)] | None = None,
     n_pcs: Annotated[int, Field(ge=0)] = 50,
     label_column: str | None = None,
+    fitted: Any = None,
 ) -> Data:
     """Reads an ``.h5ad`` file; the parameters are those of `graph_of_anndata`.
 
@@ -115,6 +117,7 @@ def read_h5ad(
         n_top_genes: Number of variable genes.
         n_pcs: The most principal components.
         label_column: A column of ``obs`` with classes, for metrics alone.
+        fitted: The ``encoding`` of another AnnData's graph.
 
     Raises:
         DataError: ECO301, if there is no such file; ECO302, if it cannot be read, or anndata is not installed.
@@ -145,7 +148,7 @@ def read_h5ad(
                     "Write it again with adata.write_h5ad(path); if it was cut off while copying, copy it again.",
                 )
             ) from error
-    data = graph_of_anndata(adata, representation, graph, n_top_genes, n_pcs, label_column)
+    data = graph_of_anndata(adata, representation, graph, n_top_genes, n_pcs, label_column, fitted)
     data.name = path.stem
     old = sum("OldFormat" in warning.category.__name__ for warning in caught)
     if old:

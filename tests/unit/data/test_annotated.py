@@ -243,10 +243,10 @@ def test_new_cells_are_prepared_as_the_first_ones() -> None:
     adata = make_cells()
     first = eco.load_graph(adata, n_pcs=6, n_top_genes=30)
     some = adata[10:40, ::-1].copy()  # The genes in another order.
-    again = eco.load_graph(some, encoding=first.encoding)
+    again = eco.load_graph(some, preparation=first.encoding)
     assert torch.allclose(again.x, first.x[10:40], atol=1e-4)
     with pytest.raises(DataError, match=r"lacks .* genes of the 30"):
-        eco.load_graph(adata[:, :20].copy(), encoding=first.encoding)
+        eco.load_graph(adata[:, :20].copy(), preparation=first.encoding)
 
 
 def test_the_preparation_is_saved_without_a_pickle_and_read_again(tmp_path: Path) -> None:
