@@ -32,7 +32,8 @@ class NeighborOptions:
     """How nodes are joined with their neighbours.
 
     Attributes:
-        knn: Number of nearest neighbours, where a graph has no edges; None: `DEFAULT_KNN`, unless ``radius`` is given.
+        knn: Number of nearest neighbours, where a graph has no edges; None: `DEFAULT_KNN` (or all others, if
+            there are fewer), unless ``radius`` is given.
         metric: One of `METRICS`.
         radius: Instead of a number of neighbours: join nodes whose distance is at most this.
         knn_augment: Number of nearest neighbours in the features that are added to the edges of any graph.
@@ -91,7 +92,10 @@ def edges_to_neighbors(points: Any, options: NeighborOptions, unit: str = "") ->
     metric = _metric_for(matrix, options.metric)
     if options.radius is not None:
         return _within_radius(matrix, options.radius, metric, unit)
-    return nearest_edges(matrix, DEFAULT_KNN if options.knn is None else options.knn, metric, unit)
+    count = int(matrix.shape[0])
+    if count == 1 and options.knn is None:
+        return NeighborEdges(torch.zeros((2, 0), dtype=torch.int64), "no other, since it is the only node")
+    return nearest_edges(matrix, min(DEFAULT_KNN, count - 1) if options.knn is None else options.knn, metric, unit)
 
 
 def nearest_edges(points: Any, k: int, metric: str = "auto", unit: str = "") -> NeighborEdges:

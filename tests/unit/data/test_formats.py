@@ -138,7 +138,7 @@ def test_a_file_that_could_run_code_is_refused_with_how_to_save_instead(tmp_path
     assert "torch.save({" in text
 
 
-@pytest.mark.parametrize("content", [torch.eye(3), [1, 2], {"x": torch.eye(2)}])
+@pytest.mark.parametrize("content", [torch.eye(3), [1, 2], {"y": torch.ones(2)}])
 def test_a_torch_file_of_something_else_is_refused(tmp_path: Path, content: object) -> None:
     torch.save(content, tmp_path / "g.pt")
     assert "ECO302" in message(tmp_path / "g.pt")

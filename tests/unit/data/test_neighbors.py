@@ -61,6 +61,11 @@ def test_nodes_that_share_no_word_are_not_joined() -> None:
     assert pairs(nearest_edges(blocks, 4, "cosine").edge_index) == {(0, 1), (0, 2), (1, 2), (3, 4), (3, 5), (4, 5)}
 
 
+@pytest.mark.parametrize(("nodes", "edges"), [(1, 0), (2, 2), (4, 12)])
+def test_fewer_nodes_than_the_default_are_all_joined(nodes: int, edges: int) -> None:
+    assert edges_to_neighbors(LINE[:nodes], NeighborOptions()).edge_index.shape[1] == edges
+
+
 def test_equal_points_are_neighbours_but_no_point_is_its_own() -> None:
     found = nearest_edges(np.zeros((5, 2)), 2).edge_index
     assert bool((found[0] != found[1]).all())
