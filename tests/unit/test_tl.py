@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,7 +17,7 @@ from tests.cells import CELLS, make_cells, with_graph
 anndata = pytest.importorskip("anndata")
 pd = pytest.importorskip("pandas")
 
-PARTS = {"encoder": "identity", "head": "kmeans"}
+PARTS: dict[str, Any] = {"encoder": "identity", "head": "kmeans"}
 
 
 def test_results_are_written_and_nothing_is_returned() -> None:
