@@ -61,10 +61,9 @@ def load_graph(
         source: The name of a registered data set; a file or folder (see `eco_core.data.readers.formats`; a graph on
             disk stays on disk); a PyG ``Data``; a tuple ``(x, edge_index)`` or ``(x, edge_index, y)`` of tensors or
             arrays; a pair ``(nodes, edges)`` of data frames, either of which may be None; features alone, as an array
-            or a data frame of numbers; or an ``AnnData``. A graph without edges is joined with nearest neighbours, and
-            a graph without features gets features made from its edges; the notes say so. A string is a path if it
-            exists, has a separator or has a known suffix, else a name. Objects in
-            memory are never modified.
+            or a data frame; or an ``AnnData``. A graph without edges is joined with nearest neighbours, and a graph
+            without features gets features made from its edges; the notes say so. A string is a path if it exists, has a
+            separator or has a known suffix, else a name. Objects in memory are never modified.
         root: Folder of downloaded data sets; by default `default_root`. Only named data sets use it.
         undirected: Whether to add the missing reverse of every edge and to merge duplicates.
         duplicates: The weight of edges that are merged. ``"max"``: the largest; an edge listed once in each direction

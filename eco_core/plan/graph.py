@@ -41,8 +41,8 @@ def load_planned(
         source = section.name
     name = str(source) if isinstance(source, (str, Path)) else IN_MEMORY
     if name != section.name:
-        preparation = {key: getattr(section, key) for key in DataSpec.model_fields}
-        section = DataSpec.model_validate({**preparation, "name": name})
+        own = {key: getattr(section, key) for key in DataSpec.model_fields}
+        section = DataSpec.model_validate({**own, "name": name})
     graph = load_graph(
         source,
         section.root,

@@ -116,11 +116,11 @@ def graph_of_data_frames(
     text_features: int = 64,
     fitted: TableEncoding | None = None,
 ) -> Data:
-    """Makes a graph of data frames; the parameters are those of `read_tables`.
+    """Makes a graph of data frames.
 
-    Args:
-        source: A pair (nodes, edges) of data frames of pandas (or of polars, or tables of pyarrow), either of which may
-            be None; or a single one, which is an edges table if it has columns such as source and target.
+    ``source`` is a pair (nodes, edges) of data frames of pandas (or of polars), either of which may be None; or a
+    single one, which is an edges table if it has columns such as source and target. The other parameters are those of
+    `read_tables`.
     """
     from eco_core.data.tables.graph import graph_of_frames
 
@@ -332,6 +332,9 @@ def _files_of_folder(folder: Path, edges: str | None, features: str | None, labe
         raise DataError(*problems)
     missing = [file.name for file in files.values() if not file.is_file()]
     tables = sorted(entry for entry in folder.iterdir() if entry.is_file() and is_table(entry))
+    rest = [table for table in tables if table not in files.values()]
+    if not missing and len({"nodes", "edges"} & set(files)) == 1 and len(rest) == 1:
+        files["nodes" if "edges" in files else "edges"] = rest[0]  # It has another name, but there is no other table.
     if not missing and not {"nodes", "edges"} & set(files):
         tables = [table for table in tables if table not in files.values()]
         guessed = _by_columns(tables) if 0 < len(tables) <= 2 and _has_pandas() else {}

@@ -177,8 +177,8 @@ class _TextFile:
             header = not (is_data(first) or _is_row(first, [row for _, row in rows[1:]]))
             if not header:
                 self.notes.append(
-                    f"{self.path}: the first line is a row, not a header: the columns are called column1, column2 and so "
-                    "on; --set data.header=true takes it for a header"
+                    f"{self.path}: the first line is a row, not a header: the columns are called column1, column2 and "
+                    "so on; --set data.header=true takes it for a header"
                 )
         names = [cell.strip() for cell in first] if header else [f"column{place + 1}" for place in range(len(first))]
         start = rows[1][0] if header and len(rows) > 1 else rows[0][0]

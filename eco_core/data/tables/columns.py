@@ -52,7 +52,9 @@ def fit_columns(
         kind = options.kinds.get(column)
         found[column] = values if kind is None else _as_kind(table[column], values, kind, column, problems)
     numeric = {
-        c: facts_of(v.numbers.ravel()) for c, v in found.items() if v.kind in ("numeric", "vector") and _has_numbers(v)
+        c: facts_of(v.numbers.ravel())
+        for c, v in found.items()
+        if v.kind in ("numeric", "vector") and v.numbers is not None and v.numbers.size
     }
     numeric = {c: facts for c, facts in numeric.items() if facts.deviation > 0 and not _is_id(c, found[c], options)}
     others = any(
@@ -77,10 +79,6 @@ def fit_columns(
 def entry_of(column: str, kind: str, action: str, features: int = 0, missing: int = 0) -> dict[str, Any]:
     """Makes an entry of the report."""
     return {"column": column, "kind": kind, "action": action, "features": features, "missing": missing}
-
-
-def _has_numbers(values: Values) -> bool:
-    return values.numbers is not None and len(values.numbers) > 0
 
 
 def _as_kind(series: Any, values: Values, kind: str, column: str, problems: list[Problem]) -> Values:
@@ -180,7 +178,7 @@ def _fit(
     if values.kind == "empty":
         return Fitted(None, entry_of(column, "constant", "left out: it has no values", missing=missing))
     if _is_constant(values) and not (values.kind == "boolean" and values.missing):
-        value = values.uniques[0] if values.uniques else f"{np.nanmax(values.numbers):g}"  # type: ignore[type-var]
+        value = values.uniques[0] if values.uniques or values.numbers is None else f"{np.nanmax(values.numbers):g}"
         return Fitted(
             None, entry_of(column, "constant", f"left out: every value is {shortened(value)}", missing=missing)
         )

@@ -128,7 +128,7 @@ def numbered(
     """
     ends = np.stack([nodes.find(edges.source)[edges.rows], nodes.find(edges.target)[edges.rows]])
     notes = []
-    bad = (ends < 0).any(axis=0)
+    bad = np.asarray((ends < 0).any(axis=0))
     if bad.any():
         if options.dangling == "drop":
             notes.append(f"{origin.name}: {int(bad.sum()):,} of {len(bad):,} edges left out: an end is not a node")
@@ -242,7 +242,8 @@ def _types(
             problems.append(
                 Problem(
                     "ECO302",
-                    f"{origin.name} has no edges of type {', '.join(map(repr, unknown))}; column {name!r} holds {shown}.",
+                    f"{origin.name} has no edges of type {', '.join(map(repr, unknown))}; column {name!r} holds "
+                    f"{shown}.",
                     "Change --set data.edge_types=...",
                 )
             )

@@ -72,8 +72,8 @@ class ColumnEncoding:
                 raise DataError(
                     Problem(
                         "ECO303",
-                        f"Column {self.column!r} holds no lists of {len(self.features)} numbers, as it did in the table "
-                        "that the model was fitted on.",
+                        f"Column {self.column!r} holds no lists of {len(self.features)} numbers, as it did in the "
+                        "table that the model was fitted on.",
                         "Give a table with the same columns.",
                     )
                 )
@@ -166,7 +166,7 @@ class TableEncoding:
 
 def _save_arrays(path: Path, arrays: Mapping[str, NDArray[Any]]) -> None:
     with path.open("wb") as file:
-        np.savez_compressed(file, **arrays)
+        np.savez_compressed(file, **dict(arrays))  # type: ignore[arg-type]
 
 
 def read_encoding(folder: Path) -> TableEncoding | None:

@@ -17,7 +17,7 @@ from eco_core.data.tables.encoding import TableEncoding
 from eco_core.data.tables.ids import IdColumn, NodeNumbers, ids_of, in_order
 from eco_core.data.tables.labels import classes_of, label_columns, labels_of_table, order_note
 from eco_core.data.tables.options import INDEX, TableOptions
-from eco_core.data.tables.origin import Origin, shortened
+from eco_core.data.tables.origin import Origin
 from eco_core.data.tables.roles import check_given, has_id_name, id_candidates, is_index_name, listed
 from eco_core.data.tables.typed import typed_table
 from eco_core.data.validate import counted
@@ -159,8 +159,8 @@ def _read_nodes(
     nodes = _with_index(nodes, options)
     nodes = _with_unique_names(nodes, origin, notes)
     names = list(nodes.columns)
-    columns = [entry_of(INDEX, "id", "")] if options.id_column == INDEX else []
-    columns = []
+    columns: list[dict[str, Any]] = []
+    numbers: NodeNumbers | None = None
     before = len(problems)
     column, ids, how = _id_column(nodes, edges, options, origin, problems)
     if len(problems) > before:
@@ -172,8 +172,8 @@ def _read_nodes(
         columns.append(entry_of(column, "id", f"taken as the ids of the nodes{how}"))
         if how:
             notes.append(f"{origin.name}: column {column!r} was taken as the ids of the nodes{how}")
-        nodes, ids = _without_repeats(nodes, column, ids, origin, problems, notes)
-        numbers = None if ids is None else NodeNumbers(ids.rows())
+        nodes, unique = _without_repeats(nodes, column, ids, origin, problems, notes)
+        numbers = None if unique is None else NodeNumbers(unique.rows())
     if numbers is not None:
         notes.append(f"{origin.name}: {counted(len(nodes), 'row')} read")
     y = None
@@ -229,9 +229,9 @@ def _id_column(
     first = candidates[0] if candidates else None
     if ends is None:
         texts = [c for c in free[:1] if not pd.api.types.is_numeric_dtype(nodes[c].dtype) and not _has_lists(nodes[c])]
-        ids = ids_of(nodes[texts[0]]) if texts else None
-        if ids is not None and ids.is_unique and not _are_numbers(ids):
-            return texts[0], ids, ", since it is the first column and every row has another text"
+        own = ids_of(nodes[texts[0]]) if texts else None
+        if own is not None and own.is_unique and not _are_numbers(own):
+            return texts[0], own, ", since it is the first column and every row has another text"
         return None, None, "no column is named as one of ids: the nodes are numbered by their rows, from 0"
     if first is None:
         problems.append(
@@ -408,4 +408,4 @@ def _with_unique_names(frame: Any, origin: Origin, notes: list[str]) -> Any:
     return frame.set_axis(names, axis=1)
 
 
-__all__ = ["graph_of_frames", "shortened"]
+__all__ = ["graph_of_frames"]

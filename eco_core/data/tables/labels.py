@@ -50,8 +50,10 @@ def _are_groups(series: Any) -> bool:
         present = series.dropna()
         if len(present) and not bool((present == np.floor(present)).all()):
             return False
-    codes, uniques = texts_of(series)
-    known = int((codes >= 0).sum())
+    codes, texts = texts_of(series)
+    unknown = [place for place, text in enumerate(texts) if _UNKNOWN.fullmatch(text)]
+    known = int((~np.isin(codes, [-1, *unknown])).sum())
+    uniques = [text for text in texts if not _UNKNOWN.fullmatch(text)]
     numbers = [text for text in uniques if re.fullmatch(r"-?\d*\.\d*[1-9]\d*", text)]
     return 0 < len(uniques) <= max(2, known // 2) and not numbers
 

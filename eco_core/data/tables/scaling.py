@@ -14,7 +14,7 @@ LARGE = 100.0
 """Numbers with a larger deviation than this are standardised in any case."""
 
 LIMIT = 10.0
-"""Standardised values are cut off at this many deviations, so that one slip of a digit does not decide all distances."""
+"""Standardised values are cut off at this many deviations, so that a slip of a digit does not decide all distances."""
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class NumberFacts:
         mean: The mean, missing values replaced.
         deviation: The standard deviation; 0 for a constant column.
         largest: The largest absolute value.
-        is_count: Whether the numbers look like counts or weights of words: none negative, half or more zero, none large.
+        is_count: Whether the numbers look like counts or weights of words: none negative or large, half or more zero.
         is_truth: Whether all are 0 or 1.
     """
 

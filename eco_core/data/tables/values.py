@@ -89,7 +89,7 @@ def values_of(series: Any) -> Values:
         return _numbers(series.dt.total_seconds().to_numpy(dtype=np.float64))
     if pd.api.types.is_datetime64_any_dtype(dtype) or str(dtype).startswith(("timestamp", "date32", "date64")):
         return _counted("date", _days(pd.to_datetime(series, utc=True)))
-    if dtype == object:
+    if pd.api.types.is_object_dtype(dtype):
         special = _of_objects(series)
         if special is not None:
             return special

@@ -1,4 +1,4 @@
-"""Damaged tables: a clear message with the file, the row and the column, or a repair that is said. Never a traceback."""
+"""Damaged tables: a clear message with file, row and column, or a repair that is said; never a traceback."""
 
 from __future__ import annotations
 

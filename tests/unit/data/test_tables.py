@@ -253,7 +253,7 @@ def test_many_categories_share_a_feature_and_unknown_ones_have_none() -> None:
     assert torch.equal(graph.x[:, :41].sum(1), torch.ones(200))
 
 
-# ------------------------------------------------------------------------------- the same table gives the same features
+# ------------------------------------------------------------------------------- the same table gives the same feature
 
 
 @pytest.mark.parametrize("kind", ["csv", "parquet"])
@@ -330,7 +330,7 @@ def test_a_graph_that_was_encoded_by_itself_is_encoded_again(tables: tuple[pd.Da
     assert torch.equal(torch.from_numpy(first.encoding.encode(other.node_table)), again.x)
 
 
-# ------------------------------------------------------------------------------------------- one table alone, and labels
+# ------------------------------------------------------------------------------------------- one table alone, and labe
 
 
 def test_nodes_alone_are_joined_to_their_nearest_neighbours() -> None:
@@ -372,7 +372,7 @@ def test_integers_and_floats_are_the_same_classes() -> None:
         assert "labels numbered from 0 in this order: 9, 10" in graph.notes
 
 
-# -------------------------------------------------------------------------------------------------- types and duplicates
+# -------------------------------------------------------------------------------------------------- types and duplicat
 
 
 def test_types_of_edges_are_said_and_can_be_chosen() -> None:
