@@ -263,8 +263,8 @@ def test_the_order_of_the_rows_changes_no_feature_of_a_node(
     nodes, edges = tables
     rng = np.random.default_rng(1)
     one = load_graph(write_tables(tmp_path / "one", nodes, edges, kind))
-    shuffled = (frame.iloc[rng.permutation(len(frame))] for frame in (nodes, edges))
-    other = load_graph(write_tables(tmp_path / "other", *shuffled, kind))
+    mixed_nodes, mixed_edges = (frame.iloc[rng.permutation(len(frame))] for frame in (nodes, edges))
+    other = load_graph(write_tables(tmp_path / "other", mixed_nodes, mixed_edges, kind))
     place = {identifier: row for row, identifier in enumerate(one.node_ids)}
     rows = torch.tensor([place[identifier] for identifier in other.node_ids])
     assert sorted(rows.tolist()) == list(range(len(nodes)))
