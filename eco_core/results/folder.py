@@ -26,7 +26,10 @@ SPEC, ASSIGNMENTS, EMBEDDINGS, METRICS = "spec.yaml", "assignments.csv", "embedd
 HISTORY, MODEL, ENVIRONMENT, LOG = "history.csv", "model.pt", "environment.json", "log.txt"
 CHECKPOINT = "checkpoint.pt"
 PREPARATION, PREPARATION_ARRAYS = "preparation.json", "preparation.npz"
+CLUSTERS, EXPLANATION, REPORT = "clusters.csv", "explanation.json", "report.html"
 RUN_FILES = (SPEC, ASSIGNMENTS, EMBEDDINGS, METRICS, HISTORY, MODEL, ENVIRONMENT, LOG)
+EXPLAINED_FILES = (CLUSTERS, EXPLANATION, REPORT)
+"""More files of a run, which a run with ``report: false`` does not have."""
 
 FORMAT = 1
 
@@ -61,7 +64,7 @@ def claim_folder(folder: Path, force: bool = False) -> Path:
     check_free(folder, force)
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        for stale in (*RUN_FILES, CHECKPOINT, PREPARATION, PREPARATION_ARRAYS, "report.html"):
+        for stale in (*RUN_FILES, *EXPLAINED_FILES, CHECKPOINT, PREPARATION, PREPARATION_ARRAYS):
             (folder / stale).unlink(missing_ok=True)
         (folder / LOG).touch()
     except OSError as error:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import time
+import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
+from eco_core.errors import EcoWarning
 from eco_core.registry.registry import Registry
 from eco_core.spec.files import read_spec
 
@@ -114,8 +116,25 @@ def run(
         model.fit(graph, device=device, callbacks=[recorder, log, *callbacks], verbose=False)
         if recorder.path is None:  # Only rank 0 makes a folder.
             recorder.measure(model.clustering_)
+        elif plan.spec.report:
+            _explain(recorder.path, graph, model)
         folder = all_gathered(recorder.path or Path())[0]
     return Run(folder, model.metrics_, dict(recorder.seconds), recorder.peak_memory_mb, model.spec, model)
+
+
+def _explain(folder: Path, graph: Any, model: Composition) -> None:
+    """Writes why the clusters are clusters. The run is finished and stays so, whatever happens here."""
+    from eco_core.results.explanation import explain
+    from eco_core.results.explanation_files import write_explanation
+
+    try:
+        write_explanation(folder, explain(graph, model.clustering_))
+    except Exception as error:
+        warnings.warn(
+            f"The run is complete, but its clusters could not be explained: {type(error).__name__}: {error}",
+            category=EcoWarning,
+            stacklevel=2,
+        )
 
 
 @contextmanager

@@ -106,6 +106,8 @@ class RunSpec(BaseModel):
             for a search for the number, which does not exist yet: it is refused if a part needs a number, and has no
             effect if the head finds the number itself.
         seed: The training seed; it seeds all random numbers of training.
+        report: Whether a run explains its clusters (``clusters.csv``, ``explanation.json``, ``report.html``). It does
+            not change the clusters.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
@@ -121,6 +123,7 @@ class RunSpec(BaseModel):
     clusters: Annotated[int, Field(json_schema_extra={"minimum": 1})] | Literal["auto"] | None = None
     train: TrainSpec = TrainSpec()
     seed: int = Field(default=0, ge=0, lt=2**32)
+    report: bool = True
 
     @pydantic.field_validator("clusters", mode="before")
     @classmethod
