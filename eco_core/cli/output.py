@@ -33,6 +33,42 @@ def print_metrics(metrics: Mapping[str, float]) -> None:
     print_table(rows, ("metric", "value"))
 
 
+def print_sizes(sizes: Iterable[tuple[str, int]], width: int = 80, most: int = 20) -> None:
+    """Prints the sizes of clusters as a bar chart.
+
+    Args:
+        sizes: Label and number of nodes of each cluster, in the order of the chart.
+        width: Columns of the terminal.
+        most: How many clusters have a bar; the others are counted.
+    """
+    rows = list(sizes)
+    shown = rows[:most]
+    if not shown:
+        return
+    labels = [label if len(label) <= 28 else label[:27] + "…" for label, _ in shown]
+    counts = [f"{count:,}" for _, count in shown]
+    left, middle = max(map(len, labels)), max(map(len, counts))
+    room = max(1, width - left - middle - 4)
+    largest = max(count for _, count in shown)
+    print()
+    for label, text, (_, count) in zip(labels, counts, shown, strict=True):
+        print(f"{label:<{left}}  {text:>{middle}}  {_bar(count / largest * room)}")
+    if len(rows) > most:
+        rest = sum(count for _, count in rows[most:])
+        print(f"and {len(rows) - most:,} smaller clusters with {rest:,} nodes")
+    print()
+
+
+def _bar(length: float) -> str:
+    """A bar of blocks with a resolution of an eighth; plain signs where the terminal cannot print blocks."""
+    eighths = max(1, round(length * 8))
+    try:
+        "█▏".encode(sys.stdout.encoding or "ascii")
+    except (LookupError, UnicodeEncodeError):
+        return "#" * max(1, round(length))
+    return "█" * (eighths // 8) + ("", *"▏▎▍▌▋▊▉")[eighths % 8]
+
+
 def discover() -> Registry:
     """Scans for plugins, and prints the warnings of the scan on stderr."""
     registry = Registry.discover()

@@ -10,6 +10,7 @@ from eco_core.engine.history import History
 from eco_core.errors import Problem
 from eco_core.model.not_built import NotBuiltError
 from eco_core.results.clustering import Clustering
+from eco_core.results.notebook import summary_html
 
 
 class FittedResults:
@@ -78,6 +79,14 @@ class FittedResults:
         if self._clustering is not None:
             return list(dict.fromkeys(self._clustering.notes))
         return list(self.notes_before_a_fit())  # type: ignore[attr-defined]
+
+    def _repr_html_(self) -> str | None:
+        """The summary and the map that a notebook shows; None before `fit`: the notebook then shows the text."""
+        if self._clustering is None:
+            return None
+        plan = self.plan  # type: ignore[attr-defined]
+        parts = [part.spec()["name"].rpartition(":")[2] for part in plan.parts.values() if part is not None]
+        return summary_html(self._clustering, " + ".join(parts))
 
 
 __all__ = ["FittedResults"]

@@ -79,7 +79,7 @@ def read_results(folder: Path, *, explained: bool = True) -> StoredResults:
             explanation = explain_from_results(_clustering(folder, assignments, explained))
         return StoredResults(
             folder=folder,
-            spec=load_yaml((folder / SPEC).read_text(encoding="utf-8")),
+            spec=load_yaml((folder / SPEC).read_text(encoding="utf-8"), str(folder / SPEC)),
             spec_text=(folder / SPEC).read_text(encoding="utf-8"),
             ids=list(assignments),
             labels=labels,

@@ -98,7 +98,7 @@ def _k_means(points: Tensor, n_clusters: int, seed: int) -> Tensor:
     return nearest_centers(points, model.cluster_centers_)[0]
 
 
-def _features(graph: Any, n_clusters: int, seed: int) -> Tensor:
+def _features(graph: Any, _n_clusters: int, seed: int) -> Tensor:
     x = graph.x
     if getattr(x, "is_sparse", False) or x.shape[1] > _DIMENSIONS:
         matrix = _scipy(x)

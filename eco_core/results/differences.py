@@ -252,8 +252,13 @@ def _words(column: str, values: Any, groups: _Groups) -> _Found:
     rows = groups.sampled()
     texts = values if rows is None else values.iloc[rows]
     least = max(2, len(texts) // 5000)
+    letters = r"(?u)\b[^\W\d_]{3,}\b"
     vectorizer = CountVectorizer(
-        binary=True, max_features=_WORDS, min_df=least, stop_words="english", token_pattern=r"(?u)\b[^\W\d_]{3,}\b"
+        binary=True,
+        max_features=_WORDS,
+        min_df=least,
+        stop_words="english",
+        token_pattern=letters,
     )
     try:
         matrix = vectorizer.fit_transform(texts.fillna("").astype(str))

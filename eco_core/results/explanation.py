@@ -206,7 +206,7 @@ def explain_from_results(clustering: Clustering) -> Explanation:
             float(confidence[row]),
             typical=typical[row],
             uncertain=uncertain[row],
-        )  # fmt: skip
+        )
         for row in range(len(ids))
     ]
     return Explanation(
@@ -256,7 +256,7 @@ def _summaries(
             density=float(density[row]),
             conductance=float(conductance[row]),
             confidence=float(confidence[row]),
-            neighbours=_neighbours(symmetric, row, cut[row], ids),
+            neighbours=_neighbours(symmetric, row, float(cut[row]), ids),
             differences=differences[row],
             typical=typical[row],
             uncertain=uncertain[row],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 
 import numpy as np
@@ -54,7 +55,7 @@ def members_of(
                 Member(str(node) if ids is None else str(ids[node]), round(float(confidence[node]), 4))
                 for node in map(int, order[first : min(last, first + limit)])
             )
-            for first, last in zip(starts[:-1], starts[1:], strict=True)
+            for first, last in itertools.pairwise(starts)
         ]
 
     return chosen(distances), chosen(-distances, confidence)

@@ -29,6 +29,9 @@ FILES = {
     "model.pt",
     "environment.json",
     "log.txt",
+    "clusters.csv",
+    "explanation.json",
+    "report.html",
 }
 LABEL_METRICS = {"nmi", "ari", "acc", "f1", "homogeneity", "completeness"}
 STRUCTURE_METRICS = {"modularity", "conductance", "cut_fraction", "n_clusters"}
