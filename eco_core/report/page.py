@@ -25,7 +25,6 @@ _LOWER_IS_BETTER = frozenset({"conductance", "cut_fraction"})
 _COUNTS = frozenset({"n_clusters"})
 _FACTS = {
     "nodes": "nodes",
-    "edges": "edges (entries)",
     "features": "features",
     "weighted": "weighted",
     "undirected": "undirected",
@@ -107,9 +106,14 @@ def report_page(results: StoredResults) -> str:
         plugins=results.environment.get("plugins", {}),
         seconds=results.environment.get("seconds", {}),
         memory=results.environment.get("peak_memory_mb"),
-        command=" ".join(map(str, results.environment.get("command", ()))),
+        command=_command(results.environment.get("command", ())),
         spec=results.spec_text,
     )
+
+
+def _command(words: Sequence[str]) -> str:
+    """The command of the run, as it is typed."""
+    return " ".join(["eco", *map(str, words[1:])]) if words and str(words[0]) in ("eco", "__main__.py") else ""
 
 
 def title_of(results: StoredResults) -> str:
@@ -163,9 +167,10 @@ def metric_name(name: str) -> str:
 
 def _tiles(results: StoredResults) -> list[tuple[str, str, str]]:
     metrics, memory = results.metrics, results.environment.get("peak_memory_mb")
+    clusters, edges = results.explanation.clusters, _edges(results.explanation.data)
     tiles = [
-        ("Nodes", f"{len(results.labels):,}", ""),
-        ("Clusters", f"{len(results.explanation.clusters):,}", ""),
+        ("Nodes", f"{len(results.labels):,}", "" if edges is None else f"{edges:,} edges"),
+        ("Clusters", f"{len(clusters):,}", f"the largest has {percent(clusters[0].share)} of the nodes"),
     ]
     for name, hint in (
         ("modularity", "edges within clusters beyond chance"),
@@ -176,7 +181,7 @@ def _tiles(results: StoredResults) -> list[tuple[str, str, str]]:
             tiles.append((metric_name(name), metric_text(name, metrics[name]), hint))
     total = results.environment.get("seconds", {}).get("total")
     if total is not None:
-        tiles.append(("Time", duration(total), f"{memory:,.0f} MB of memory at most" if memory else ""))
+        tiles.append(("Time", duration(total), f"at most {memory:,.0f} MB of memory" if memory else ""))
     return tiles
 
 
@@ -206,8 +211,17 @@ def _sizes(clusters: Sequence[ClusterSummary], colors: Mapping[int, str]) -> lis
     ]
 
 
+def _edges(facts: Mapping[str, Any]) -> int | None:
+    """The number of edges; one that is listed in both directions counts once."""
+    if facts.get("edges") is None:
+        return None
+    loops = int(facts.get("self_loops") or 0)
+    return (int(facts["edges"]) + loops) // 2 if facts.get("undirected") else int(facts["edges"])
+
+
 def _facts(results: StoredResults) -> list[tuple[str, str]]:
-    facts = []
+    edges = _edges(results.explanation.data)
+    facts = [] if edges is None else [("edges", f"{edges:,}")]
     for key, label in _FACTS.items():
         value = results.explanation.data.get(key)
         if value is None:

@@ -11,7 +11,6 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from eco_core.errors import EcoError
 from eco_core.metrics.labels import label_metrics
 from eco_core.metrics.structure import structure_metrics
 from eco_core.ops.kmeans import TorchKMeans
@@ -80,10 +79,7 @@ def _metrics(graph: Any, pred: Tensor) -> dict[str, float]:
     y = graph.get("y")
     if y is not None and bool((y >= 0).any()):
         values.update(label_metrics(y, pred))
-    try:
-        values.update(structure_metrics(graph.edge_index, pred, edge_weight=graph.get("edge_weight")))
-    except EcoError:  # Negative weights: these metrics are not defined, and the run has reported it.
-        return values
+    values.update(structure_metrics(graph.edge_index, pred, edge_weight=graph.get("edge_weight")))
     return values
 
 
@@ -147,7 +143,7 @@ def _structure(graph: Any, n_clusters: int, seed: int) -> Tensor:
     if len(source) > _MOST_EDGES:
         raise _TooLarge(f"the graph has {len(source):,} edges")
     weight = graph.get("edge_weight")
-    values = np.ones(len(source), np.float32) if weight is None else np.maximum(np.asarray(weight).reshape(-1), 0)
+    values = np.ones(len(source), np.float32) if weight is None else np.asarray(weight).reshape(-1)
     count = int(graph.num_nodes)
     matrix = sp.coo_matrix((values.astype(np.float32), (source, target)), (count, count)).tocsr()
     matrix = ((matrix + matrix.T) * 0.5).tocsr()

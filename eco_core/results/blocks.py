@@ -58,7 +58,7 @@ def block_matrix(index: NDArray[Any], count: int, edge_index: Any, edge_weight: 
         index: The row of each node's cluster, shape (num_nodes,).
         count: Number of clusters K.
         edge_index: Edges of shape (2, num_edges).
-        edge_weight: Their weights; None: all 1. Negative and infinite weights are counted as 0.
+        edge_weight: Their weights; None: all 1.
 
     Returns:
         A sparse matrix of weights, of shape (K, K); and the number of edges within each cluster without self-loops,
@@ -66,12 +66,9 @@ def block_matrix(index: NDArray[Any], count: int, edge_index: Any, edge_weight: 
     """
     import scipy.sparse as sp
 
-    weights = None if edge_weight is None else np.asarray(edge_weight).reshape(-1)
-    if weights is not None and weights.size and not (np.isfinite(weights).all() and weights.min() >= 0):
-        weights = np.where(np.isfinite(weights) & (weights > 0), weights, 0.0)
     total = sp.csr_matrix((count, count), dtype=np.float64)
     entries = np.zeros(count)
-    for source, target, weight in edge_blocks(edge_index, weights, len(index)):
+    for source, target, weight in edge_blocks(edge_index, edge_weight, len(index)):
         rows, columns = index[source], index[target]
         inside = (rows == columns) & (source != target)
         entries += np.bincount(rows[inside], minlength=count)

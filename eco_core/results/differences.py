@@ -105,7 +105,10 @@ def proposed_name(differences: Sequence[Difference], parts: int = 2) -> str:
         for difference in differences
         if abs(difference.effect) >= _NAMED_EFFECT and (difference.effect > 0 or difference.kind in ("numeric", "date"))
     ]
-    return ", ".join(dict.fromkeys(difference.short() for difference in strong[:parts]))
+    words = list(dict.fromkeys(difference.short() for difference in strong[:parts]))
+    if len(words) > 1 and all(word.startswith("feature ") for word in words):
+        return "features " + ", ".join(word.removeprefix("feature ") for word in words)
+    return ", ".join(words)
 
 
 def differences_of(graph: Any, index: NDArray[np.int64], count: int) -> list[tuple[Difference, ...]]:

@@ -73,6 +73,8 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
     options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
     driver = webdriver.Chrome(options=options, service=webdriver.ChromeService(driver_path))
     try:
+        driver.get("about:blank")  # The browser's own first page asks for its own files.
+        time.sleep(0.5)
         yield Browser(driver)
     finally:
         driver.quit()
