@@ -87,6 +87,7 @@ def test_without_jinja2_a_run_ends_without_a_page(eco: Eco, monkeypatch: pytest.
     assert not Path("run/report.html").exists()
 
 
+@pytest.mark.filterwarnings("default::eco_core.errors.EcoWarning")
 def test_a_run_whose_clusters_cannot_be_explained_is_complete(eco: Eco, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*_: object) -> None:
         raise ValueError("no")
