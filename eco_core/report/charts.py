@@ -57,11 +57,8 @@ def loss_curves(history: History) -> list[Chart]:
             name: [(row["epoch"], row[name]) for row in rows if name in row and math.isfinite(row[name])]
             for name in names
         }
-        if len(series) > 1 and sum(1 for points in series.values() if points) == 2:
-            # A loss with one component is drawn once.
-            only = next(name for name in names if name != "loss" and series[name])
-            if series[only] == series.get("loss"):
-                series.pop(only)
+        # A component that is the whole loss is drawn once.
+        series = {name: points for name, points in series.items() if name == "loss" or points != series.get("loss")}
         charts.append(_chart(stage, {name: points for name, points in series.items() if points}))
     return charts
 

@@ -22,6 +22,7 @@ _LEAST_Z = 4.0
 """Standard errors that a difference must have. Thousands of words are compared, so this is more than the usual two."""
 _NAMED_EFFECT = 0.35
 _CATEGORIES = 60
+_WORDS_OF_COLUMN = 4
 _SAMPLED_ROWS = 100_000
 _WORDS = 4_000
 _SPARSE_SHARE = 0.25
@@ -143,8 +144,8 @@ def _strongest(differences: list[Difference]) -> list[Difference]:
     kept: list[Difference] = []
     for difference in ordered:
         of_column = sum(other.column == difference.column for other in kept)
-        # One column with many categories must not crowd out the others; words of one text column may.
-        if difference.kind == "word" or of_column < 2:
+        # One column with many categories or words must not crowd out the others. Named features have no column.
+        if not difference.column or of_column < (_WORDS_OF_COLUMN if difference.kind == "word" else 2):
             kept.append(difference)
         if len(kept) == _LIMIT:
             break
