@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import functools
 import importlib
 import math
 from collections.abc import Callable, Iterator, Mapping
@@ -90,7 +91,7 @@ def export_run(
     for what, path in targets.items():
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            write_atomically(path, lambda temporary, what=what: _WRITERS[to][what](exported, temporary))
+            write_atomically(path, functools.partial(_WRITERS[to][what], exported))
         except OSError as error:
             raise RunFolderError(
                 Problem("ECO403", f"{path} cannot be written: {error.strerror or error}.", "Give another --out.")
