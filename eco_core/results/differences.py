@@ -140,7 +140,7 @@ def differences_of(graph: Any, index: NDArray[np.int64], count: int) -> list[tup
 
 
 def _strongest(differences: list[Difference]) -> list[Difference]:
-    ordered = sorted(differences, key=lambda each: (-abs(each.effect), each.column, each.value))
+    ordered = sorted(differences, key=lambda each: (-abs(each.effect), each.effect < 0, each.column, each.value))
     kept: list[Difference] = []
     for difference in ordered:
         of_column = sum(other.column == difference.column for other in kept)
