@@ -33,7 +33,9 @@ if TYPE_CHECKING:
 def compose(
     context: typer.Context,
     spec: Annotated[Path | None, typer.Argument(metavar="[SPEC.yaml]", help="A spec; flags change it.")] = None,
-    recipe: Annotated[str | None, typer.Option(help="A published method to start from.")] = None,
+    recipe: Annotated[
+        str | None, typer.Option(help="A published method to start from; without any part, ssgc.")
+    ] = None,
     encoder: Annotated[str | None, typer.Option(help="Graph to embeddings.")] = None,
     head: Annotated[str | None, typer.Option(help="Embeddings to clusters.")] = None,
     strategy: Annotated[str | None, typer.Option(help="Which parts are trained, and when.")] = None,

@@ -117,7 +117,7 @@ def load_graph(
         graph = _make_undirected(graph)
     add_neighbors(graph, neighbors)
     add_notes(graph, describe_structure(graph))
-    if normalize_features == "row" and not _are_signed(graph):
+    if normalize_features == "row" and graph.get("x") is not None and not _are_signed(graph):
         graph.x, zero_rows = _normalize_rows(graph.x)
         add_notes(graph, ["features divided by row sums" + (f", {zero_rows:,} rows are zero" if zero_rows else "")])
     return graph

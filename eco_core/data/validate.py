@@ -168,6 +168,16 @@ def _node(position: int, node_ids: list[str] | None) -> str:
     return f" (node {node_ids[position]!r})" if node_ids is not None and position < len(node_ids) else ""
 
 
+def id_text(identifier: Any) -> str:
+    """A node id as text; bytes are read as UTF-8, or as Latin-1 where they are not UTF-8."""
+    if not isinstance(identifier, bytes):
+        return str(identifier)
+    try:
+        return identifier.decode("utf-8")
+    except UnicodeDecodeError:
+        return identifier.decode("latin-1")
+
+
 def _checked_ids(value: Any, problems: list[Problem]) -> list[str] | None:
     if value is None:
         return None
@@ -178,7 +188,7 @@ def _checked_ids(value: Any, problems: list[Problem]) -> list[str] | None:
             _invalid(f"node_ids is a {type(value).__name__}, not a list.", "Give one id (a string) per node.")
         )
         return None
-    ids = [i.decode("utf-8", errors="replace") if isinstance(i, bytes) else str(i) for i in value]
+    ids = [id_text(identifier) for identifier in value]
     if len(set(ids)) < len(ids):
         first: dict[str, int] = {}
         for position, identifier in enumerate(ids):

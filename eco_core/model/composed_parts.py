@@ -228,7 +228,12 @@ class ComposedParts(BaseModel):
             return data
         encoding = None if anew else self._encoding
         graph, section = load_planned(
-            self._plan.spec.data, self._plan.registry, data, encoding, neighbors=self._plan.spec.graph
+            self._plan.spec.data,
+            self._plan.registry,
+            data,
+            encoding,
+            neighbors=self._plan.spec.graph,
+            features_as_stored=self._plan.recipe_by_default,
         )
         self._preparation.note(graph, section)
         return graph

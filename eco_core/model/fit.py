@@ -82,7 +82,8 @@ def fit_composition(
             notes = model.notes_before_a_fit()
             info = fit_info(model, fabric.device, fabric.world_size, (*notes, *graph.notes))
             events.enter_context(fit_events(listening, info))
-            history = train(
+            history = model.start_history()
+            train(
                 session,
                 stages,
                 seed=plan.spec.seed,
@@ -90,7 +91,9 @@ def fit_composition(
                 callbacks=listening,
                 checkpoint=checkpoint,
                 resume=None if resume is None else Path(resume),
+                history=history,
             )
+            notes = (*notes, history.stopped) if history.stopped else notes
             trained = time.perf_counter()
             found = session.finish()
             if fabric.world_size > 1:

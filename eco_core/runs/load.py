@@ -35,7 +35,7 @@ def load(folder: str | Path, *, registry: Registry | None = None, **parts: Any) 
     from eco_core.plan.plan import plan_run
     from eco_core.results.folder import MODEL, SPEC, check_finished, read_run
 
-    path = Path(folder)
+    path = Path(folder).expanduser()
     check_finished(path)
     registry = registry or Registry.discover()
     spec = read_spec(path / SPEC)

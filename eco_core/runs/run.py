@@ -107,7 +107,7 @@ def run(
     fabric = make_fabric(device)
     check_shared(plan.spec.train, fabric.world_size)
     devices = all_gathered(str(fabric.device))
-    out = None if out is None else Path(out)
+    out = None if out is None else Path(out).expanduser()
     if out is not None:
         check_free(out, force)
     with _threads(threads):
