@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -208,3 +209,10 @@ def test_missing_library_is_told_before_anything_is_trained(monkeypatch: pytest.
         eco.compose(recipe="leiden", in_channels=4)
     assert caught.value.problems[0].code == "ECO110"
     assert caught.value.exit_code == 2
+
+
+@pytest.mark.parametrize("recipe", ["leiden", "infomap"])
+def test_recipes_that_use_no_features_do_not_ask_for_their_row_sums(recipe: str) -> None:
+    # A graph on disk without row sums, for example one of edges alone, was refused.
+    text = (files("eco_nonparametric") / "recipes" / f"{recipe}.yaml").read_text(encoding="utf-8")
+    assert "normalize_features: none" in text
