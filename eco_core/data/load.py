@@ -81,8 +81,8 @@ def load_graph(
         radius: Instead of ``knn``: join nodes whose distance is at most this.
         knn_augment: Nearest neighbours in the features that are added to the edges of any graph.
         registry: Where names are looked up; by default all installed plugins.
-        preparation: The ``encoding`` of another graph, by which the features are made in the same way: of a table, or of
-            an AnnData. It has no effect on other graphs.
+        preparation: The ``encoding`` of another graph, by which the features of a table or an AnnData are made in the
+            same way. It has no effect on other graphs.
         **parameters: Parameters of the data set, of the file's reader or of the AnnData
             (`eco_core.data.annotated.graph.graph_of_anndata`).
 

@@ -42,7 +42,7 @@ def tables_of_networkx(graph: Any) -> NodesAndEdges:
 
     if graph.number_of_nodes() == 0:
         raise DataError(Problem("ECO303", "The networkx graph has no nodes.", "Add nodes before clustering."))
-    nodes = pd.DataFrame([dict(attributes) for _, attributes in graph.nodes(data=True)], index=range(len(graph)))
+    nodes = pd.DataFrame([dict(attributes) for _, attributes in graph.nodes(data=True)])
     nodes = _spread(nodes)
     nodes.insert(0, _free("id", nodes), list(graph.nodes))
     edges = pd.DataFrame([{"source": s, "target": t, **attributes} for s, t, attributes in graph.edges(data=True)])

@@ -1,8 +1,9 @@
-"""PyG's objects as one plain graph: data sets, batches, transposed adjacencies, edge attributes, heterogeneous graphs."""
+"""PyG's objects as one plain graph: data sets, batches, adjacencies, edge attributes, heterogeneous graphs."""
 
 from __future__ import annotations
 
 import copy
+import itertools
 from collections.abc import Sequence
 from typing import Any
 
@@ -173,7 +174,7 @@ def graph_of_hetero(data: HeteroData, node_type: str | None = None, metapath: Se
                     f"The nodes of type {node_type!r} have no edges among themselves; the graph has the edges "
                     + ", ".join("-".join(kind) for kind in data.edge_types)
                     + ".",
-                    f"Name a meta-path from {node_type!r} to itself: --set data.metapath='[{node_type}, ..., {node_type}]'.",
+                    f"Name a meta-path from it to itself: --set data.metapath='[{node_type}, ..., {node_type}]'.",
                 )
             )
         graph.edge_index = torch.cat(parts, dim=1)
@@ -188,8 +189,8 @@ def graph_of_hetero(data: HeteroData, node_type: str | None = None, metapath: Se
 
 def _projected(data: HeteroData, metapath: Sequence[str]) -> tuple[Tensor, Tensor]:
     """Edges along a meta-path, without self-loops, and how many paths each has."""
-    product = None
-    for source, target in zip(metapath, metapath[1:], strict=False):
+    product: Any = None
+    for source, target in itertools.pairwise(metapath):
         step = _between(data, source, target)
         product = step if product is None else product @ step
     coo = product.tocoo()

@@ -16,15 +16,15 @@ from eco_core.errors import DataError, Problem, did_you_mean
 
 _CSR_PARTS = ("data", "indices", "indptr", "shape")
 
-FEATURES = ("x", "features", "feature", "node_features", "node_feat", "attr_matrix", "attr", "attributes", "attrb")
+FEATURES: tuple[str, ...] = ("x", "features", "feature", "node_features", "node_feat", "attr_matrix", "attr", "attributes", "attrb")
 FEATURES += ("feat", "feats", "fea", "Attributes", "X", "data_features")
 """Names of feature matrices, the most usual first."""
 
-EDGES = ("edge_index", "edges", "edge_list", "adj_matrix", "adj", "adjacency", "Adj", "A", "W", "network", "Network")
+EDGES: tuple[str, ...] = ("edge_index", "edges", "edge_list", "adj_matrix", "adj", "adjacency", "Adj", "A", "W", "network", "Network")
 EDGES += ("net", "graph", "affinity", "adj_t")
 """Names of edge lists and adjacency matrices, the most usual first."""
 
-LABELS = ("y", "labels", "label", "Label", "node_labels", "node_label", "gnd", "group", "class", "classes", "gt")
+LABELS: tuple[str, ...] = ("y", "labels", "label", "Label", "node_labels", "node_label", "gnd", "group", "class", "classes", "gt")
 LABELS += ("truth", "target", "targets", "Class", "Y")
 """Names of labels, the most usual first."""
 
@@ -81,8 +81,8 @@ def graph_of_arrays(
         name = _name_of(role, named, usual, roles, path)
         if name is not None:
             roles.names[role] = name
-    for role, usual in _OTHERS.items():
-        name = next((candidate for candidate in usual if candidate in roles.arrays), None)
+    for role, others in _OTHERS.items():
+        name = next((candidate for candidate in others if candidate in roles.arrays), None)
         if name is not None:
             roles.names[role] = name
     if "edges" not in roles.names and "features" not in roles.names:
@@ -205,7 +205,7 @@ def _edges_of(roles: _Roles, num_nodes: int | None, path: Path) -> tuple[NDArray
 
 
 def _is_adjacency(value: Any, num_nodes: int | None) -> bool:
-    shape = getattr(value, "shape", ())
+    shape: tuple[int, ...] = getattr(value, "shape", ())
     return len(shape) == 2 and shape[0] == shape[1] and (shape[0] > 2 or num_nodes == shape[0])
 
 

@@ -96,7 +96,7 @@ def test_a_callback_that_fails_at_the_end_does_not_lose_the_fit() -> None:
 
 def test_a_training_that_fails_keeps_the_history_so_far() -> None:
     class Explodes(Smoothness):
-        def forward(self, encode: Any, graph: Any, edge_index: Any, epoch: int) -> Any:
+        def forward(self, encode: Any, graph: Any, edge_index: Any, epoch: int) -> Any:  # type: ignore[override]
             return super().forward(encode, graph, edge_index).total * (float("inf") if epoch == 3 else 1.0)
 
     failed = eco.compose(encoder=SmallEncoder, objective=Explodes, clusters=3, epochs=9)
