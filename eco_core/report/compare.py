@@ -77,8 +77,8 @@ def comparison_page(runs: Sequence[StoredResults]) -> str:
         is_partial=any(len(run.ids) != common for run in runs),
         metrics=rows,
         matrices=[
-            ("ARI", "adjusted Rand index: 1 for the same clusters, about 0 for unrelated ones", _matrix(labels, ari)),
-            ("NMI", "normalised mutual information, from 0 to 1", _matrix(labels, nmi)),
+            ("ARI", "Adjusted Rand index: 1 for the same clusters, about 0 for unrelated ones", _matrix(labels, ari)),
+            ("NMI", "Normalised mutual information, from 0 to 1", _matrix(labels, nmi)),
         ],
         letters=[letter_of(place) for place in range(len(runs))],
         flows=[
