@@ -132,9 +132,10 @@ def _spread(frame: Any) -> Any:
     parts = []
     for name in frame.columns:
         values = list(frame[name])
-        lengths = {len(value) if isinstance(value, (list, tuple, np.ndarray)) else None for value in values}
-        if lengths and None not in lengths and len(lengths) == 1:
-            names = [f"{name}_{position}" for position in range(lengths.pop())]
+        lengths = {len(value) if isinstance(value, (list, tuple, np.ndarray)) else -1 for value in values}
+        width = lengths.pop() if len(lengths) == 1 else -1
+        if width >= 0:
+            names = [f"{name}_{position}" for position in range(width)]
             parts.append(pd.DataFrame([list(value) for value in values], columns=names))
         else:
             parts.append(frame[[name]].reset_index(drop=True))

@@ -115,6 +115,9 @@ def read_pt(path: str | Path, features: str | None = None, edges: str | None = N
     Args:
         path: A ``.pt`` file written by ``torch.save``: a dict of tensors with the keys of `read_npz` (``node_ids`` a
             list of strings), or a PyG ``Data``.
+        features: Name of the features in a dict; None: a usual name.
+        edges: Name of the edges or the adjacency matrix.
+        labels: Name of the labels.
 
     Returns:
         The graph, on the CPU, not yet validated.

@@ -16,16 +16,62 @@ from eco_core.errors import DataError, Problem, did_you_mean
 
 _CSR_PARTS = ("data", "indices", "indptr", "shape")
 
-FEATURES: tuple[str, ...] = ("x", "features", "feature", "node_features", "node_feat", "attr_matrix", "attr", "attributes", "attrb")
-FEATURES += ("feat", "feats", "fea", "Attributes", "X", "data_features")
+FEATURES = (
+    "x",
+    "features",
+    "feature",
+    "node_features",
+    "node_feat",
+    "attr_matrix",
+    "attr",
+    "attributes",
+    "attrb",
+    "feat",
+    "feats",
+    "fea",
+    "Attributes",
+    "X",
+    "data_features",
+)
 """Names of feature matrices, the most usual first."""
 
-EDGES: tuple[str, ...] = ("edge_index", "edges", "edge_list", "adj_matrix", "adj", "adjacency", "Adj", "A", "W", "network", "Network")
-EDGES += ("net", "graph", "affinity", "adj_t")
+EDGES = (
+    "edge_index",
+    "edges",
+    "edge_list",
+    "adj_matrix",
+    "adj",
+    "adjacency",
+    "Adj",
+    "A",
+    "W",
+    "network",
+    "Network",
+    "net",
+    "graph",
+    "affinity",
+    "adj_t",
+)
 """Names of edge lists and adjacency matrices, the most usual first."""
 
-LABELS: tuple[str, ...] = ("y", "labels", "label", "Label", "node_labels", "node_label", "gnd", "group", "class", "classes", "gt")
-LABELS += ("truth", "target", "targets", "Class", "Y")
+LABELS = (
+    "y",
+    "labels",
+    "label",
+    "Label",
+    "node_labels",
+    "node_label",
+    "gnd",
+    "group",
+    "class",
+    "classes",
+    "gt",
+    "truth",
+    "target",
+    "targets",
+    "Class",
+    "Y",
+)
 """Names of labels, the most usual first."""
 
 _OTHERS = {"weights": ("edge_weight", "edge_weights", "weight", "weights"), "ids": ("node_ids", "node_names", "ids")}
