@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING
 from eco_core._lazy import lazy_names
 
 if TYPE_CHECKING:
+    from eco_core import tl as tl
     from eco_core.data.load import load_graph
-    from eco_core.engine.callbacks import Callback
+    from eco_core.engine.callbacks import Callback, StopTraining
     from eco_core.errors import CompositionError
     from eco_core.metrics.labels import label_metrics
     from eco_core.metrics.structure import structure_metrics
@@ -58,6 +59,7 @@ _HOMES = {
     "SampledEdges": "eco_core.ops.sample",
     "Stage": "eco_core.parts.stages",
     "StageOptions": "eco_core.parts.stages",
+    "StopTraining": "eco_core.engine.callbacks",
     "Strategy": "eco_core.parts.protocols",
     "TrainableModel": "eco_core.model.bases",
     "Update": "eco_core.parts.stages",
@@ -92,6 +94,7 @@ __all__ = [
     "SampledEdges",
     "Stage",
     "StageOptions",
+    "StopTraining",
     "Strategy",
     "TrainableModel",
     "Update",
@@ -105,4 +108,4 @@ __all__ = [
     "structure_metrics",
 ]
 
-__getattr__, __dir__ = lazy_names(__name__, _HOMES)
+__getattr__, __dir__ = lazy_names(__name__, _HOMES, modules=("tl",))

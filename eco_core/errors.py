@@ -173,7 +173,7 @@ _CODES = {
     ),
     "ECO110": ErrorCode(
         "component failed to load",
-        "the module that a plugin names cannot be imported, or has no such class",
+        "the module that a plugin names cannot be imported, or a package that the part needs is missing",
         "install what it needs, reinstall the plugin",
     ),
     "ECO201": ErrorCode(

@@ -25,4 +25,4 @@ def run(model: Composition, graph: Data, full_epochs: dict[str, int]) -> Outcome
         StageTimes(name, count, [row["seconds"] for row in model.history_.stage(name)])
         for name, count in full_epochs.items()
     ]
-    return Outcome(model.labels_, model.seconds_["train"], model.seconds_["cluster"], stages)
+    return Outcome(model.clustering_.labels, model.seconds_["train"], model.seconds_["cluster"], stages)

@@ -15,7 +15,7 @@ from typing import Annotated, Any
 import typer
 
 import eco_core
-from eco_core.cli import benchmark, compose, data, evaluate, explain, listing, plugins, schema, show
+from eco_core.cli import benchmark, compose, data, evaluate, explain, export, listing, plugins, report, schema, show
 from eco_core.engine.rank_failure import RankFailure, leave_for_launcher
 from eco_core.engine.world import World, launched_world
 from eco_core.errors import EcoError, EcoWarning, LostProcessError
@@ -37,6 +37,8 @@ app.command("show")(show.show)
 app.command("plugins")(plugins.plugins)
 app.command("schema")(schema.schema)
 app.command("evaluate")(evaluate.evaluate)
+app.command("report")(report.report)
+app.command("export")(export.export)
 app.command("benchmark")(benchmark.benchmark)
 app.command("explain")(explain.explain)
 app.add_typer(data.app, name="data")

@@ -3,16 +3,28 @@
 from __future__ import annotations
 
 import sys
+import warnings
+from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from eco_core.cli.output import discover, print_json, print_metrics
+from eco_core.cli.output import discover, print_json, print_metrics, print_sizes
+from eco_core.cli.table_flags import (
+    Edges,
+    IdColumn,
+    IgnoreColumns,
+    LabelColumn,
+    SourceColumn,
+    TargetColumn,
+    WeightColumn,
+    table_settings,
+)
 from eco_core.engine.launch import launch
 from eco_core.engine.world import World, launched_world
-from eco_core.errors import EcoError, Problem
+from eco_core.errors import EcoError, EcoWarning, Problem
 
 if TYPE_CHECKING:
     from eco_core.runs.run import Run
@@ -21,12 +33,21 @@ if TYPE_CHECKING:
 def compose(
     context: typer.Context,
     spec: Annotated[Path | None, typer.Argument(metavar="[SPEC.yaml]", help="A spec; flags change it.")] = None,
-    recipe: Annotated[str | None, typer.Option(help="A published method to start from.")] = None,
+    recipe: Annotated[
+        str | None, typer.Option(help="A published method to start from; without any part, ssgc.")
+    ] = None,
     encoder: Annotated[str | None, typer.Option(help="Graph to embeddings.")] = None,
     head: Annotated[str | None, typer.Option(help="Embeddings to clusters.")] = None,
     strategy: Annotated[str | None, typer.Option(help="Which parts are trained, and when.")] = None,
     objective: Annotated[str | None, typer.Option(help="What trains the encoder, or 'none'.")] = None,
     data: Annotated[str | None, typer.Option(metavar="NAME|PATH", help="The graph; default 'digits'.")] = None,
+    edges: Edges = None,
+    id_column: IdColumn = None,
+    source_column: SourceColumn = None,
+    target_column: TargetColumn = None,
+    weight_column: WeightColumn = None,
+    label_column: LabelColumn = None,
+    ignore_columns: IgnoreColumns = None,
     data_root: Annotated[
         Path | None, typer.Option(help="Folder of downloaded data sets; default $ECO_DATA_ROOT, then a user cache.")
     ] = None,
@@ -43,6 +64,9 @@ def compose(
     threads: Annotated[int | None, typer.Option(min=1, help="Threads; default cores / devices.")] = None,
     out: Annotated[Path | None, typer.Option(help="The run folder; default runs/<time>-<name>.")] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace the run in --out.")] = False,
+    no_report: Annotated[
+        bool, typer.Option("--no-report", help="Write no report.html, clusters.csv and explanation.json.")
+    ] = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="No progress and messages.")] = False,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Check, and print the resolved spec.")] = False,
@@ -55,6 +79,7 @@ def compose(
     _check_devices(devices, world)
     if epochs is not None and epochs < 0:
         raise EcoError(Problem("ECO104", f"--epochs is {epochs}; it must be 0 or more.", "Use --epochs 200."))
+    tables = table_settings(edges, id_column, source_column, target_column, weight_column, label_column, ignore_columns)
     flags = _given(
         encoder=encoder,
         head=head,
@@ -62,7 +87,8 @@ def compose(
         objective=objective,
         clusters=_number_or_text(clusters),
         seed=seed,
-        data=_given(name=data, root=None if data_root is None else str(data_root)) or None,
+        data=_given(name=data, root=None if data_root is None else str(data_root), **tables) or None,
+        report=False if no_report else None,
     )
     choices: dict[str, Any] = {
         "recipe": recipe,
@@ -93,7 +119,8 @@ def compose(
         stream=None if quiet else current_stderr(),
         **choices,
     )
-    _print_result(result, json)
+    page = _write_report(result)
+    _print_result(result, json, page)
 
 
 def _check_devices(devices: int, world: World | None) -> None:
@@ -134,14 +161,50 @@ def _launch(arguments: list[str], devices: int) -> None:
         raise typer.Exit(failure.exit_code)
 
 
-def _print_result(result: Run, json: bool) -> None:
+def _write_report(result: Run) -> Path | None:
+    """Writes the report of a run that explains its clusters, if jinja2 is installed. The run is finished without it."""
+    from eco_core.engine.collectives import rank_and_size
+    from eco_core.report.rendering import has_jinja
+    from eco_core.results.folder import EXPLANATION
+
+    if rank_and_size()[0] != 0 or not has_jinja() or not (result.folder / EXPLANATION).is_file():
+        return None
+    from eco_core.report.page import write_report
+
+    try:
+        return write_report(result.folder)
+    except Exception as error:
+        message = f"The run is complete, but its report could not be written: {type(error).__name__}: {error}"
+        warnings.warn(message, category=EcoWarning, stacklevel=2)
+        return None
+
+
+def _print_result(result: Run, json: bool, page: Path | None) -> None:
     if json:
         print_json(result.document())
         return
     print_metrics(result.metrics)
+    print_sizes(_sizes(result))
     seconds = ", ".join(f"{name} {value:.1f}" for name, value in result.seconds.items())
     print(f"seconds: {seconds}; peak memory {result.peak_memory_mb:.0f} MB")
     print(f"run folder: {result.folder}")
+    if page is not None:
+        print(f"report: {page}")
+
+
+def _sizes(result: Run) -> list[tuple[str, int]]:
+    """The clusters, the largest first, with the names that were proposed for them."""
+    if result.explanation is not None:
+        clusters = result.explanation.clusters
+        numbered = {each.cluster: f"cluster {each.cluster}" for each in clusters}
+        return [
+            (each.name if each.name == numbered[each.cluster] else f"{each.cluster}: {each.name}", each.size)
+            for each in clusters
+        ]
+    counts = Counter(result.model.labels_.tolist())
+    return [
+        (f"cluster {cluster}", size) for cluster, size in sorted(counts.items(), key=lambda pair: (-pair[1], pair[0]))
+    ]
 
 
 def _given(**values: Any) -> dict[str, Any]:

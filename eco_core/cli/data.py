@@ -4,13 +4,23 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from eco_core.cli.output import discover, print_json, print_table
+from eco_core.cli.table_flags import (
+    Edges,
+    IdColumn,
+    IgnoreColumns,
+    LabelColumn,
+    SourceColumn,
+    TargetColumn,
+    WeightColumn,
+    table_settings,
+)
 from eco_core.registry.registry import Registry
 
 app = typer.Typer(help="Data sets and graph files.", no_args_is_help=True)
@@ -46,6 +56,13 @@ def list_datasets(json: Annotated[bool, typer.Option("--json", help="Print one J
 @app.command("info")
 def info(
     data: Annotated[str, typer.Argument(metavar="NAME|PATH", help="A data set or a file.")],
+    edges: Edges = None,
+    id_column: IdColumn = None,
+    source_column: SourceColumn = None,
+    target_column: TargetColumn = None,
+    weight_column: WeightColumn = None,
+    label_column: LabelColumn = None,
+    ignore_columns: IgnoreColumns = None,
     data_root: Annotated[Path | None, typer.Option(help="Folder of downloaded data sets.")] = None,
     overrides: Annotated[
         list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="A parameter, such as data.k=5.")
@@ -59,7 +76,8 @@ def info(
     # Show a graph on disk as it is stored: do not add reverse edges.
     settings = [*(["data.undirected=false"] if _is_on_disk(data) else []), *(overrides or ())]
     settings += ["data.verify=true"] if verify else []
-    facts = graph_info(load_data(data, data_root, settings, discover()))
+    tables = table_settings(edges, id_column, source_column, target_column, weight_column, label_column, ignore_columns)
+    facts = graph_info(load_data(data, data_root, settings, discover(), tables))
     _print_facts(facts, json)
 
 
@@ -98,7 +116,7 @@ def convert(
     from eco_core.data.convert.convert import save_on_disk
     from eco_core.data.info import graph_info
     from eco_core.data.on_disk.graph import open_graph
-    from eco_core.spec.overrides import data_parameters
+    from eco_core.spec.overrides import data_parameters, graph_section
 
     begin = time.perf_counter()
     folder = save_on_disk(
@@ -114,6 +132,7 @@ def convert(
         progress=_Progress(),
         root=data_root,
         registry=discover(),
+        **graph_section(overrides or ()).model_dump(exclude_defaults=True),
         **data_parameters(overrides or ()),
     )
     facts = {
@@ -142,8 +161,12 @@ def _print_facts(facts: dict[str, Any], json: bool) -> None:
     if json:
         print_json(facts)
         return
-    notes = facts.pop("notes", [])
+    notes, columns = facts.pop("notes", []), facts.pop("columns", [])
     print_table(((key.replace("_", " "), _text(value)) for key, value in facts.items()), ("property", "value"))
+    if columns:
+        from eco_core.data.tables.summary import columns_text
+
+        print("\n" + columns_text(columns), end="\n")
     for note in notes:
         print(f"note: {note}")
 
@@ -154,7 +177,13 @@ def _is_on_disk(data: str) -> bool:
     return is_on_disk(Path(data).expanduser())
 
 
-def load_data(data: str, data_root: Path | None, overrides: Iterable[str], registry: Registry) -> Any:
+def load_data(
+    data: str,
+    data_root: Path | None,
+    overrides: Iterable[str],
+    registry: Registry,
+    tables: Mapping[str, Any] | None = None,
+) -> Any:
     """Loads the graph that ``--data``, ``--data-root`` and ``--set`` name, as ``eco compose`` would.
 
     Args:
@@ -162,16 +191,20 @@ def load_data(data: str, data_root: Path | None, overrides: Iterable[str], regis
         data_root: Folder of downloaded data sets.
         overrides: Texts such as ``"data.k=5"``; the prefix ``data.`` may be left out.
         registry: Where names are looked up.
+        tables: More keys of the section ``data``, from flags such as ``--id-column``.
 
     Raises:
         SpecError: If an override cannot be read, or a value has the wrong type.
         DataError: If there is no such graph, or it is invalid.
     """
     from eco_core.plan.graph import load_planned
-    from eco_core.spec.overrides import data_section
+    from eco_core.spec.overrides import data_section, graph_section
 
+    overrides = list(overrides)
     section = data_section(data, None if data_root is None else str(data_root), overrides)
-    return load_planned(section, registry)[0]
+    if tables:
+        section = section.model_copy(update={**tables, **(section.model_extra or {})})
+    return load_planned(section, registry, neighbors=graph_section(overrides))[0]
 
 
 def _text(value: Any) -> str:

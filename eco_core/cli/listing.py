@@ -38,14 +38,21 @@ def list_names(
         print(f"No {what} with {', '.join(wanted)} are installed." if wanted else f"No {what} are installed.")
         return
     if kind is None:
-        rows = [(entry.kind, registry.short_name(entry), entry.distribution, entry.item.summary) for entry in entries]
+        rows = [
+            (entry.kind, registry.short_name(entry), entry.distribution, _summary(entry, registry)) for entry in entries
+        ]
         print_table(rows, ("kind", "name", "plugin", "summary"))
         return
     columns = {"recipe": ("name", "parts", "paper", "plugin"), "dataset": ("name", "summary", "plugin")}
     header = columns.get(kinds[0], ("name", "summary", "paper", "plugin"))
     if where is not None:
         header = ("name", "tags", "plugin")
-    documents = [{**_document(entry, registry), "plugin": entry.distribution} for entry in entries]
+    documents = [
+        {**_document(entry, registry), "plugin": entry.distribution, "summary": _summary(entry, registry)}
+        for entry in entries
+    ]
+    if "summary" not in header:  # Then the name shows that something is missing.
+        documents = [{**one, "name": one["name"] + (" (missing)" if one["missing"] else "")} for one in documents]
     print_table([[_cell(document[column]) for column in header] for document in documents], header)
 
 
@@ -58,11 +65,30 @@ def _document(entry: Entry, registry: Registry) -> dict[str, Any]:
         "summary": entry.item.summary,
         "paper": getattr(entry.item, "paper", ""),
     }
+    command = _install_command(entry, registry)
+    document["missing"], document["install"] = bool(command), command
     if entry.kind == "recipe":
         document["parts"] = _parts(entry, registry)
     if entry.kind in TAGS:
         document["tags"] = list(_tags_of(entry))
     return document
+
+
+def _summary(entry: Entry, registry: Registry) -> str:
+    command = _install_command(entry, registry)
+    return f"missing ({command}): {entry.item.summary}" if command else entry.item.summary
+
+
+def _install_command(entry: Entry, registry: Registry) -> str:
+    """The command that installs what an entry, or a part of a recipe, needs; empty if it can be used."""
+    if entry.kind != "recipe":
+        return entry.install_command
+    parts = _parts(entry, registry)
+    for kind, name in parts.items():
+        found = [part for part in registry.find_any(name) if part.kind == kind]
+        if len(found) == 1 and found[0].missing:
+            return found[0].install_command
+    return ""
 
 
 def _tags_of(entry: Entry) -> tuple[str, ...]:

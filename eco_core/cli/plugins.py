@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from eco_core.cli.output import discover, print_json, print_table
+from eco_core.registry.records import PluginInfo
 
 
 def plugins(
@@ -19,18 +20,18 @@ def plugins(
     if json:
         print_json([dataclasses.asdict(info) for info in infos])
         return
-    rows = [(info.distribution, info.version, info.status, _summary(info.reason)) for info in infos]
+    rows = [(info.distribution, info.version, info.status, _summary(info)) for info in infos]
     print_table(rows, ("plugin", "version", "status", "reason"))
     if not verbose:
         return
     for info in infos:
         print(f"\n{info.distribution} {info.version} ({info.entry_point} = {info.module}): {info.status}")
-        for text in (info.reason, info.traceback.rstrip()):
+        for text in (info.reason, *info.missing, info.traceback.rstrip()):
             if text:
                 print("  " + text.replace("\n", "\n  "))
         if info.components:
             print("  offers: " + ", ".join(info.components))
 
 
-def _summary(reason: str) -> str:
-    return reason.splitlines()[0] if reason else ""
+def _summary(info: PluginInfo) -> str:
+    return info.reason.splitlines()[0] if info.reason else "; ".join(info.missing)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Annotated, Any
 
 import typer
 
+from eco_core.cli.formulas import without_tex
 from eco_core.cli.output import discover, print_json, print_table
 from eco_core.errors import Problem, SpecError, did_you_mean
 from eco_core.plan.describe import describe
@@ -43,7 +45,7 @@ def _print(document: dict[str, Any]) -> None:
         if document.get(key):
             print(f"{key}: {document[key]}")
     if document.get("description"):
-        print(f"\n{document['description']}")
+        print(f"\n{without_tex(document['description'], sys.stdout.encoding or 'utf-8')}")
     if document.get("parameters"):
         print()
         rows = [
@@ -53,6 +55,8 @@ def _print(document: dict[str, Any]) -> None:
         print_table(rows, ("parameter", "type", "default", "range"))
     if document.get("missing"):
         print(f"\nnot installed: {', '.join(document['missing'])}")
+        if document.get("install"):
+            print(f"install: {document['install']}")
     for key in ("spec", "overrides"):
         if document.get(key):
             print(f"\n{key}:\n{dump_yaml(document[key])}", end="")

@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from eco_core.data.info import graph_info
     from eco_core.data.load import load_graph
     from eco_core.data.on_disk.graph import OnDiskGraph, open_graph
-    from eco_core.data.readers.formats import reader_for, save_npz
+    from eco_core.data.readers.archives import save_npz
+    from eco_core.data.readers.formats import reader_for
     from eco_core.data.sampling.neighbors import NeighborLoader
     from eco_core.data.source import default_root, is_path
     from eco_core.data.validate import validate_graph
@@ -28,7 +29,7 @@ _HOMES = {
     "load_graph": "eco_core.data.load",
     "open_graph": "eco_core.data.on_disk.graph",
     "reader_for": "eco_core.data.readers.formats",
-    "save_npz": "eco_core.data.readers.formats",
+    "save_npz": "eco_core.data.readers.archives",
     "save_on_disk": "eco_core.data.convert.convert",
     "validate_graph": "eco_core.data.validate",
 }

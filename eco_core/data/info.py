@@ -26,7 +26,7 @@ def graph_info(data: Data) -> dict[str, Any]:
         ``undirected`` (after merging duplicates, every entry has a reverse with the same weight); ``isolated_nodes``;
         ``self_loops``; ``duplicate_edges``; ``components`` (weakly connected); ``average_degree`` and ``max_degree``
         (entries per source node); ``labels``; ``labelled_nodes``; ``declared_classes`` (None if not declared);
-        ``notes``.
+        ``notes``; ``columns`` (what was done with each column; empty for graphs that were not made of tables).
 
     Raises:
         DataError: ECO303, if the graph is invalid.
@@ -66,6 +66,7 @@ def graph_info(data: Data) -> dict[str, Any]:
         "labelled_nodes": labelled,
         "declared_classes": graph.get("n_classes"),
         "notes": list(graph.notes),
+        "columns": [dict(entry) for entry in graph.get("columns") or []],
     }
 
 
@@ -91,6 +92,7 @@ def _info_on_disk(graph: OnDiskGraph) -> dict[str, Any]:
         "labelled_nodes": facts["labelled_nodes"],
         "declared_classes": manifest["n_classes"],
         "notes": list(graph.notes),
+        "columns": [],
     }
 
 

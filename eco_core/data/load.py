@@ -11,11 +11,19 @@ from typing import TYPE_CHECKING, Any, cast
 import torch
 from torch import Tensor
 from torch_geometric.data import Data
-from torch_geometric.utils import to_undirected
+from torch_geometric.utils import coalesce, is_undirected, to_undirected
 
+from eco_core.data.annotated.recognition import is_anndata
+from eco_core.data.completion import MADE_FEATURES, add_neighbors, complete_graph
+from eco_core.data.features_alone import graph_of_features
+from eco_core.data.neighbors import NeighborOptions
+from eco_core.data.objects.dispatch import reader_of_object
+from eco_core.data.objects.pyg import plain_graph
 from eco_core.data.on_disk.graph import OnDiskGraph
+from eco_core.data.readers.table_files import graph_of_data_frames, is_frames
 from eco_core.data.source import default_root, is_path
-from eco_core.data.validate import add_notes, convert_graph, counted, describe_structure
+from eco_core.data.tables.encoding import TableEncoding, is_same
+from eco_core.data.validate import add_notes, counted, describe_structure
 from eco_core.errors import DataError, Problem, SpecError, did_you_mean
 from eco_core.registry.hookspecs import Dataset
 
@@ -26,34 +34,57 @@ __all__ = ["default_root", "load_graph"]
 
 _NORMALIZATIONS = ("none", "row")
 
-_OWN_KEYS = ("name", "root", "undirected", "normalize_features")
+_DUPLICATES = ("max", "sum", "mean")
+
+_OWN_KEYS = ("name", "root", "undirected", "normalize_features", "duplicates")
 """Keys of a spec's data section that are not parameters of the data set."""
 
 
 def load_graph(
-    source: str | Path | Data | tuple[Any, ...],
+    source: Any,
     root: str | Path | None = None,
     *,
     undirected: bool = True,
     normalize_features: str = "none",
+    duplicates: str = "max",
+    knn: int | None = None,
+    metric: str = "auto",
+    radius: float | None = None,
+    knn_augment: int = 0,
     registry: Registry | None = None,
+    preparation: Any = None,
     **parameters: Any,
 ) -> Data:
     """Loads a graph by name, from a file, or from an object in memory, and checks it.
 
     Args:
         source: The name of a registered data set; a file or folder (see `eco_core.data.readers.formats`; a graph on
-            disk stays on disk); a PyG ``Data``; or a tuple ``(x, edge_index)`` or ``(x, edge_index, y)`` of tensors or
-            arrays. A string is a path if it exists, has a separator or has a known suffix, else a name. Objects in
-            memory are never modified.
+            disk stays on disk); a PyG ``Data``; a tuple ``(x, edge_index)`` or ``(x, edge_index, y)`` of tensors or
+            arrays; a pair ``(nodes, edges)`` of data frames, either of which may be None; features alone, as an array
+            or a data frame; or an ``AnnData``. A graph without edges is joined with nearest neighbours, and a graph
+            without features gets features made from its edges; the notes say so. A string is a path if it exists, has a
+            separator or has a known suffix, else a name. Objects in memory are never modified.
         root: Folder of downloaded data sets; by default `default_root`. Only named data sets use it.
-        undirected: Whether to add the missing reverse of every edge and to merge duplicates. If duplicates or the two
-            directions of an edge differ in weight, the largest weight is kept. Weights are not added: an edge listed
-            once in each direction is a single edge, not an edge of twice the weight.
+        undirected: Whether to add the missing reverse of every edge and to merge duplicates.
+        duplicates: The weight of edges that are merged. ``"max"``: the largest; an edge listed once in each direction
+            is a single edge, not an edge of twice the weight. ``"sum"``: the sum over all rows of the pair (without
+            weights: their number), unless the list has every edge in both directions with the same weight; ``"mean"``:
+            the mean over all rows of the pair. With directed edges, ``"max"`` leaves duplicates as they are, and
+            the others merge edges of the same direction.
         normalize_features: ``"none"``, or ``"row"``: divide every row of ``x`` by the sum of its absolute values (for
-            bags of words simply the sum). Rows of zeros stay zero; sparse features stay sparse.
+            bags of words simply the sum). Rows of zeros stay zero; sparse features stay sparse. Features that were made
+            from edges, and principal components, stay as they are.
+        knn: Nearest neighbours that a node is joined with, if the data have no edges: in space where there are
+            coordinates, else in the features. Default 10.
+        metric: Distance of features: ``euclidean``, ``cosine``, ``manhattan``; ``auto``: the cosine of sparse features,
+            else Euclidean distance.
+        radius: Instead of ``knn``: join nodes whose distance is at most this.
+        knn_augment: Nearest neighbours in the features that are added to the edges of any graph.
         registry: Where names are looked up; by default all installed plugins.
-        **parameters: Parameters of the data set or of the file's reader.
+        preparation: The ``encoding`` of another graph, by which the features of a table or an AnnData are made in the
+            same way. It has no effect on other graphs.
+        **parameters: Parameters of the data set, of the file's reader or of the AnnData
+            (`eco_core.data.annotated.graph.graph_of_anndata`).
 
     Returns:
         A graph as `eco_core.data.validate.validate_graph` describes it. ``n_classes`` is the declared number of
@@ -69,26 +100,54 @@ def load_graph(
         raise SpecError(
             Problem("ECO104", f"normalize_features is {normalize_features!r}; expected 'none' or 'row'.", suggestion)
         )
-    data = _read(source, root, registry, parameters)
+    if duplicates not in _DUPLICATES:
+        suggestion = did_you_mean(str(duplicates), _DUPLICATES)
+        raise SpecError(
+            Problem("ECO104", f"duplicates is {duplicates!r}; expected 'max', 'sum' or 'mean'.", suggestion)
+        )
+    neighbors = NeighborOptions(knn, metric, radius, knn_augment)
+    data = _encoded(_read(source, root, registry, parameters, preparation), preparation)
     if isinstance(data, OnDiskGraph) and data.is_as_stored:
-        _check_conversion(data, undirected, normalize_features)
+        _check_conversion(data, undirected, normalize_features, duplicates, neighbors)
         return copy.copy(data)
-    graph = convert_graph(data)
+    graph = complete_graph(data, neighbors)
+    if duplicates != "max":
+        graph = _merge_duplicates(graph, duplicates, undirected)
     if undirected:
         graph = _make_undirected(graph)
+    add_neighbors(graph, neighbors)
     add_notes(graph, describe_structure(graph))
-    if normalize_features == "row":
+    if normalize_features == "row" and graph.get("x") is not None and not _are_signed(graph):
         graph.x, zero_rows = _normalize_rows(graph.x)
         add_notes(graph, ["features divided by row sums" + (f", {zero_rows:,} rows are zero" if zero_rows else "")])
     return graph
 
 
-def _read(source: Any, root: str | Path | None, registry: Registry | None, parameters: dict[str, Any]) -> Data:
+def _are_signed(graph: Data) -> bool:
+    """Whether the features are standardised or principal components: sums of their rows mean nothing."""
+    return bool(graph.get(MADE_FEATURES)) or bool(getattr(graph.get("encoding"), "signed", False))
+
+
+def _read(
+    source: Any, root: str | Path | None, registry: Registry | None, parameters: dict[str, Any], preparation: Any
+) -> Data:
     """Reads the graph that a source names, or returns a graph in memory as it is; nothing is checked yet."""
     if isinstance(source, (str, Path)):
         if is_path(source):
-            return _from_path(Path(source), parameters)
+            return _from_path(Path(source), parameters, preparation)
         return _from_name(str(source), root, registry, parameters)
+    if is_anndata(source):
+        from eco_core.data.annotated.graph import graph_of_anndata
+
+        checked = _checked_parameters(graph_of_anndata, parameters, provided=("adata", "fitted"))
+        return graph_of_anndata(source, **checked, fitted=preparation)
+    read = reader_of_object(source)
+    if read is not None:
+        found = read(source, **_checked_parameters(read, parameters, provided=("source",)))
+        return plain_graph(found)
+    if is_frames(source):
+        checked = _checked_parameters(graph_of_data_frames, parameters, provided=("source", "fitted"))
+        return graph_of_data_frames(source, fitted=preparation, **checked)
     data = _from_memory(source)
     if parameters:
         names = ", ".join(repr(name) for name in parameters)
@@ -96,13 +155,26 @@ def _read(source: Any, root: str | Path | None, registry: Registry | None, param
             Problem(
                 "ECO103",
                 f"A graph in memory has no parameters; {names} was given.",
-                "Parameters belong to named data sets and to files.",
+                "Parameters belong to named data sets, to files and to AnnData objects.",
             )
         )
     return data
 
 
-def _check_conversion(graph: OnDiskGraph, undirected: bool, normalize_features: str) -> None:
+def _with_adjacency(data: Data) -> Data:
+    """Reads a sparse adjacency matrix in the place of the list of edges."""
+    from eco_core.data.readers.named_arrays import edges_of_matrix
+
+    edges, weight, notes = edges_of_matrix(data.edge_index, "the adjacency")
+    data.edge_index = torch.from_numpy(edges)
+    data.edge_weight = None if weight is None else torch.from_numpy(weight)
+    data.notes = notes
+    return data
+
+
+def _check_conversion(
+    graph: OnDiskGraph, undirected: bool, normalize_features: str, duplicates: str, neighbors: NeighborOptions
+) -> None:
     """Refuses options that a graph on disk was not converted with: applying them would load the graph into memory."""
     problems = []
     if undirected and not graph.manifest["undirected"]:
@@ -121,17 +193,35 @@ def _check_conversion(graph: OnDiskGraph, undirected: bool, normalize_features: 
                 "Use data.normalize_features=none, or convert the graph again with --normalize-features row.",
             )
         )
+    if duplicates != "max":
+        problems.append(
+            Problem(
+                "ECO104",
+                f"Graph {graph.name!r} is on disk with merged edges, but data.duplicates is {duplicates!r}.",
+                "Leave data.duplicates out, or load the source of the graph instead.",
+            )
+        )
+    if neighbors.knn_augment:
+        problems.append(
+            Problem(
+                "ECO104",
+                f"Graph {graph.name!r} is on disk; no neighbours can be added to it (graph.knn_augment is "
+                f"{neighbors.knn_augment}).",
+                "Use graph.knn_augment=0, or give the graph that was converted.",
+            )
+        )
     if problems:
         raise SpecError(*problems)
 
 
 def _from_memory(source: Any) -> Data:
     if isinstance(source, Data):
-        return source
+        return source if isinstance(source, OnDiskGraph) else plain_graph(source)
     if isinstance(source, (tuple, list)):
         if len(source) in (2, 3):
             # convert_graph reports unusable arrays later, with all other problems.
-            return Data(**dict(zip(("x", "edge_index", "y"), source, strict=False)))
+            data = Data(**dict(zip(("x", "edge_index", "y"), source, strict=False)))
+            return _with_adjacency(data) if hasattr(source[1], "tocoo") else data
         raise SpecError(
             Problem(
                 "ECO104",
@@ -139,21 +229,39 @@ def _from_memory(source: Any) -> Data:
                 "For edge weights, node ids or declared classes, give a torch_geometric.data.Data.",
             )
         )
+    alone = graph_of_features(source)
+    if alone is not None:
+        return alone
     raise SpecError(
         Problem(
             "ECO104",
             f"Cannot read a graph from a {type(source).__name__}.",
-            "Give a data set's name, a path, a torch_geometric.data.Data, or (x, edge_index).",
+            "Give a data set's name, a path, a PyG graph, (x, edge_index), features alone, a pair of data frames, a "
+            "networkx or igraph graph, a SciPy adjacency, or an AnnData.",
         )
     )
 
 
-def _from_path(path: Path, parameters: dict[str, Any]) -> Data:
+def _encoded(data: Data, encoding: Any) -> Data:
+    """Encodes the table of a graph again, if it was encoded in another way than ``encoding`` says."""
+    table = data.get("node_table")
+    if not isinstance(encoding, TableEncoding) or table is None or is_same(encoding, data.get("encoding")):
+        return data
+    graph = copy.copy(data)
+    features = encoding.encode(table, f"The table of graph {data.get('name')!r}")
+    graph.x, graph.encoding = torch.from_numpy(features), encoding
+    return graph
+
+
+def _from_path(path: Path, parameters: dict[str, Any], preparation: Any) -> Data:
     from eco_core.data.readers.formats import reader_for
 
     path = path.expanduser()
     reader = reader_for(path)
-    return reader(path, **_checked_parameters(reader, parameters, provided=("path",)))
+    checked = _checked_parameters(reader, parameters, provided=("path", "fitted"))
+    if preparation is not None and "fitted" in inspect.signature(reader).parameters:
+        checked["fitted"] = preparation
+    return reader(path, **checked)
 
 
 def _from_name(name: str, root: str | Path | None, registry: Registry | None, parameters: dict[str, Any]) -> Data:
@@ -200,6 +308,44 @@ def _checked_parameters(
         raise SpecError(*problems_of(error, model, "data", _OWN_KEYS)) from error
 
 
+def _merge_duplicates(graph: Data, how: str, undirected: bool) -> Data:
+    """Merges edges of the same pair of nodes by the sum or the mean of their weights; adds a note."""
+    edge_index, weight = graph.edge_index, graph.get("edge_weight")
+    if edge_index.shape[1] == 0 or (weight is None and how == "mean"):
+        return graph
+    num_nodes = int(graph.x.shape[0])
+    ones = torch.ones(edge_index.shape[1]) if weight is None else weight
+    merged, total = coalesce(edge_index, ones, num_nodes=num_nodes, reduce=how)
+    if undirected and not is_undirected(merged, total, num_nodes=num_nodes):
+        # All rows of a pair count alike, whichever direction they name.
+        pair = torch.stack([edge_index.min(dim=0).values, edge_index.max(dim=0).values])
+        once, total = coalesce(pair, ones, num_nodes=num_nodes, reduce=how)
+        loops = once[0] == once[1]
+        merged = torch.cat([once, once[:, ~loops].flip(0)], dim=1)
+        merged, total = coalesce(merged, torch.cat([total, total[~loops]]), num_nodes=num_nodes)
+    if weight is None and bool((total == 1).all()):
+        return graph
+    fewer = int(edge_index.shape[1]) - int((edge_index[0] * num_nodes + edge_index[1]).unique().numel())
+    graph = _without_edge_attributes(graph)
+    graph.edge_index, graph.edge_weight = merged, total
+    verb = "added" if how == "sum" else "averaged"
+    what = "the numbers of rows are the weights" if weight is None else f"weights {verb}"
+    add_notes(graph, [f"edges of the same pair merged ({counted(fewer, 'duplicate')} of the same direction): {what}"])
+    return graph
+
+
+def _without_edge_attributes(graph: Data) -> Data:
+    """Drops other edge attributes, which would no longer match changed edges; adds a note on each."""
+    notes = []
+    for key, value in list(graph.to_dict().items()):
+        own = key in {"x", "y", "edge_index", "edge_weight"}
+        if isinstance(value, Tensor) and not own and graph.is_edge_attr(key):
+            del graph[key]
+            notes.append(f"edge attribute {key!r} dropped because the edges changed (weights belong in edge_weight)")
+    add_notes(graph, notes)
+    return graph
+
+
 def _make_undirected(graph: Data) -> Data:
     """Adds missing reverse edges and merges duplicates with their largest weight; adds notes on the changes."""
     edge_index, weight = graph.edge_index, graph.get("edge_weight")
@@ -222,14 +368,9 @@ def _make_undirected(graph: Data) -> Data:
         notes.append("where an edge had several weights, the largest is kept")
     if before == after and not notes:
         return graph  # Keep the order of the user's edges.
-    # Other edge attributes would no longer match the changed edges.
-    kept = {"x", "y", "edge_index", "edge_weight"}
-    for key, value in list(graph.to_dict().items()):
-        if isinstance(value, Tensor) and key not in kept and graph.is_edge_attr(key):
-            del graph[key]
-            notes.append(f"edge attribute {key!r} dropped because the edges changed (weights belong in edge_weight)")
-    graph.edge_index, graph.edge_weight = symmetric, symmetric_weight
     add_notes(graph, notes)
+    graph = _without_edge_attributes(graph)
+    graph.edge_index, graph.edge_weight = symmetric, symmetric_weight
     return graph
 
 

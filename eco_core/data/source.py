@@ -5,10 +5,25 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+PACKED = ("", ".gz", ".bz2", ".xz")
+TABLES = (*(kind + pack for kind in (".csv", ".tsv", ".tab") for pack in PACKED), ".parquet", ".pq")
+"""Suffixes of tables of nodes and edges."""
+
+NETWORKS = tuple(kind + pack for kind in (".graphml", ".gexf", ".gml", ".net") for pack in ("", ".gz"))
+"""Suffixes of the formats of network programs."""
+
 READERS = {
-    ".npz": "eco_core.data.readers.formats:read_npz",
-    ".pt": "eco_core.data.readers.formats:read_pt",
-    ".csv": "eco_core.data.readers.formats:read_csv",
+    ".npz": "eco_core.data.readers.archives:read_npz",
+    ".pt": "eco_core.data.readers.archives:read_pt",
+    ".mat": "eco_core.data.readers.matrices:read_mat",
+    ".mtx": "eco_core.data.readers.matrices:read_mtx",
+    ".mtx.gz": "eco_core.data.readers.matrices:read_mtx",
+    ".metis": "eco_core.data.readers.networks:read_metis",
+    ".metis.gz": "eco_core.data.readers.networks:read_metis",
+    **dict.fromkeys(NETWORKS, "eco_core.data.readers.networks:read_network"),
+    ".npy": "eco_core.data.features_alone:read_npy",
+    ".h5ad": "eco_core.data.annotated.graph:read_h5ad",
+    **dict.fromkeys(TABLES, "eco_core.data.readers.table_files:read_tables"),
 }
 """Maps the suffix of a file to the function that reads it."""
 
@@ -16,10 +31,18 @@ KNOWN_SUFFIXES = tuple(READERS)
 """Suffixes of the readable files."""
 
 FORMATS = (
-    f"Known formats: {', '.join(KNOWN_SUFFIXES)} (a list of edges), or a folder: with edges.csv and features.csv, or "
+    "Known formats: .npz, .pt, .mat, .mtx, .h5ad, .graphml, .gexf, .gml, .net, .metis, .npy (features alone), tables "
+    "(.csv, .tsv, .parquet, also .gz), or a folder: with nodes.csv and edges.csv (or features.csv, labels.csv), or "
     "written by 'eco data convert'."
 )
 """The readable formats, for messages."""
+
+
+def suffix_of(path: str | Path) -> str:
+    """The suffix that tells a file's format: the longest known one, such as ``.csv.gz``; else the last one."""
+    name = Path(path).name.lower()
+    known = [suffix for suffix in KNOWN_SUFFIXES if name.endswith(suffix)]
+    return max(known, key=len) if known else Path(name).suffix
 
 
 def is_path(source: str | Path) -> bool:

@@ -54,7 +54,7 @@ def convert_graph(data: Data) -> Data:
     num_nodes = None if x is None else int(x.shape[0])
     if num_nodes is not None and node_ids is not None and len(node_ids) != num_nodes:
         problems.append(_lengths("node_ids", len(node_ids), "nodes", num_nodes, "one id for every row of x"))
-    edge_index = _checked_edges(data.get("edge_index"), num_nodes, node_ids, problems)
+    edge_index = checked_edges(data.get("edge_index"), num_nodes, node_ids, problems)
     weight = _checked_weights(data.get("edge_weight"), edge_index, problems)
     y = checked_labels(data.get("y"), num_nodes, problems)
     n_classes = checked_classes(data.get("n_classes"), problems)
@@ -168,6 +168,16 @@ def _node(position: int, node_ids: list[str] | None) -> str:
     return f" (node {node_ids[position]!r})" if node_ids is not None and position < len(node_ids) else ""
 
 
+def id_text(identifier: Any) -> str:
+    """A node id as text; bytes are read as UTF-8, or as Latin-1 where they are not UTF-8."""
+    if not isinstance(identifier, bytes):
+        return str(identifier)
+    try:
+        return identifier.decode("utf-8")
+    except UnicodeDecodeError:
+        return identifier.decode("latin-1")
+
+
 def _checked_ids(value: Any, problems: list[Problem]) -> list[str] | None:
     if value is None:
         return None
@@ -178,7 +188,7 @@ def _checked_ids(value: Any, problems: list[Problem]) -> list[str] | None:
             _invalid(f"node_ids is a {type(value).__name__}, not a list.", "Give one id (a string) per node.")
         )
         return None
-    ids = [str(identifier) for identifier in value]
+    ids = [id_text(identifier) for identifier in value]
     if len(set(ids)) < len(ids):
         first: dict[str, int] = {}
         for position, identifier in enumerate(ids):
@@ -247,9 +257,10 @@ def _checked_features(value: Any, node_ids: list[str] | None, problems: list[Pro
     return x
 
 
-def _checked_edges(
+def checked_edges(
     value: Any, num_nodes: int | None, node_ids: list[str] | None, problems: list[Problem]
 ) -> Tensor | None:
+    """Returns edges as int64 (2, num_edges), and appends what is wrong with them to ``problems``."""
     if value is None:
         problems.append(
             _invalid(

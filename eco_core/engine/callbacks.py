@@ -18,6 +18,22 @@ Notified: TypeAlias = Any
 """A `Callback`, or any object that has some of its methods."""
 
 
+class StopTraining(Exception):  # noqa: N818 (it is no error, as StopIteration is none)
+    """Raise it in a callback to end training: the fit goes on with the clustering, and keeps the history so far.
+
+    The running epoch is finished. The stage ends as after early stopping, and the stages that are left have no epochs:
+    a joint strategy still places its centres. Callbacks may raise it in ``on_stage_start``, ``on_epoch_end``,
+    ``on_checkpoint`` and ``on_stage_end``. Of several processes, all stop.
+
+    Args:
+        reason: Why training was stopped; it is added to the notes of the model.
+    """
+
+    def __init__(self, reason: str = "") -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
 @dataclass(frozen=True)
 class FitInfo:
     """The facts of a fit that starts: the parts fit the graph, and nothing is trained yet.
@@ -37,6 +53,8 @@ class FitInfo:
         part_names: The names of the parts.
         parts: Maps the kind of each part to its origin: distribution and version, or the class.
         plugins: Maps the distribution of each plugin to its version and status.
+        preparation: How the columns of a table became features: an object with a method ``save(folder)``; None for a
+            graph that was not made of a table.
     """
 
     module: nn.Module
@@ -50,13 +68,15 @@ class FitInfo:
     part_names: tuple[str, ...] = ()
     parts: Mapping[str, str] = field(default_factory=dict)
     plugins: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    preparation: Any = None
 
 
 class Callback:
     """Base of objects that listen to a fit; every method may be left out. Callbacks do not change the result.
 
-    Of several processes, only rank 0 calls its callbacks. An exception in a callback ends the fit; one in
-    ``on_fit_end`` or ``close`` comes after the results exist, and they stay.
+    Of several processes, only rank 0 calls its callbacks. A callback that raises `StopTraining` ends training and keeps
+    the model; any other exception ends the fit. An exception in ``on_fit_end`` or ``close`` comes after the results
+    exist, and they stay.
     """
 
     def on_fit_start(self, info: FitInfo) -> None:

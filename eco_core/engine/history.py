@@ -11,7 +11,13 @@ _LAST = ("seconds",)
 
 
 class History(list[dict[str, Any]]):
-    """Rows ``{"stage", "epoch", "loss", <components>, "seconds"}``; each stage has its own loss components."""
+    """Rows ``{"stage", "epoch", "loss", <components>, "seconds"}``; each stage has its own loss components.
+
+    Attributes:
+        stopped: If a callback stopped the training, a sentence that says where and why; else empty.
+    """
+
+    stopped: str = ""
 
     @property
     def columns(self) -> list[str]:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ import lightning_fabric
 import torch
 from torch import Tensor, nn
 
-from eco_core.engine.callbacks import Notified, listens, notify
+from eco_core.engine.callbacks import Notified, StopTraining, listens, notify
 from eco_core.engine.checkpoint import check_identity, load_checkpoint, load_states, save_checkpoint
 from eco_core.engine.collectives import average, take_from_rank_0, tensors_of
 from eco_core.engine.devices import make_fabric
@@ -58,9 +58,10 @@ def train(
     device: str = "auto",
     fabric: lightning_fabric.Fabric | None = None,
     callbacks: Sequence[Notified] = (),
-    checkpoint: Path | None = None,
+    checkpoint: str | Path | None = None,
     checkpoint_every: int = 50,
-    resume: Path | None = None,
+    resume: str | Path | None = None,
+    history: History | None = None,
 ) -> History:
     """Runs the stages in order.
 
@@ -74,6 +75,7 @@ def train(
         checkpoint: The file that rank 0 writes the state to every ``checkpoint_every`` epochs of a stage.
         checkpoint_every: Epochs between checkpoints.
         resume: A checkpoint of the same session and stages, from which training continues.
+        history: The rows are added to this history. If training fails or is interrupted, it keeps the rows so far.
 
     Returns:
         The history, with one row per epoch.
@@ -84,18 +86,21 @@ def train(
     """
     fabric = fabric or make_fabric(device)
     session.place(fabric.device)
+    checkpoint, resume = (None if path is None else Path(path).expanduser() for path in (checkpoint, resume))
     if not fabric.is_global_zero:
         callbacks, checkpoint = (), None
     loop = _Loop(session, fabric, seed, callbacks, checkpoint, checkpoint_every)
+    loop.history = loop.history if history is None else history
     state = None if resume is None else load_checkpoint(resume)
     if state is not None and resume is not None:
         check_identity(resume, state, loop.identity())
         loop.resumed_from = resume
-    with seeded(seed):
+    with seeded(seed), loop.keeping_unread_losses():
         for number, stage in enumerate(stages):
             if state is not None and number < state["stage"]:
                 continue
-            loop.run(stage, number, state)
+            # After a stop, a stage without epochs still runs its hook, which places the centres of a head.
+            loop.run(replace(stage, epochs=0) if loop.stopped else stage, number, state)
             state = None
     return loop.history
 
@@ -117,6 +122,37 @@ class _Loop:
         self.resumed_from: Path | None = None
         self.history = History()
         self._pending: list[tuple[dict[str, Any], LossOutput]] = []
+        self._rows: list[dict[str, Any]] = []  # Losses that were read, and are not in the history yet.
+        self._stop = torch.zeros(1)  # 1 as soon as a callback of rank 0 has stopped the training.
+
+    @property
+    def stopped(self) -> bool:
+        """Whether a callback stopped the training. All processes agree after each broadcast from rank 0."""
+        return bool(self._stop)
+
+    def _notify(self, event: str, stage: Stage, *arguments: Any) -> None:
+        """Notifies every callback, also if one of them stops the training."""
+        for callback in self.callbacks:
+            try:
+                notify([callback], event, *arguments)
+            except StopTraining as stop:
+                if not self.stopped:
+                    row = self.history[-1] if self.history else {"stage": stage.name, "epoch": "none"}
+                    where = f"stage '{row['stage']}', epoch {row['epoch']}"
+                    reason = f": {stop.reason.rstrip('.')}" if stop.reason else ""
+                    self.history.stopped = f"A callback stopped the training ({where}){reason}."
+                self._stop.fill_(1)
+
+    @contextmanager
+    def keeping_unread_losses(self) -> Iterator[None]:
+        """If training fails or is interrupted, adds the losses that were not read yet to the history."""
+        try:
+            yield
+        except BaseException:
+            with suppress(Exception):  # The device may have failed; the first error is the one to report.
+                self._read_losses()
+                self.history.extend(self._rows)
+            raise
 
     def identity(self) -> dict[str, str]:
         """The values that must equal a checkpoint's to resume from it."""
@@ -131,13 +167,16 @@ class _Loop:
         modules = tuple(dict.fromkeys(module for update in stage.updates for module in update.modules))
         running = _Running(stage, number, optimizers, modules, _Best())
         first = 0 if state is None else self._restore(running, state)
-        notify(self.callbacks, "on_stage_start", stage, first)
+        self._notify("on_stage_start", stage, stage, first)
         epoch = first - 1
         for epoch in range(first, stage.epochs):
             if _patience_is_over(stage, running.best):
                 epoch -= 1
                 break
             self._broadcast_from_rank_0()
+            if self.stopped:
+                epoch -= 1
+                break
             self._epoch(running, epoch)
             if self.saves and (epoch + 1) % self.checkpoint_every == 0 and epoch + 1 < stage.epochs:
                 self._save(running, epoch + 1)
@@ -147,12 +186,17 @@ class _Loop:
             self.session.module.load_state_dict(best.weights)
         self.session.end_stage()
         self._broadcast_from_rank_0()
-        notify(self.callbacks, "on_stage_end", stage, epoch + 1, best.row if best.weights else None)
+        self._notify("on_stage_end", stage, stage, epoch + 1, best.row if best.weights else None)
+        self._share_stop()
 
     def _broadcast_from_rank_0(self) -> None:
         """Takes rank 0's weights and buffers: the batch statistics and rounding errors of processes differ."""
         if self.fabric.world_size > 1:
-            take_from_rank_0(tensors_of(self.session.module), self.fabric.device)
+            take_from_rank_0([*tensors_of(self.session.module), self._stop], self.fabric.device)
+
+    def _share_stop(self) -> None:
+        if self.fabric.world_size > 1:
+            take_from_rank_0([self._stop], self.fabric.device)
 
     def _epoch(self, running: _Running, epoch: int) -> None:
         start = time.perf_counter()
@@ -250,6 +294,18 @@ class _Loop:
 
     def _flush_losses(self, stage: Stage) -> None:
         """Copies the losses of the last epochs to the host in one transfer, checks and records them."""
+        self._read_losses()
+        while self._rows:
+            row = self._rows.pop(0)
+            try:
+                _check_finite(stage, row)
+            except TrainingError:
+                self._rows.clear()  # The losses after it are of no use.
+                raise
+            self.history.append(row)
+            self._notify("on_epoch_end", stage, stage, dict(row))
+
+    def _read_losses(self) -> None:
         pending, self._pending = self._pending, []
         if not pending:
             return
@@ -257,10 +313,7 @@ class _Loop:
         figures = iter(torch.stack([value.detach().double().reshape(()).cpu() for value in values]).tolist())
         for row, loss in pending:
             named = {name: next(figures) for name in ("loss", *loss.components)}
-            _check_finite(stage, row["epoch"], named)
-            full = {"stage": row["stage"], "epoch": row["epoch"], **named, "seconds": row["seconds"]}
-            self.history.append(full)
-            notify(self.callbacks, "on_epoch_end", stage, dict(full))
+            self._rows.append({"stage": row["stage"], "epoch": row["epoch"], **named, "seconds": row["seconds"]})
 
     def _save(self, running: _Running, epoch: int) -> None:
         best = running.best
@@ -277,7 +330,7 @@ class _Loop:
         }
         if self.checkpoint is not None:
             save_checkpoint(self.checkpoint, state)
-        notify(self.callbacks, "on_checkpoint", state)
+        self._notify("on_checkpoint", running.stage, state)
 
     def _restore(self, running: _Running, state: dict[str, Any]) -> int:
         load_states(self.resumed_from, self.session.module, running.optimizers, state)
@@ -294,7 +347,8 @@ def _patience_is_over(stage: Stage, best: _Best) -> bool:
     return stage.stop is not None and stage.stop.patience is not None and best.since >= stage.stop.patience
 
 
-def _check_finite(stage: Stage, epoch: int, figures: dict[str, float]) -> None:
+def _check_finite(stage: Stage, row: dict[str, Any]) -> None:
+    epoch, figures = row["epoch"], {name: row[name] for name in row if name not in ("stage", "epoch", "seconds")}
     bad = {name: value for name, value in figures.items() if not abs(value) < float("inf")}
     if not bad:
         return

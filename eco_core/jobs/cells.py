@@ -146,7 +146,8 @@ def _run_process(folder: Path, options: CellOptions) -> tuple[int | None, str]:
     # The worker starts a new process for each cell. So the peak memory is the cell's own. And a cell that is killed or
     # crashes in native code does not end its worker: joblib would then end all other cells.
     command = [sys.executable, "-m", "eco_core.cli.child", "compose", str(folder / ASKED), "--out", str(folder)]
-    command += ["--force", "--quiet", "--json", "--device", options.device, "--threads", str(options.threads)]
+    command += ["--force", "--quiet", "--json", "--no-report"]
+    command += ["--device", options.device, "--threads", str(options.threads)]
     environment = {**without_launch(os.environ), **options.environment}
     with tempfile.TemporaryFile() as errors:
         process = subprocess.Popen(  # noqa: S603 - this library's own module

@@ -5,11 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
 from torch import Tensor
 
 from eco_core.engine.callbacks import FitInfo, fit_events, notify
 from eco_core.engine.devices import make_fabric
+from eco_core.engine.history import History
 from eco_core.inject.calls import call
+from eco_core.model.arrays import as_array
 from eco_core.model.base_model import BaseModel, overrides
 from eco_core.model.centers import check_method, place_centers
 from eco_core.model.epochs import EpochTraining, HandUpdate
@@ -57,7 +61,8 @@ class TrainableModel(EpochTraining):
         info = FitInfo(self, fabric.device, fabric.world_size, options.get("seed", 0))
         session = WholeGraphSession(self, load_graph(data))
         with fit_events(callbacks, info):
-            self.history_ = train(session, [stage], fabric=fabric, **options)
+            self.history_ = History()  # It keeps the epochs so far if the training fails or is interrupted.
+            train(session, [stage], fabric=fabric, history=self.history_, **options)
             notify(callbacks, "on_fit_end", None)
         return self
 
@@ -70,12 +75,16 @@ class ClusteringModel(TrainableModel):
         predict = getattr(self, "predict", None)
         return self._infer(data, lambda step: call(predict or self, step))
 
-    def fit_predict(self, data: Any, epochs: int = 200, **options: Any) -> Tensor:
-        """Trains the model through the engine (see `fit`) and returns the cluster of every node."""
+    def fit_predict(self, data: Any, epochs: int = 200, **options: Any) -> NDArray[np.int64]:
+        """Trains the model through the engine (see `fit`) and returns the cluster of every node.
+
+        Returns:
+            A NumPy array of shape (num_nodes,), int64; `infer_full` returns a tensor.
+        """
         from eco_core.data.load import load_graph
 
         graph = load_graph(data)
-        return self.fit(graph, epochs=epochs, **options).infer_full(graph)
+        return as_array(self.fit(graph, epochs=epochs, **options).infer_full(graph))
 
     def initialize_cluster_centers(
         self, data: Any, train_idx: Tensor | None = None, method: str = "kmeans", seed: int | None = None

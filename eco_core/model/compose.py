@@ -32,12 +32,13 @@ def compose(
 ) -> Composition:
     """Composes a clustering model from parts and checks that they fit.
 
-    Parts are names, classes, instances, or mappings ``{"name": name or class, parameter: value}``.
+    Parts are names, classes, instances, or mappings ``{"name": name or class, parameter: value}``. If neither a recipe
+    nor a part is named, the recipe ``ssgc`` runs if it is installed: it uses the graph and trains nothing.
 
     Args:
         spec: A spec as a mapping, or the path of a ``spec.yaml``; the other arguments override it.
         recipe: Name of a recipe to start from.
-        encoder: Turns the graph into embeddings; default ``identity``.
+        encoder: Turns the graph into embeddings; default ``identity`` if another part is named.
         head: Turns embeddings into clusters; default ``kmeans``.
         strategy: ``decoupled`` (default) or ``joint``.
         objective: The loss that trains the encoder. ``auto`` chooses one; None means no objective.

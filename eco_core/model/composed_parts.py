@@ -40,6 +40,7 @@ class ComposedParts(BaseModel):
         self._plan = plan
         self._built: Built | None = None
         self._preparation = GraphPreparation()
+        self._encoding: Any = None
 
     @property
     def is_built(self) -> bool:
@@ -199,19 +200,42 @@ class ComposedParts(BaseModel):
         """Remembers that a graph is prepared according to the data section of a plan."""
         self._preparation.note(graph, plan.spec.data)
 
-    def load_graph(self, data: Any = None) -> Any:
-        """Loads and prepares a graph according to the spec's section ``data``.
+    @property
+    def table_encoding(self) -> Any:
+        """How the columns of the fitted graph's table became features (a `TableEncoding`); None for other graphs."""
+        return self._encoding
+
+    def take_encoding(self, encoding: Any) -> None:
+        """Remembers how the table of a graph was encoded: tables that are given later are encoded in the same way.
+
+        Args:
+            encoding: The ``encoding`` of the graph; None: its features were not made of a table.
+        """
+        self._encoding = encoding
+
+    def load_graph(self, data: Any = None, anew: bool = False) -> Any:
+        """Loads and prepares a graph according to the spec's sections ``data`` and ``graph``.
 
         Args:
             data: A source that `eco_core.load_graph` takes; None: the graph that the spec names. A graph in memory is
                 prepared, too, unless this method returned it.
+            anew: Whether the columns of a table are encoded anew, as for a fit. Otherwise they are encoded as those of
+                the graph that the model was fitted on, if it was fitted on a table.
 
         Returns:
             A ``torch_geometric.data.Data``.
         """
         if data is not None and self._preparation.section_of(data) is not None:
             return data
-        graph, section = load_planned(self._plan.spec.data, self._plan.registry, data)
+        encoding = None if anew else self._encoding
+        graph, section = load_planned(
+            self._plan.spec.data,
+            self._plan.registry,
+            data,
+            encoding,
+            neighbors=self._plan.spec.graph,
+            features_as_stored=self._plan.recipe_by_default,
+        )
         self._preparation.note(graph, section)
         return graph
 

@@ -6,13 +6,16 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from eco_core.engine.callbacks import Notified
 from eco_core.errors import CompositionError, EcoError, Problem
 from eco_core.inject.calls import call
 from eco_core.model import losses
+from eco_core.model.arrays import as_array
 from eco_core.model.centers import check_method, place_centers
 from eco_core.model.composed_epochs import ComposedEpochs
 from eco_core.model.fit import fit_composition, fit_info
@@ -36,12 +39,13 @@ class Composition(ComposedEpochs, FittedResults):
     ``encoder``, ``objective``, ``cluster_head`` or ``strategy`` to swap a part.
 
     Attributes:
-        clustering_: The result of the last `fit` as one value; the following attributes read it.
-        labels_: The cluster of every node: (num_nodes,), int64.
-        confidence_: The confidence in each node's cluster: (num_nodes,), float32 in [0, 1].
-        embedding_: The embeddings: (num_nodes, width), float32.
+        clustering_: The result of the last `fit` as one value, with tensors: ``clustering_.labels``, ``.confidence``
+            and ``.embedding``. The following attributes read it.
+        labels_: The cluster of every node: a NumPy array (num_nodes,), int64.
+        confidence_: The confidence in each node's cluster: a NumPy array (num_nodes,), float32 in [0, 1].
+        embedding_: The embeddings: a NumPy array (num_nodes, width), float32.
         metrics_: Metrics of the clustering; shares are fractions.
-        history_: The history of the training, with one row per epoch.
+        history_: The history of the training, with one row per epoch; after a fit that failed, the rows until then.
         seconds_: Wall-clock seconds of training and clustering.
         node_ids_: The user's own ids of the nodes; None if nodes are numbered from 0.
         notes_: Sentences that a user should read.
@@ -116,38 +120,38 @@ class Composition(ComposedEpochs, FittedResults):
         """Returns the cluster of every node of a graph without training: (num_nodes,), int64."""
         return self._infer(data, self._assigned)
 
-    def predict(self, data: Any) -> Tensor:
+    def predict(self, data: Any) -> NDArray[np.int64]:
         """Returns the clusters of the nodes of any graph, with the trained parts.
 
         Args:
             data: A graph as for `fit`; it is prepared like the training graph.
 
         Returns:
-            Labels of shape (num_nodes,), int64, on the CPU.
+            Labels of shape (num_nodes,), int64, as a NumPy array. `infer_full` returns a tensor.
 
         Raises:
             CompositionError: ECO211, if a part works only on the nodes that it was fitted on.
         """
         check_inductive(self.plan, self._wiring)
-        return self.infer_full(data).cpu()
+        return as_array(self.infer_full(data))
 
-    def predict_proba(self, data: Any) -> Tensor:
+    def predict_proba(self, data: Any) -> NDArray[Any]:
         """Returns the soft assignment of the nodes of any graph, with the trained parts.
 
         Args:
             data: A graph as for `fit`; it is prepared like the training graph.
 
         Returns:
-            Probabilities of shape (num_nodes, n_clusters), on the CPU; rows sum to 1.
+            Probabilities of shape (num_nodes, n_clusters) as a NumPy array; rows sum to 1. `cluster` returns a tensor.
 
         Raises:
             CompositionError: ECO211, if a part works only on the nodes that it was fitted on.
         """
         check_inductive(self.plan, self._wiring)
-        return self._infer(data, lambda step: self._assigned(step, soft=True)).cpu()
+        return as_array(self._infer(data, lambda step: self._assigned(step, soft=True)))
 
     def cluster(self, data: Any = None, soft: bool = False) -> Tensor:
-        """Returns clusters: labels (num_nodes,), or with ``soft`` the soft assignment (num_nodes, n_clusters).
+        """Returns clusters as a tensor: labels, or with ``soft`` the soft assignment (num_nodes, n_clusters).
 
         Args:
             data: A graph as for `fit`; None: the graph of the last `fit`.
@@ -156,8 +160,9 @@ class Composition(ComposedEpochs, FittedResults):
         if data is not None:
             return self._infer(data, lambda step: self._assigned(step, soft))
         if not soft:
-            return self.labels_
-        z = self.embedding_.to(next((p.device for p in self.parameters()), self.embedding_.device))
+            return self.clustering_.labels
+        z = self.clustering_.embedding
+        z = z.to(next((p.device for p in self.parameters()), z.device))
         head: Any = self.cluster_head
         return call(head.cluster, {"z": self._wiring.head_view(z)}, soft=True).detach().cpu()
 
@@ -222,7 +227,7 @@ class Composition(ComposedEpochs, FittedResults):
         Args:
             data: A name, a path, a PyG ``Data`` or ``(x, edge_index)``.
             device: ``auto``, ``cpu`` or ``cuda``.
-            callbacks: Objects with some of the methods of `eco_core.Callback`.
+            callbacks: Objects with some of the methods of `eco_core.Callback`. They may raise `eco_core.StopTraining`.
             checkpoint: The file that the engine writes its state to every 50 epochs of a stage.
             resume: A checkpoint of the same spec, seed and graph, from which training continues.
             verbose: Whether progress is shown on stderr: as a bar on a terminal and in a notebook, else as a line for
@@ -234,15 +239,16 @@ class Composition(ComposedEpochs, FittedResults):
 
         Raises:
             EcoError: If the data or the checkpoint cannot be used, or the parts do not fit the graph.
-            TrainingError: If training fails, for example because a loss is not finite.
+            TrainingError: If training fails, for example because a loss is not finite. ``history_`` keeps the epochs
+                until then, also after Ctrl-C.
         """
         fit_composition(
             self, data, device=device, callbacks=callbacks, checkpoint=checkpoint, resume=resume, verbose=verbose
         )
         return self
 
-    def fit_predict(self, data: Any, **options: Any) -> Tensor:
-        """Fits (see `fit`) and returns the cluster of every node: (num_nodes,), int64."""
+    def fit_predict(self, data: Any, **options: Any) -> NDArray[np.int64]:
+        """Fits (see `fit`) and returns the cluster of every node: a NumPy array (num_nodes,), int64."""
         return self.fit(data, **options).labels_
 
     def save(self, folder: str | Path, force: bool = False) -> Path:
@@ -258,7 +264,7 @@ class Composition(ComposedEpochs, FittedResults):
         from eco_core.results.folder import claim_folder, write_run
 
         clustering = self.clustering_
-        path = claim_folder(Path(folder), force)
+        path = claim_folder(Path(folder).expanduser(), force)
         write_run(path, fit_info(self, torch.device("cpu")), clustering)
         return path
 

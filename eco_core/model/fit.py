@@ -60,7 +60,8 @@ def fit_composition(
     fabric = make_fabric(device, train_spec.precision)
     check_shared(train_spec, fabric.world_size)
     with local_rank_0_first(fabric.local_rank):
-        graph = model.load_graph(data)
+        graph = model.load_graph(data, anew=True)
+    model.take_encoding(getattr(graph, "encoding", None))
     plan = model.plan_for(graph)
     listening = (*callbacks, *_progress(verbose)) if fabric.is_global_zero else ()
     # The callbacks are closed at the very end, after the metrics, which are computed outside the seeded context.
@@ -75,7 +76,8 @@ def fit_composition(
             notes = model.notes_before_a_fit()
             info = fit_info(model, fabric.device, fabric.world_size, (*notes, *graph.notes))
             events.enter_context(fit_events(listening, info))
-            history = train(
+            history = model.start_history()
+            train(
                 session,
                 stages,
                 seed=plan.spec.seed,
@@ -83,7 +85,9 @@ def fit_composition(
                 callbacks=listening,
                 checkpoint=checkpoint,
                 resume=None if resume is None else Path(resume),
+                history=history,
             )
+            notes = (*notes, history.stopped) if history.stopped else notes
             trained = time.perf_counter()
             found = session.finish()
             if fabric.world_size > 1:
@@ -140,6 +144,7 @@ def fit_info(model: ComposedParts, device: torch.device, world_size: int = 1, no
         facts=model.graph_facts,
         part_names=tuple(part.label for part in parts.values()),
         parts={kind: part.origin for kind, part in parts.items()},
+        preparation=model.table_encoding,
         plugins={p.distribution: {"version": p.version, "status": p.status} for p in plan.registry.plugins},
     )
 

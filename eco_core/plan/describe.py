@@ -26,7 +26,14 @@ def describe(entry: Entry, registry: Registry) -> dict[str, Any]:
         spec, overrides = read_recipe(entry.id, registry)
         names = {kind: name for kind, name in part_names(spec).items() if name not in ("none", "auto")}
         installed = {kind: _installed(kind, name, registry) for kind, name in names.items()}
-        document["missing"] = [names[kind] for kind, found in installed.items() if found is None]
+        document["missing"] = [
+            names[kind] + (f" ({', '.join(found.missing)})" if found else "")
+            for kind, found in installed.items()
+            if found is None or found.missing
+        ]
+        document["install"] = "; ".join(
+            found.install_command for found in installed.values() if found and found.missing
+        )
         document["parameters"] = [
             row
             for kind, found in installed.items()
@@ -39,6 +46,7 @@ def describe(entry: Entry, registry: Registry) -> dict[str, Any]:
         document["parameters"] = _parameters(entry, ("root",))
     else:
         target = entry.load()
+        document["missing"], document["install"] = list(entry.missing), entry.install_command
         document["description"] = inspect.cleandoc(target.__doc__ or "")
         if entry.kind != "metric":
             document["parameters"] = _parameters(entry)

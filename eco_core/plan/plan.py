@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from types import MappingProxyType
 from typing import Any, cast
 
@@ -15,8 +15,8 @@ from eco_core.inject.parameters import parameter_model
 from eco_core.inject.problems import parameter_names, problems_of
 from eco_core.plan.checks import check_parts, learns, unusable
 from eco_core.plan.part import Part, plain
-from eco_core.registry.registry import Registry
-from eco_core.spec.assemble import assemble
+from eco_core.registry.registry import Entry, Registry
+from eco_core.spec.assemble import assemble, choose_recipe
 from eco_core.spec.components import default_objective
 from eco_core.spec.digest import spec_digest
 from eco_core.spec.models import IN_MEMORY, PART_SECTIONS, ComponentSpec, DataSpec, RunSpec
@@ -37,6 +37,8 @@ class Plan:
         notes: Sentences that a user should read.
         objective_by_default: Whether ``auto`` chose the objective. Then the build drops it if the encoder has no
             parameters.
+        recipe_by_default: Whether nobody named the recipe or a part. Then a graph on disk keeps its features as they
+            were converted, instead of being refused.
     """
 
     spec: RunSpec
@@ -44,6 +46,7 @@ class Plan:
     registry: Registry
     notes: tuple[str, ...] = ()
     objective_by_default: bool = False
+    recipe_by_default: bool = False
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "parts", MappingProxyType(dict(self.parts)))
@@ -51,7 +54,8 @@ class Plan:
 
     def __reduce__(self) -> tuple[Any, ...]:
         # A read-only view of a dictionary cannot be pickled or deep-copied, so pass the dictionary itself.
-        return Plan, (self.spec, dict(self.parts), self.registry, self.notes, self.objective_by_default)
+        values = (getattr(self, field.name) for field in fields(self))
+        return Plan, tuple(dict(value) if isinstance(value, MappingProxyType) else value for value in values)
 
     def part(self, kind: str) -> Part:
         """Returns a part that is not None, such as the encoder."""
@@ -104,9 +108,18 @@ class Plan:
 
 
 def plan_run(registry: Registry, **layers: Any) -> Plan:
-    """Joins the layers of a run (keyword arguments of `eco_core.spec.assemble.assemble`) and checks the joined spec."""
+    """Joins the layers of a run (keyword arguments of `eco_core.spec.assemble.assemble`) and checks the joined spec.
+
+    If neither a recipe nor a part is named, `eco_core.spec.assemble.choose_recipe` chooses the recipe.
+    """
     notes: list[str] = []
-    return make_plan(assemble(registry, notes, **layers), registry, notes)
+    chosen = None
+    if layers.get("recipe") is None:
+        named = {key: layers[key] for key in ("spec", "flags", "overrides") if key in layers}
+        chosen = choose_recipe(registry, notes, **named)
+        layers = {**layers, "recipe": chosen}
+    plan = make_plan(assemble(registry, notes, **layers), registry, notes)
+    return replace(plan, recipe_by_default=chosen is not None)
 
 
 def make_plan(layers: Mapping[str, Any], registry: Registry, notes: list[str] | None = None) -> Plan:
@@ -180,6 +193,9 @@ def _make_part(
         return None
     try:
         entry = registry.find(kind, section.name) if given is None else None
+        if entry is not None and entry.missing:
+            problems.append(not_usable_yet(entry))
+            return None
         if entry is not None:
             target, origin = entry.load(), f"{entry.distribution} {entry.version}"
             label = registry.short_name(entry)
@@ -204,6 +220,17 @@ def _make_part(
         problems += [_with_show(p, kind, label, given is None) for p in problems_of(error, model, kind)]
         return None
     return Part(kind, label, origin, target, values, registered=given is None)
+
+
+def not_usable_yet(entry: Entry) -> Problem:
+    """The problem of a component whose modules are not installed."""
+    modules = " and ".join(entry.missing)
+    return Problem(
+        "ECO110",
+        f"The {entry.kind} '{entry.name}' of {entry.distribution} {entry.version} needs {modules}, which "
+        f"{'is' if len(entry.missing) == 1 else 'are'} not installed.",
+        f"{entry.install_command}",
+    )
 
 
 def _with_show(problem: Problem, kind: str, label: str, registered: bool) -> Problem:

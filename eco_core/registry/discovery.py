@@ -22,7 +22,15 @@ from eco_core.errors import did_you_mean
 from eco_core.registry import hookspecs
 from eco_core.registry.entry import Entry
 from eco_core.registry.hookspecs import ENTRY_POINT_GROUP
-from eco_core.registry.loading import check_api, collect_offers, import_plugin, mark_conflicts, register_hooks, way_out
+from eco_core.registry.loading import (
+    check_api,
+    collect_offers,
+    import_plugin,
+    mark_conflicts,
+    missing_sentences,
+    register_hooks,
+    way_out,
+)
 from eco_core.registry.records import (
     BLOCK_VARIABLE,
     CORE_DISTRIBUTION,
@@ -88,7 +96,8 @@ def load_plugins(block: Iterable[str] = ()) -> LoadedPlugins:
             reason = f"Loading it failed: {describe_error(error)}. {way_out(info)}"
             plugins.append(replace(info, status="broken", reason=reason, traceback=traceback.format_exc()))
             continue
-        plugins.append(replace(info, components=tuple(f"{entry.kind} {entry.name}" for entry in offered)))
+        names = tuple(f"{entry.kind} {entry.name}" for entry in offered)
+        plugins.append(replace(info, components=names, missing=missing_sentences(offered)))
         entries += offered
 
     return LoadedPlugins(mark_conflicts(plugins, entries), tuple(entries), tuple(warnings))

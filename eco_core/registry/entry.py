@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import functools
 import importlib
+import importlib.util
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from eco_core.errors import Problem, SpecError, did_you_mean
-from eco_core.registry.hookspecs import Recipe
+from eco_core.registry.hookspecs import Component, Recipe
 from eco_core.registry.records import Item, describe_error
 
 if TYPE_CHECKING:
@@ -18,6 +19,13 @@ if TYPE_CHECKING:
 def plural(kind: str) -> str:
     """Returns the plural of a kind, which ``eco list`` takes, such as ``"strategies"``."""
     return kind[:-1] + "ies" if kind.endswith("y") else kind + "s"
+
+
+def _is_installed(module: str) -> bool:
+    try:
+        return importlib.util.find_spec(module) is not None
+    except (ImportError, ValueError):  # The parent package is missing, or the module is half loaded.
+        return False
 
 
 @dataclass(frozen=True)
@@ -66,6 +74,20 @@ class Entry:
             return functools.reduce(getattr, path.split("."), module)
         except Exception as error:
             raise self._failure(self.item.target, error, did_you_mean(path, vars(module), list_all=False)) from error
+
+    @property
+    def missing(self) -> tuple[str, ...]:
+        """The modules that a component needs (`Component.requires`) and that are not installed."""
+        required = self.item.requires if isinstance(self.item, Component) else ()
+        return tuple(module for module in required if not _is_installed(module))
+
+    @property
+    def install_command(self) -> str:
+        """The command that installs what is `missing`; empty if nothing is."""
+        if not self.missing or not isinstance(self.item, Component):
+            return ""
+        wanted = f"'{self.distribution}[{self.item.extra}]'" if self.item.extra else " ".join(self.missing)
+        return f"pip install {wanted}"
 
     @property
     def parameters(self) -> type[ParameterModel]:

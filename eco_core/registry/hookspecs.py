@@ -59,6 +59,9 @@ class Component:
         paper: The paper that describes it; may be empty.
         tags: The names of its traits that are true (see `TAGS`), for ``eco list --where``. A component without tags is
             listed, but ``--where`` never finds it.
+        requires: Modules that it needs and that an extra of its distribution installs, such as ``("leidenalg",)``.
+            Where one is missing, lists show it and a plan that names the component is refused.
+        extra: The extra of its distribution that installs them.
     """
 
     name: str
@@ -66,6 +69,8 @@ class Component:
     summary: str = ""
     paper: str = ""
     tags: tuple[str, ...] = ()
+    requires: tuple[str, ...] = ()
+    extra: str = ""
 
 
 @dataclass(frozen=True)

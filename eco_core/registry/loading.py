@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import importlib.util
 import reprlib
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
+from pathlib import Path
 from types import ModuleType
 from typing import cast
 
@@ -149,8 +151,11 @@ def collect_offers(
         for result in _call(manager, module, hook, info):
             for item in _records(hook, expected, result, info):
                 _check_item(hook, item)
+                if isinstance(item, Recipe):
+                    _check_packaged(hook, item)
                 if isinstance(item, Component):
                     _check_tags(hook, kind, item)
+                    _check_requires(hook, item)
                 key = (kind, item.name)
                 if key in taken:
                     where = "twice" if taken[key] == info.id else f"that its other plugin {taken[key]} offers already"
@@ -203,6 +208,25 @@ def _check_item(hook: str, item: Item) -> None:
         )
 
 
+def _check_packaged(hook: str, recipe: Recipe) -> None:
+    """Refuses a recipe whose file is not in the installed package: build backends leave data files out easily."""
+    package, _, path = recipe.spec.partition(":")
+    try:
+        found = importlib.util.find_spec(package)
+    except (ImportError, ValueError):
+        found = None
+    places = [] if found is None else [Path(place) for place in found.submodule_search_locations or ()]
+    if found is not None and not all(place.is_dir() for place in places):
+        return  # A package in an archive: reading the recipe reports what is wrong.
+    if not any((place / path).is_file() for place in places):
+        raise RefusedError(
+            "broken",
+            f"Its hook {hook} offers the recipe {recipe.name!r}, but package {package} is installed without {path}: "
+            f"include data files in the package, with setuptools: [tool.setuptools.package-data] {package} = "
+            f'["{path}"]; then build and install it again.',
+        )
+
+
 def _check_tags(hook: str, kind: str, component: Component) -> None:
     tags: object = component.tags
     if not isinstance(tags, tuple) or not all(isinstance(tag, str) for tag in tags):
@@ -218,6 +242,29 @@ def _check_tags(hook: str, kind: str, component: Component) -> None:
             f"Its hook {hook} gives {component.name!r} the tag {unknown[0]!r}, which no {kind} has; expected some of "
             f"{', '.join(TAGS[kind])}.",
         )
+
+
+def _check_requires(hook: str, component: Component) -> None:
+    requires, extra = component.requires, component.extra
+    names: object = requires
+    if isinstance(names, tuple) and all(isinstance(name, str) and _is_dotted(name) for name in names):
+        if isinstance(extra, str):
+            return
+        names = extra
+    raise RefusedError(
+        "broken",
+        f"Its hook {hook} gives {component.name!r} requires or extra as {_shown(names)}; expected requires as a tuple "
+        "of names of modules, such as ('leidenalg',), and extra as a text, such as 'leiden'.",
+    )
+
+
+def missing_sentences(entries: Iterable[Entry]) -> tuple[str, ...]:
+    """A sentence for each entry that needs modules that are not installed, with the command that installs them."""
+    return tuple(
+        f"{entry.kind} {entry.name} needs {' and '.join(entry.missing)}: {entry.install_command}"
+        for entry in entries
+        if entry.missing
+    )
 
 
 def _shown(value: object) -> str:

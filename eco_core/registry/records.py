@@ -46,6 +46,7 @@ class PluginInfo:
         reason: Why the status is not ``"ok"``, and what to do about it, in sentences.
         traceback: The traceback of the exception that broke it; empty if there is none.
         components: The kinds and names of what it offers: ``("encoder gat", "recipe daegc")``.
+        missing: A sentence for each component that cannot be used before something else is installed, with the command.
     """
 
     distribution: str
@@ -56,6 +57,7 @@ class PluginInfo:
     reason: str = ""
     traceback: str = ""
     components: tuple[str, ...] = ()
+    missing: tuple[str, ...] = ()
 
     @property
     def id(self) -> str:

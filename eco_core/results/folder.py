@@ -25,7 +25,11 @@ from eco_core.spec.yaml_io import dump_yaml
 SPEC, ASSIGNMENTS, EMBEDDINGS, METRICS = "spec.yaml", "assignments.csv", "embeddings.npy", "metrics.json"
 HISTORY, MODEL, ENVIRONMENT, LOG = "history.csv", "model.pt", "environment.json", "log.txt"
 CHECKPOINT = "checkpoint.pt"
+PREPARATION, PREPARATION_ARRAYS = "preparation.json", "preparation.npz"
+CLUSTERS, EXPLANATION, REPORT = "clusters.csv", "explanation.json", "report.html"
 RUN_FILES = (SPEC, ASSIGNMENTS, EMBEDDINGS, METRICS, HISTORY, MODEL, ENVIRONMENT, LOG)
+EXPLAINED_FILES = (CLUSTERS, EXPLANATION, REPORT)
+"""More files of a run, which a run with ``report: false`` does not have."""
 
 FORMAT = 1
 
@@ -60,7 +64,7 @@ def claim_folder(folder: Path, force: bool = False) -> Path:
     check_free(folder, force)
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        for stale in (*RUN_FILES, CHECKPOINT, "report.html"):
+        for stale in (*RUN_FILES, *EXPLAINED_FILES, CHECKPOINT, PREPARATION, PREPARATION_ARRAYS):
             (folder / stale).unlink(missing_ok=True)
         (folder / LOG).touch()
     except OSError as error:
@@ -124,6 +128,8 @@ def write_run(folder: Path, info: FitInfo, clustering: Clustering, **facts: Any)
     write_atomically(folder / EMBEDDINGS, lambda path: _save_array(path, clustering.embedding.numpy()))
     write_text(folder / METRICS, json.dumps(dict(clustering.metrics), indent=2) + "\n")
     write_atomically(folder / HISTORY, clustering.history.to_csv)
+    if info.preparation is not None:
+        info.preparation.save(folder)
     state = {name: tensor.detach().cpu() for name, tensor in info.module.state_dict().items()}
     saved = {"format": FORMAT, "facts": dict(info.facts), "state": state}
     write_atomically(folder / MODEL, lambda path: torch.save(saved, path))

@@ -30,11 +30,12 @@ def load(folder: str | Path, *, registry: Registry | None = None, **parts: Any) 
         RunFolderError: ECO403, if files are missing or unreadable.
         CompositionError: If a part is no longer installed.
     """
+    from eco_core.data.tables.encoding import read_encoding
     from eco_core.model.composition import Composition
     from eco_core.plan.plan import plan_run
     from eco_core.results.folder import MODEL, SPEC, check_finished, read_run
 
-    path = Path(folder)
+    path = Path(folder).expanduser()
     check_finished(path)
     registry = registry or Registry.discover()
     spec = read_spec(path / SPEC)
@@ -56,4 +57,5 @@ def load(folder: str | Path, *, registry: Registry | None = None, **parts: Any) 
             )
         ) from error
     model.clustering_ = stored.clustering
+    model.take_encoding(read_encoding(path))
     return model.eval()

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from typing import IO
+import shutil
+from collections.abc import Mapping, Sequence
+from typing import IO, Any
 
+from eco_core.data.tables.summary import columns_text
 from eco_core.engine.callbacks import FitInfo, Log
 from eco_core.results.folder import LOG, files_of
 from eco_core.results.recorder import RunFolder
@@ -15,10 +18,14 @@ class RunLog(Log):
     Args:
         recorder: The callback that makes the folder; it must come before this callback.
         terminal: A stream that gets the same lines; None: they go only to the file.
+        columns: What was done with each column of the graph's tables, to be written first.
     """
 
-    def __init__(self, recorder: RunFolder, terminal: IO[str] | None) -> None:
+    def __init__(
+        self, recorder: RunFolder, terminal: IO[str] | None, columns: Sequence[Mapping[str, Any]] | None = None
+    ) -> None:
         super().__init__(self)
+        self._columns = columns
         self._recorder = recorder
         self._terminal = terminal
         self._file: IO[str] | None = None
@@ -40,6 +47,8 @@ class RunLog(Log):
         if self._recorder.path is None:
             raise RuntimeError("The run folder does not exist yet: put its callback before the log's callback.")
         self._file = (self._recorder.path / LOG).open("w", encoding="utf-8")
+        if self._columns:
+            self.write(columns_text(self._columns, shutil.get_terminal_size((100, 24)).columns))
         for note in dict.fromkeys(info.notes):
             self.write(f"{note}\n")
         self.flush()

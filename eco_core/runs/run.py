@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import time
+import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
+from eco_core.errors import EcoWarning
 from eco_core.registry.registry import Registry
 from eco_core.spec.files import read_spec
 
 if TYPE_CHECKING:
     from eco_core.engine.callbacks import Callback
     from eco_core.model.composition import Composition
+    from eco_core.results.explanation import Explanation
 
 
 @dataclass(frozen=True)
@@ -28,6 +31,7 @@ class Run:
         peak_memory_mb: Largest resident memory of the process, in MB.
         spec: The resolved spec.
         model: The fitted composition.
+        explanation: Why the clusters are clusters; None with ``report: false``, and on ranks that write no folder.
     """
 
     folder: Path
@@ -36,6 +40,7 @@ class Run:
     peak_memory_mb: float
     spec: dict[str, Any]
     model: Composition
+    explanation: Explanation | None = None
 
     def document(self) -> dict[str, Any]:
         """Returns the document that ``eco compose --json`` prints."""
@@ -102,7 +107,7 @@ def run(
     fabric = make_fabric(device)
     check_shared(plan.spec.train, fabric.world_size)
     devices = all_gathered(str(fabric.device))
-    out = None if out is None else Path(out)
+    out = None if out is None else Path(out).expanduser()
     if out is not None:
         check_free(out, force)
     with _threads(threads):
@@ -110,12 +115,32 @@ def run(
             graph = model.load_graph()
         model.check_graph(graph)
         recorder = RunFolder(out, recipe, force, devices, started=start, loaded=time.perf_counter())
-        log = RunLog(recorder, stream)
+        log = RunLog(recorder, stream, graph.get("columns"))
         model.fit(graph, device=device, callbacks=[recorder, log, *callbacks], verbose=False)
         if recorder.path is None:  # Only rank 0 makes a folder.
             recorder.measure(model.clustering_)
+        explanation = _explain(recorder.path, graph, model) if recorder.path is not None and plan.spec.report else None
         folder = all_gathered(recorder.path or Path())[0]
-    return Run(folder, model.metrics_, dict(recorder.seconds), recorder.peak_memory_mb, model.spec, model)
+    seconds, memory = dict(recorder.seconds), recorder.peak_memory_mb
+    return Run(folder, model.metrics_, seconds, memory, model.spec, model, explanation)
+
+
+def _explain(folder: Path, graph: Any, model: Composition) -> Explanation | None:
+    """Writes why the clusters are clusters. The run is finished and stays so, whatever happens here."""
+    from eco_core.results.explanation import explain
+    from eco_core.results.explanation_files import write_explanation
+
+    try:
+        explanation = explain(graph, model.clustering_)
+        write_explanation(folder, explanation)
+        return explanation
+    except Exception as error:
+        warnings.warn(
+            f"The run is complete, but its clusters could not be explained: {type(error).__name__}: {error}",
+            category=EcoWarning,
+            stacklevel=2,
+        )
+        return None
 
 
 @contextmanager

@@ -10,8 +10,64 @@ from eco_core.errors import Problem, SpecError
 from eco_core.registry.registry import Registry
 from eco_core.spec.components import components_of
 from eco_core.spec.merge import DEFAULTS, merge, merge_data
+from eco_core.spec.models import PART_SECTIONS
 from eco_core.spec.overrides import epochs_layer, parse_override
-from eco_core.spec.recipes import overrides_for, read_recipe
+from eco_core.spec.recipes import DEFAULT_RECIPES, default_recipe, overrides_for, read_recipe
+
+_DEFAULT_NOTE = (
+    "No recipe and no part was named: the recipe {} runs, which uses the graph and trains nothing; choose another with "
+    "--recipe NAME (recipe=NAME in Python; 'eco list recipes' shows all)."
+)
+_FALLBACK_NOTE = (
+    "No recipe and no part was named, and the recipe {} is not installed: k-means clusters the features alone, without "
+    "the graph; install {}, or name parts with --encoder and --head."
+)
+
+
+def choose_recipe(
+    registry: Registry,
+    notes: list[str],
+    *,
+    spec: Mapping[str, Any] | None = None,
+    flags: Mapping[str, Any] | None = None,
+    overrides: Iterable[str] = (),
+) -> str | None:
+    """The recipe of a run that names no recipe: the default recipe, unless a layer names a part.
+
+    The default parts alone, identity and k-means, would ignore the graph.
+
+    Args:
+        registry: Where recipes are looked up.
+        notes: A list; a sentence about the choice is appended to it.
+        spec: The content of a spec file.
+        flags: Keys of a spec.
+        overrides: ``"key=value"`` strings.
+
+    Returns:
+        The name of a recipe; None if a part is named, or no default recipe is installed.
+
+    Raises:
+        SpecError: With a problem for each override that cannot be read.
+    """
+    layers = (spec or {}, flags or {}, *_parse_overrides(overrides))
+    if any(_is_named(kind, layer[kind]) for layer in layers for kind in PART_SECTIONS if kind in layer):
+        return None
+    recipe = default_recipe(registry)
+    if recipe is None:
+        distribution, _, name = DEFAULT_RECIPES[0].partition(":")
+        notes.append(_FALLBACK_NOTE.format(name, distribution))
+    else:
+        notes.append(_DEFAULT_NOTE.format(recipe.rpartition(":")[2]))
+    return recipe
+
+
+def _is_named(kind: str, section: Any) -> bool:
+    """Whether a section of a layer names a part; parameters alone, such as ``head.n_init``, name none."""
+    if isinstance(section, Mapping):
+        return "name" in section and _is_named(kind, section["name"])
+    if kind == "objective":
+        return not (isinstance(section, str) and section == "auto")  # None asks for no objective.
+    return section is not None
 
 
 def assemble(

@@ -40,7 +40,7 @@ def read_spec(spec: Mapping[str, Any] | str | Path | None) -> dict[str, Any]:
         return {}
     if isinstance(spec, Mapping):
         return dict(spec)
-    path = Path(spec)
+    path = Path(spec).expanduser()
     try:
         return parse_spec(path.read_text(encoding="utf-8"), str(path))
     except (OSError, UnicodeDecodeError) as error:

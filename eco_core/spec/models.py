@@ -24,6 +24,7 @@ class DataSpec(BaseModel):
         root: Folder of downloaded data sets.
         undirected: Whether missing reverse edges are added and duplicate edges are merged.
         normalize_features: ``row`` divides each node's features by the sum of their absolute values.
+        duplicates: The weight of merged edges: the largest (``max``), the sum or the mean of their weights.
     """
 
     model_config = ConfigDict(extra="allow", frozen=True)
@@ -32,6 +33,33 @@ class DataSpec(BaseModel):
     root: str | None = None
     undirected: bool = True
     normalize_features: Literal["none", "row"] = "none"
+    duplicates: Literal["max", "sum", "mean"] = "max"
+
+
+class GraphSpec(BaseModel):
+    """Edges that are made from the nodes themselves, where a graph has none or its edges are few.
+
+    Attributes:
+        knn: Nearest neighbours that a node is joined with, if the data have no edges: neighbours in space where there
+            are coordinates, else in the features. None: 10.
+        metric: Distance of features: ``euclidean``, ``cosine``, ``manhattan``; ``auto``: the cosine of sparse features,
+            else Euclidean distance. Distances in space are Euclidean.
+        radius: Instead of ``knn``: join nodes whose distance is at most this.
+        knn_augment: Nearest neighbours in the features that are added to the edges of any graph.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    knn: int | None = Field(default=None, ge=1)
+    metric: Literal["auto", "euclidean", "cosine", "manhattan"] = "auto"
+    radius: float | None = Field(default=None, gt=0, allow_inf_nan=False)
+    knn_augment: int = Field(default=0, ge=0)
+
+    @pydantic.model_validator(mode="after")
+    def _one_kind_of_neighbours(self) -> GraphSpec:
+        if self.knn is not None and self.radius is not None:
+            raise ValueError("it has both knn and radius; give one of the two")
+        return self
 
 
 class TrainSpec(BaseModel):
@@ -68,7 +96,7 @@ class TrainSpec(BaseModel):
 
 
 class RunSpec(BaseModel):
-    """A whole run: data, four parts, number of clusters, training and seed.
+    """A whole run: data, edges made from the nodes, four parts, number of clusters, training and seed.
 
     Attributes:
         objective: ``auto`` chooses gae if it is installed and the encoder has parameters to train; ``none`` means no
@@ -78,12 +106,15 @@ class RunSpec(BaseModel):
             for a search for the number, which does not exist yet: it is refused if a part needs a number, and has no
             effect if the head finds the number itself.
         seed: The training seed; it seeds all random numbers of training.
+        report: Whether a run explains its clusters (``clusters.csv``, ``explanation.json``, ``report.html``). It does
+            not change the clusters.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
 
     version: Literal[1] = Field(default=1, alias="schema")
     data: DataSpec = DataSpec()
+    graph: GraphSpec = GraphSpec()
     encoder: ComponentSpec = ComponentSpec(name="identity")
     objective: ComponentSpec | Literal["auto", "none"] = "auto"
     head: ComponentSpec = ComponentSpec(name="kmeans")
@@ -92,6 +123,7 @@ class RunSpec(BaseModel):
     clusters: Annotated[int, Field(json_schema_extra={"minimum": 1})] | Literal["auto"] | None = None
     train: TrainSpec = TrainSpec()
     seed: int = Field(default=0, ge=0, lt=2**32)
+    report: bool = True
 
     @pydantic.field_validator("clusters", mode="before")
     @classmethod

@@ -13,7 +13,7 @@ from eco_core.parts.stages import StageOptions
 from eco_core.registry.registry import Registry
 from eco_core.spec.components import parameters_of
 from eco_core.spec.merge import part_label
-from eco_core.spec.models import DataSpec, RunSpec
+from eco_core.spec.models import DataSpec, GraphSpec, RunSpec
 from eco_core.spec.yaml_io import load_yaml
 
 
@@ -48,6 +48,8 @@ def data_parameters(overrides: Iterable[str]) -> dict[str, Any]:
     """
     found: dict[str, Any] = {}
     for override in overrides:
+        if override.startswith("graph."):
+            continue  # The section of its own: see `graph_section`.
         key = override if override.startswith("data.") else f"data.{override}"
         found.update(parse_override(key)["data"])
     return found
@@ -64,6 +66,22 @@ def data_section(name: str, root: str | None, overrides: Iterable[str]) -> DataS
         return DataSpec.model_validate(section)
     except pydantic.ValidationError as error:
         raise SpecError(*problems_of(error, DataSpec, "data")) from error
+
+
+def graph_section(overrides: Iterable[str]) -> GraphSpec:
+    """Makes a ``graph`` section from the overrides whose keys start with ``graph.``; others have no effect.
+
+    Raises:
+        SpecError: If an override cannot be read, or a value has the wrong type.
+    """
+    section: dict[str, Any] = {}
+    for override in overrides:
+        if override.startswith("graph."):
+            section.update(parse_override(override)["graph"])
+    try:
+        return GraphSpec.model_validate(section)
+    except pydantic.ValidationError as error:
+        raise SpecError(*problems_of(error, GraphSpec, "graph")) from error
 
 
 def epochs_layer(epochs: int, spec: Mapping[str, Any], registry: Registry) -> dict[str, Any]:

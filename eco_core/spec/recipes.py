@@ -11,6 +11,23 @@ from eco_core.spec.files import parse_spec
 from eco_core.spec.merge import DEFAULTS
 from eco_core.spec.models import PART_SECTIONS
 
+DEFAULT_RECIPES = ("eco-nonparametric:ssgc",)
+"""The recipes that run if neither a recipe nor a part is named, best first. They use the graph and train nothing."""
+
+
+def default_recipe(registry: Registry) -> str | None:
+    """The qualified name of the first of `DEFAULT_RECIPES` whose parts are installed; None if there is none."""
+    for name in DEFAULT_RECIPES:
+        try:
+            parts = part_names(read_recipe(name, registry)[0])
+            for kind, part in parts.items():
+                if part not in ("none", "auto"):
+                    registry.find(kind, part)
+        except SpecError:
+            continue
+        return name
+    return None
+
 
 def read_recipe(name: str, registry: Registry) -> tuple[dict[str, Any], dict[str, dict[str, Any]]]:
     """Reads a recipe.

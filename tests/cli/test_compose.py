@@ -29,6 +29,9 @@ FILES = {
     "model.pt",
     "environment.json",
     "log.txt",
+    "clusters.csv",
+    "explanation.json",
+    "report.html",
 }
 LABEL_METRICS = {"nmi", "ari", "acc", "f1", "homogeneity", "completeness"}
 STRUCTURE_METRICS = {"modularity", "conductance", "cut_fraction", "n_clusters"}
@@ -130,7 +133,9 @@ def test_assignments_use_the_ids_of_the_user(eco: Eco) -> None:
 
 
 def test_the_default_folder_is_new_for_every_run_and_says_what_it_is(eco: Eco) -> None:
-    first, second = (succeeded(eco("compose", "--data", "karate", "--json")).document["run"] for _ in range(2))
+    first, second = (
+        succeeded(eco("compose", "--data", "karate", "--head", "kmeans", "--json")).document["run"] for _ in range(2)
+    )
     assert first != second
     for folder in (first, second):
         assert re.fullmatch(r"runs/\d{8}-\d{6}-identity-kmeans-decoupled(-\d+)?", Path(folder).as_posix())
@@ -189,11 +194,11 @@ def test_a_part_that_does_not_fit_the_graph_is_found_before_the_folder_is_touche
 ) -> None:
     from eco_core.builtin.identity import IdentityEncoder
 
-    succeeded(eco("compose", "--data", "karate", "--out", "run"))
+    succeeded(eco("compose", "--data", "karate", "--head", "kmeans", "--out", "run"))
     before = contents("run")
     monkeypatch.setattr(IdentityEncoder, "forward", lambda self, x: x.sum(0))
     for out in (("--out", "run", "--force"), ()):
-        result = eco("compose", "--data", "karate", *out)
+        result = eco("compose", "--data", "karate", "--head", "kmeans", *out)
         assert result.code == 2
         assert "ECO209" in result.err
     assert contents("run") == before
@@ -235,7 +240,7 @@ def test_quiet_says_nothing_but_the_result(eco: Eco, more: tuple[str, ...]) -> N
 
 
 def test_nothing_is_announced_where_the_number_of_clusters_is_given(eco: Eco) -> None:
-    result = succeeded(eco("compose", "--data", "karate", "--clusters", "2", "--out", "run"))
+    result = succeeded(eco("compose", "--data", "karate", "--head", "kmeans", "--clusters", "2", "--out", "run"))
     assert "clusters" not in result.err
     assert yaml.safe_load(Path("run/spec.yaml").read_text())["clusters"] == 2
 
@@ -317,7 +322,7 @@ def test_no_epochs_at_all_cluster_what_is_there(eco: Eco, good: None) -> None:
 
 
 def test_empty_sections_of_a_spec_are_the_defaults(eco: Eco) -> None:
-    Path("spec.yaml").write_text("encoder:\nhead:\nstrategy:\ndata: karate\ntrain:\n")
+    Path("spec.yaml").write_text("encoder:\nhead:\nstrategy: decoupled\ndata: karate\ntrain:\n")
     spec = resolved(eco("compose", "spec.yaml", "--dry-run"))
     assert [spec[kind]["name"] for kind in ("encoder", "head", "strategy", "data")] == [
         "identity",
@@ -342,6 +347,7 @@ def test_a_recipe_is_a_run(eco: Eco) -> None:
         "root": None,
         "undirected": True,
         "normalize_features": "row",
+        "duplicates": "max",
     }
 
 

@@ -31,7 +31,7 @@ def entries(kind: str) -> list[str]:
 
 def check(fitted: Any) -> None:
     copies = copy.deepcopy(fitted)
-    assert torch.equal(copies.labels_, fitted.labels_)
+    assert torch.equal(copies.clustering_.labels, fitted.clustering_.labels)
     for part in (fitted.encoder, fitted.objective, fitted.cluster_head):
         for make in COPIES.values():
             twin = make(part)

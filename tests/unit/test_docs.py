@@ -44,7 +44,7 @@ from eco_core.plan.plan import plan_run
 from eco_core.registry import hookspecs
 from eco_core.registry.records import Status
 from eco_core.registry.registry import KINDS, Registry
-from eco_core.results.folder import CHECKPOINT, RUN_FILES
+from eco_core.results.folder import CHECKPOINT, EXPLAINED_FILES, RUN_FILES
 from eco_core.spec.files import parse_spec
 from eco_core.spec.models import DataSpec, RunSpec, TrainSpec
 from tests.first_party import FIRST_PARTY
@@ -316,7 +316,7 @@ def test_every_key_of_a_spec_is_explained(model: type) -> None:
 def test_every_metric_data_set_and_run_file_is_explained() -> None:
     assert {metric.name for metric in METRICS} == names_in(prose("metrics.md"), table_only=True)
     assert {dataset.name for dataset in DATASETS} <= names_in(prose("data.md"), table_only=True)
-    assert {*RUN_FILES, CHECKPOINT} <= names_in(prose("run-folder.md"), table_only=True)
+    assert {*RUN_FILES, *EXPLAINED_FILES, CHECKPOINT} <= names_in(prose("run-folder.md"), table_only=True)
 
 
 def command_line_of(verb: str) -> Any:

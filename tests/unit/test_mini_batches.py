@@ -69,7 +69,7 @@ def test_the_last_embeddings_are_exact_and_of_the_whole_graph(kind):
     model = joint(GraphAwareClusterHead, kind).fit(graph)
     assert model.embedding_.shape == (60, 6)
     with torch.no_grad():
-        torch.testing.assert_close(model.embedding_, model.encoder(graph.x, graph.edge_index))
+        torch.testing.assert_close(model.clustering_.embedding, model.encoder(graph.x, graph.edge_index))
     assert len(model.history_) == 8  # One row for each epoch of both stages.
 
 
@@ -83,7 +83,7 @@ def test_equal_seeds_train_alike_and_a_batch_of_all_nodes_is_the_whole_graph(kin
     def embedding(kind: str, **train: object) -> torch.Tensor:
         parts: dict[str, Any] = {"encoder": SmallEncoder, "objective": Smoothness, "head": GraphAwareClusterHead}
         train = {"batch": kind, "batch_size": 20, **train}
-        return eco.compose(**parts, **stages, clusters=3, epochs=4, train=train).fit(graph).embedding_
+        return eco.compose(**parts, **stages, clusters=3, epochs=4, train=train).fit(graph).clustering_.embedding
 
     assert torch.equal(embedding(kind), embedding(kind))
     whole, everything = embedding("full"), embedding(kind, batch_size=60, fan_out=[-1, -1])
@@ -156,7 +156,7 @@ def test_an_encoder_gets_what_it_prepared_of_the_whole_graph_in_mini_batches(kin
     degrees = degree(graph.edge_index[0], 60)
     with torch.no_grad():
         expected = model.encoder(graph.x, graph.edge_index, torch.arange(60), degrees)
-    torch.testing.assert_close(model.embedding_, expected)
+    torch.testing.assert_close(model.clustering_.embedding, expected)
 
 
 class IndexesNothing(PreparingEncoder):

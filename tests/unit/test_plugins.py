@@ -463,3 +463,49 @@ def test_the_fixtures_are_whole_distributions() -> None:
             if path.is_file() and "__pycache__" not in path.parts
         }
         assert recorded == on_disk
+
+
+NEEDS = """
+@hookimpl
+def eco_heads():
+    yield Component("needy", "eco_odd:Head", requires=("eco_module_that_is_not_there",), extra="needs")
+    yield Component("content", "eco_odd:Head", requires=("numpy",), extra="needs")
+"""
+
+
+def test_a_component_whose_modules_are_missing_is_shown_with_the_command_that_installs_them(install: Install) -> None:
+    install("eco-odd", {"eco_odd": NEEDS})
+    loaded = load_plugins()
+    info = info_of(loaded, "eco-odd")
+    assert info.status == "ok"
+    command = "pip install 'eco-odd[needs]'"
+    assert info.missing == (f"head needy needs eco_module_that_is_not_there: {command}",)
+    needy, content = (next(one for one in loaded.entries if one.name == name) for name in ("needy", "content"))
+    assert (needy.missing, needy.install_command) == (("eco_module_that_is_not_there",), command)
+    assert (content.missing, content.install_command) == ((), "")
+
+
+@pytest.mark.parametrize("fields", ["requires='numpy'", "requires=('not a module',)", "extra=3"])
+def test_requirements_of_a_wrong_form_break_a_plugin(install: Install, fields: str) -> None:
+    reason = broken_by(
+        install,
+        f"@hookimpl\ndef eco_heads(): yield Component('h', 'eco_odd:Head', requires=(), {fields})"
+        if fields.startswith("extra")
+        else f"@hookimpl\ndef eco_heads(): yield Component('h', 'eco_odd:Head', {fields})",
+    ).reason
+    assert "'leidenalg'" in reason
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_a_plugin_whose_recipe_file_was_not_packaged_is_broken(install: Install, there: bool) -> None:
+    source = "@hookimpl\ndef eco_recipes(): yield Recipe('method', 'eco_texts:recipes/method.yaml')"
+    folder = install("eco-odd", {"eco_odd": source})
+    (folder / "eco_texts" / "recipes").mkdir(parents=True)
+    (folder / "eco_texts" / "__init__.py").touch()
+    if there:
+        (folder / "eco_texts" / "recipes" / "method.yaml").write_text("encoder: identity\n")
+    info = info_of(load_plugins(), "eco-odd")
+    assert info.status == ("ok" if there else "broken")
+    if not there:
+        assert "recipes/method.yaml" in info.reason
+        assert "package-data" in info.reason

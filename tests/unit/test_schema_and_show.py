@@ -117,7 +117,7 @@ def test_the_schema_is_a_schema() -> None:
         assert document["additionalProperties"] is False
         assert set(document["properties"]) == {
             "schema", "data", "encoder", "objective", "head", "strategy", "normalize_embeddings", "clusters", "train",
-            "seed",
+            "seed", "report",
         }  # fmt: skip
 
 

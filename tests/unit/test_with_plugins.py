@@ -139,4 +139,4 @@ def test_every_recipe_runs_in_batches_of_the_graph(entry: Entry, batch: str) -> 
     )
     model.fit(model.load_graph())
     assert model.labels_.shape == (120,)
-    assert model.embedding_.isfinite().all()
+    assert model.clustering_.embedding.isfinite().all()

@@ -31,7 +31,7 @@ from eco_core.data.on_disk.graph import (
     read_manifest,
 )
 from eco_core.data.portions import Portions
-from eco_core.data.readers.csv_graph import looks_like_data, sorted_classes
+from eco_core.data.readers.csv_graph import UNKNOWN_LABELS, looks_like_data, sorted_classes
 from eco_core.data.readers.tables import Table, open_array, open_table, unreadable
 from eco_core.data.validate import checked_classes, checked_labels, counted, describe_structure
 from eco_core.errors import DataError, Problem, SpecError
@@ -62,7 +62,7 @@ def save_on_disk(
 
     Args:
         source: One of three kinds. A list of edges: CSV or Parquet with the columns source, target and, optionally,
-            weight (found by these names if there are more than three columns, else by position), or ``.npy`` of shape
+            weight (found by these and other well-known names, else the only two or three columns), or ``.npy`` of shape
             (2, num_edges) or (num_edges, 2). Or a folder with ``edges.csv`` and ``features.csv``. Or any other source
             of `eco_core.data.load_graph`, which is loaded into memory as a whole, except for another graph on disk.
         out: The folder to write. Until it is complete, its name ends with ``.unfinished``.
@@ -127,7 +127,9 @@ def _tables_of(
     given = [name for name, value in options.items() if value is not None]
     if path is not None and path.is_dir() and not is_on_disk(path) and (path / "edges.csv").is_file() and not given:
         own = path / "labels.csv"
-        return path / "edges.csv", _existing(path / "features.csv"), own if own.is_file() else None
+        if not any((path / f"{name}.csv").is_file() for name in ("nodes", "node")):
+            return path / "edges.csv", _existing(path / "features.csv"), own if own.is_file() else None
+        return None
     if path is None or path.suffix.lower() not in TABLES or path.is_dir():
         if given:
             raise SpecError(
@@ -339,6 +341,8 @@ class _Conversion:
     # ------------------------------------------------------------------------------------------------ edges
 
     def _read_edges(self, edges: EdgeList, nodes: Nodes) -> None:
+        if edges.unused:
+            self.notes.append(f"{edges.name}: columns not used: {', '.join(edges.unused)}")
         grows = nodes.index is not None and nodes.path is None
         node = np.int64 if grows else self._node_type()
         work = self.folder / "work"
@@ -403,7 +407,10 @@ class _Conversion:
             if again.any():
                 at = int(np.flatnonzero(again)[0])
                 raise unreadable(path, f"node {str(ids[at])!r} in row {first + at} has a label already")
-            y[rows] = [codes.setdefault(str(text).strip(), len(codes) - 2) for text in texts]
+            labels = (str(text).strip() for text in texts)
+            y[rows] = [
+                -1 if label.lower() in UNKNOWN_LABELS else codes.setdefault(label, len(codes) - 2) for label in labels
+            ]
         names = [name for name in codes if name not in ("", "-1")]
         classes = sorted_classes(set(names))
         rank = {name: number for number, name in enumerate(classes)}

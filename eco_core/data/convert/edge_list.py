@@ -14,6 +14,8 @@ from eco_core.data.node_ids import Ids, as_ids
 from eco_core.data.on_disk.graph import OnDiskGraph
 from eco_core.data.portions import Portions
 from eco_core.data.readers.tables import Table, open_array, open_table, unreadable
+from eco_core.data.tables.options import TableOptions
+from eco_core.data.tables.roles import edge_roles
 from eco_core.errors import DataError, Problem
 
 Chunks: TypeAlias = "Iterator[tuple[int, Ids, Ids, NDArray[np.float32] | None]]"
@@ -27,11 +29,13 @@ class EdgeList(NamedTuple):
         name: The name of the list in messages.
         weighted: Whether the edges have weights; weights are finite and not negative.
         chunks: Yields some edges at a time.
+        unused: The columns of the table that are not read.
     """
 
     name: str
     weighted: bool
     chunks: Chunks
+    unused: tuple[str, ...] = ()
 
 
 def edges_of_file(path: Path, are_nodes: Callable[[Ids], bool], portions: Portions = Portions()) -> EdgeList:
@@ -52,15 +56,22 @@ def edges_of_file(path: Path, are_nodes: Callable[[Ids], bool], portions: Portio
             raise unreadable(path, f"it holds {array.dtype} of shape {array.shape}; {expected}")
         return EdgeList(str(path), False, _chunks_of_array(array if array.shape[0] == 2 else array.T, portions.rows))
     table = open_table(path, portions)
-    names = [name.strip().lower() for name in table.columns]
-    columns = list(range(len(names)))
-    if len(names) > 3 and {"source", "target"} <= set(names):
-        columns = [names.index(name) for name in ("source", "target", "weight") if name in names]
-    if len(columns) not in (2, 3):
-        raise unreadable(path, f"it has {len(columns)} columns; expected source, target and, optionally, weight")
+    columns = _columns_of(table, path)
+    unused = tuple(name for place, name in enumerate(table.columns) if place not in columns)
     if path.suffix.lower() == ".csv" and are_nodes(as_ids(table.columns[:2])):
         raise unreadable(path, "its first line is an edge, not a header; expected source,target[,weight]")
-    return EdgeList(str(path), len(columns) == 3, _chunks_of_table(table, columns))
+    return EdgeList(str(path), len(columns) == 3, _chunks_of_table(table, columns), unused)
+
+
+def _columns_of(table: Table, path: Path) -> list[int]:
+    """The positions of source, target and weight: by their names, else the only two or three columns there are."""
+    names = list(table.columns)
+    roles = edge_roles(names, TableOptions(), str(path), []) if len(set(names)) == len(names) else None
+    if roles is not None and not roles.by_position:
+        return [names.index(name) for name in (roles.source, roles.target, roles.weight) if name is not None]
+    if len(names) not in (2, 3):
+        raise unreadable(path, f"it has {len(names)} columns; expected source, target and, optionally, weight")
+    return list(range(len(names)))
 
 
 def edges_of_graph(data: Data, portions: Portions = Portions()) -> EdgeList:

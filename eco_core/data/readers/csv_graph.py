@@ -1,4 +1,7 @@
-"""Reads a graph from CSV tables of features, edges and labels; every problem names its file and line."""
+"""Reads a graph from CSV tables of ids and numbers, with the core's own means: it needs neither pandas nor pyarrow.
+
+Where these are installed, `eco_core.data.readers.table_files` reads the same tables, and many more.
+"""
 
 from __future__ import annotations
 
@@ -15,9 +18,13 @@ from torch import Tensor
 from torch_geometric.data import Data
 
 from eco_core.data.source import FORMATS
+from eco_core.data.tables.scaling import facts_of, scaled, to_be_standardised
 from eco_core.errors import DataError, Problem
 
 _MAX_PROBLEMS = 10
+
+UNKNOWN_LABELS = frozenset({"", "-1", "-1.0", "nan", "na", "n/a", "null", "none", "<na>"})
+"""Labels, in lower case, which mean that the class of a node is not known."""
 
 
 class _Findings:
@@ -62,10 +69,35 @@ def graph_of_tables(edges: Path, features: Path, labels: Path | None, name: str)
     edge_index, weight = _read_edges(edges, features, position, findings)
     y, notes = (None, []) if labels is None else _read_labels(labels, features, position, findings)
     findings.raise_any()
+    x, more = _scaled(x)
+    notes = [*more, *notes]
     numbered = all(identifier == str(index) for index, identifier in enumerate(ids))
     data = Data(x=x, edge_index=edge_index, name=name, notes=notes)
     data.edge_weight, data.y, data.node_ids = weight, y, None if numbered else ids
     return data
+
+
+def _scaled(x: Tensor) -> tuple[Tensor, list[str]]:
+    """Scales features as `eco_core.data.tables` does, so that results do not depend on whether pandas is installed."""
+    numbers = x.numpy().astype(np.float64)
+    if not numbers.size or not np.isfinite(numbers).all():
+        return x, []
+    columns = [numbers[:, place] for place in range(numbers.shape[1])]
+    facts = [facts_of(column) for column in columns]
+    kept = [place for place, fact in enumerate(facts) if fact.deviation > 0]
+    if not kept:
+        return x, []
+    standard = to_be_standardised([facts[place] for place in kept], "auto", others=False)
+    values = [
+        scaled(columns[place], 0.0, facts[place].mean, facts[place].deviation)
+        if chosen
+        else scaled(columns[place], 0.0, 0.0, 1.0)
+        for place, chosen in zip(kept, standard, strict=True)
+    ]
+    notes = [f"{sum(standard):,} columns of very different scale standardised"] if any(standard) else []
+    if len(kept) < len(facts):
+        notes.append(f"{len(facts) - len(kept):,} columns left out, since all their values are the same")
+    return torch.from_numpy(np.stack(values, axis=1)), notes
 
 
 @contextlib.contextmanager
@@ -215,7 +247,7 @@ def _read_labels(path: Path, features: Path, position: dict[str, int], findings:
                 findings.add("ECO302", path, reader.line_num, f"node {row[0]!r} has a label already.")
             else:
                 label_of[index] = row[1].strip()
-    classes = sorted_classes({label for label in label_of.values() if label not in ("", "-1")})
+    classes = sorted_classes({label for label in label_of.values() if label.lower() not in UNKNOWN_LABELS})
     code = {label: number for number, label in enumerate(classes)}
     y = torch.full((len(position),), -1, dtype=torch.int64)
     if label_of:

@@ -42,7 +42,7 @@ def test_every_recipe_trains_two_epochs(recipe: str) -> None:
     assert labels.shape == (20,)
     assert len(model.history_) == 2
     assert model.embedding_.shape == (20, 32 if recipe == "gae" else 16)
-    assert model.embedding_.isfinite().all()
+    assert model.clustering_.embedding.isfinite().all()
 
 
 @pytest.mark.parametrize("recipe", RECIPES)
@@ -57,7 +57,7 @@ def test_labels_of_the_data_set_are_never_used(recipe: str) -> None:
     def embedding(graph: Data) -> Tensor:
         model = compose(recipe, epochs=3)
         model.fit_predict(graph)
-        return model.embedding_
+        return model.clustering_.embedding
 
     labelled = two_groups()
     labelled.y = torch.arange(20) // 10
@@ -122,7 +122,7 @@ def test_objective_trains_jointly_with_a_head(objective: str) -> None:
 
 
 def test_same_seed_same_clusters() -> None:
-    first, second = (compose("argva", epochs=5).fit(two_groups()).embedding_ for _ in range(2))
+    first, second = (compose("argva", epochs=5).fit(two_groups()).clustering_.embedding for _ in range(2))
     assert torch.equal(first, second)
 
 

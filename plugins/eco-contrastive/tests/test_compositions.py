@@ -62,7 +62,7 @@ def fitted(objective: str, graph: Data | None = None, **options: Any) -> eco.Com
 
 def check(model: eco.Composition) -> None:
     assert model.labels_.shape == (2 * SIZE,)
-    assert model.embedding_.isfinite().all()
+    assert model.clustering_.embedding.isfinite().all()
     assert all(parameter.isfinite().all() for parameter in model.parameters())
     assert all(math.isfinite(row["loss"]) for row in model.history_)
 
@@ -87,7 +87,7 @@ def test_training_lowers_the_loss_and_finds_two_groups(objective: str, options: 
     losses = [row["loss"] for row in model.history_]
     before, after = np.mean(losses[:5]), np.mean(losses[-5:])
     assert before - after > share * abs(before)
-    first, second = model.labels_.split(SIZE)
+    first, second = model.clustering_.labels.split(SIZE)
     assert len(set(first.tolist())) == len(set(second.tolist())) == 1
     assert first[0] != second[0]
 
@@ -121,7 +121,7 @@ def test_same_seed_same_run_and_labels_are_never_used(objective: str, sparse: bo
         graph = two_groups(sparse)
         if labelled:
             graph.y = torch.arange(2 * SIZE) // SIZE
-        return fitted(objective, graph, seed=seed).embedding_
+        return fitted(objective, graph, seed=seed).clustering_.embedding
 
     first = embedding(0, labelled=False)
     assert torch.equal(first, embedding(0, labelled=True))
@@ -140,7 +140,7 @@ def test_joint_training_with_a_differentiable_head(objective: str) -> None:
 @each_objective
 @pytest.mark.parametrize("clusters", [1, 2 * SIZE])
 def test_one_cluster_and_as_many_as_nodes_work(objective: str, clusters: int) -> None:
-    assert len(set(fitted(objective, clusters=clusters).labels_.tolist())) <= clusters
+    assert len(set(fitted(objective, clusters=clusters).clustering_.labels.tolist())) <= clusters
 
 
 @each_objective
@@ -203,4 +203,4 @@ def test_recipe_of_magi_gives_the_head_scaled_embeddings() -> None:
     assert model.history_[1]["loss"] < model.history_[0]["loss"]
     assert model.embedding_.shape == (2 * SIZE, 512)
     assert (model.embedding_ >= 0).all()
-    torch.testing.assert_close(model.embedding_.norm(dim=1), torch.ones(2 * SIZE))
+    torch.testing.assert_close(model.clustering_.embedding.norm(dim=1), torch.ones(2 * SIZE))

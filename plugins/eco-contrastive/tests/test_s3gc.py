@@ -281,8 +281,8 @@ def test_recipe_trains_and_clusters() -> None:
 
 def test_two_cliques_are_told_apart() -> None:
     model = fitted(cliques(), epochs=60, encoder={"hidden_channels": 16})
-    assert model.labels_[:8].unique().numel() == 1
-    assert model.labels_[8:].unique().numel() == 1
+    assert model.clustering_.labels[:8].unique().numel() == 1
+    assert model.clustering_.labels[8:].unique().numel() == 1
     assert model.labels_[0] != model.labels_[8]
     assert model.history_[-1]["loss"] < model.history_[0]["loss"] - 0.04
 
@@ -304,7 +304,7 @@ def test_an_epoch_takes_a_step_for_each_batch() -> None:
 
 def test_same_seed_same_embedding_and_another_seed_another() -> None:
     options: dict[str, Any] = {"epochs": 2, "objective": {"batch_size": 4}}
-    first, again, other = (fitted(cliques(), seed=seed, **options).embedding_ for seed in (1, 1, 2))
+    first, again, other = (fitted(cliques(), seed=seed, **options).clustering_.embedding for seed in (1, 1, 2))
     assert torch.equal(first, again)
     assert not torch.equal(first, other)
 
@@ -321,7 +321,7 @@ def test_unusual_graphs_train(case: str) -> None:
     else:
         clusters = 16 if case.startswith("as many") else 1
     model = eco.compose(recipe=RECIPE, clusters=clusters, epochs=2).fit(graph, device="cpu")
-    assert model.embedding_.isfinite().all()
+    assert model.clustering_.embedding.isfinite().all()
     assert all(math.isfinite(row["loss"]) for row in model.history_)
 
 
@@ -331,5 +331,5 @@ def test_it_trains_other_encoders(encoder: str) -> None:
     graph = cliques()
     graph.x = torch.rand(16, 3)
     model = fitted(graph, encoder={"name": f"eco-gnn:{encoder}", "hidden_channels": 4}, epochs=2)
-    assert model.embedding_.isfinite().all()
+    assert model.clustering_.embedding.isfinite().all()
     assert model.history_[0]["loss"] != model.history_[1]["loss"]

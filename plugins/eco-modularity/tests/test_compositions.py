@@ -65,7 +65,7 @@ def test_training_finds_the_groups(head: str, parameters: dict[str, Any]) -> Non
 
 
 def test_codelength_alone_leaves_clusters_empty() -> None:
-    assert len(fitted("neuromap", 60, clusters=8, lam=0.0).labels_.unique()) < 8
+    assert len(fitted("neuromap", 60, clusters=8, lam=0.0).clustering_.labels.unique()) < 8
 
 
 @each_head

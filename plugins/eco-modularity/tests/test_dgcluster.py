@@ -389,7 +389,7 @@ def composed(epochs: int = 40, **parts: Any) -> eco.Composition:
 def test_trained_jointly_it_finds_the_blocks_without_being_told_how_many() -> None:
     model = composed().fit(new_graph())
     assert model.metrics_["n_clusters"] == model.cluster_head.n_clusters == BLOCKS
-    assert same_partition(model.labels_, torch.arange(NODES) % BLOCKS)
+    assert same_partition(model.clustering_.labels, torch.arange(NODES) % BLOCKS)
     assert model.metrics_["modularity"] == pytest.approx(2 / 3, abs=1e-6)
     first, last = (row["DGClusterHead"] for row in (model.history_[0], model.history_[-1]))
     assert last < first
@@ -405,36 +405,36 @@ def test_number_of_clusters_given_is_said_to_be_unused() -> None:
 @pytest.mark.parametrize("normalize", [False, True])
 def test_normalised_embeddings_make_no_difference(normalize: bool) -> None:
     model = composed(normalize_embeddings=normalize).fit(new_graph())
-    assert same_partition(model.labels_, torch.arange(NODES) % BLOCKS)
+    assert same_partition(model.clustering_.labels, torch.arange(NODES) % BLOCKS)
 
 
 def test_saved_run_gives_the_same_clusters_on_its_graph_and_on_another(tmp_path: Path) -> None:
     graph, other = new_graph(), new_graph(seed=7, nodes=45)
     model = composed().fit(graph)
     again = eco.load(model.save(tmp_path / "run"), encoder=Convolution, head=DGClusterHead)
-    assert torch.equal(again.labels_, model.labels_)
-    assert torch.equal(again.infer_full(graph), model.labels_)
-    assert torch.equal(again.cluster(soft=True).argmax(1), model.labels_)
+    assert torch.equal(again.clustering_.labels, model.clustering_.labels)
+    assert torch.equal(again.infer_full(graph), model.clustering_.labels)
+    assert torch.equal(again.cluster(soft=True).argmax(1), model.clustering_.labels)
     assert torch.equal(again.infer_full(other), model.infer_full(other))
     assert same_partition(model.infer_full(other), torch.arange(45) % BLOCKS)
 
 
 def test_joint_training_with_an_objective_has_both_losses() -> None:
     model = composed(objective=Reconstruction).fit(new_graph())
-    assert same_partition(model.labels_, torch.arange(NODES) % BLOCKS)
+    assert same_partition(model.clustering_.labels, torch.arange(NODES) % BLOCKS)
     assert {"Reconstruction", "DGClusterHead"} <= set(model.history_[-1])
 
 
 def test_decoupled_it_clusters_the_embeddings_of_another_objective() -> None:
     strategy = {"name": "decoupled", "train": {"epochs": 2}}
     model = composed(strategy=strategy, objective=Reconstruction).fit(new_graph())
-    expected = DGClusterHead(8).fit(model.embedding_).cluster(model.embedding_)
-    assert torch.equal(model.labels_, expected)
+    expected = DGClusterHead(8).fit(model.clustering_.embedding).cluster(model.clustering_.embedding)
+    assert torch.equal(model.clustering_.labels, expected)
 
 
 def test_it_clusters_features_without_training() -> None:
     model = eco.compose(encoder="identity", head=DGClusterHead, objective=None).fit(new_graph())
-    assert same_partition(model.labels_, torch.arange(NODES) % BLOCKS)
+    assert same_partition(model.clustering_.labels, torch.arange(NODES) % BLOCKS)
 
 
 @pytest.mark.parametrize("strategy", [joint(2), {"name": "decoupled", "train": {"epochs": 2}}], ids=["joint", "after"])
@@ -447,7 +447,7 @@ def test_it_clusters_the_graph_auto_encoder_s_embeddings(strategy: dict[str, Any
 
 def test_same_seed_same_run() -> None:
     def embedding(seed: int) -> Tensor:
-        return composed(epochs=3, seed=seed).fit(new_graph()).embedding_
+        return composed(epochs=3, seed=seed).fit(new_graph()).clustering_.embedding
 
     assert torch.equal(embedding(1), embedding(1))
     assert not torch.equal(embedding(1), embedding(2))

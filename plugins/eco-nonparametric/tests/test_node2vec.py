@@ -251,23 +251,23 @@ def test_an_epoch_takes_a_step_for_each_batch() -> None:
     options: dict[str, Any] = {"epochs": 1, "overrides": ["strategy.train.restore_best=false"]}
     encoder: Any = eco.compose(recipe=RECIPE, clusters=2).build(cliques()).encoder
     start = encoder.weight.detach()
-    one = fitted(cliques(), objective={"batch_size": 16}, **options).embedding_
-    four = fitted(cliques(), objective={"batch_size": 4}, **options).embedding_
+    one = fitted(cliques(), objective={"batch_size": 16}, **options).clustering_.embedding
+    four = fitted(cliques(), objective={"batch_size": 4}, **options).clustering_.embedding
     assert (one - start).abs().max() == pytest.approx(0.01, rel=0.01)
     assert (four - start).abs().max() == pytest.approx(0.04, rel=0.05)
 
 
 def test_two_cliques_are_told_apart_by_their_edges_alone() -> None:
     model = fitted(cliques(), epochs=40, encoder={"embedding_dim": 16}, objective={"batch_size": 4})
-    assert model.labels_[:8].unique().numel() == 1
-    assert model.labels_[8:].unique().numel() == 1
+    assert model.clustering_.labels[:8].unique().numel() == 1
+    assert model.clustering_.labels[8:].unique().numel() == 1
     assert model.labels_[0] != model.labels_[8]
     assert model.history_[-1]["loss"] < model.history_[0]["loss"] / 2
 
 
 def test_same_seed_same_embedding_and_another_seed_another() -> None:
     options: dict[str, Any] = {"epochs": 2, "objective": {"batch_size": 4}}
-    first, again, other = (fitted(cliques(), seed=seed, **options).embedding_ for seed in (1, 1, 2))
+    first, again, other = (fitted(cliques(), seed=seed, **options).clustering_.embedding for seed in (1, 1, 2))
     assert torch.equal(first, again)
     assert not torch.equal(first, other)
 
@@ -275,7 +275,7 @@ def test_same_seed_same_embedding_and_another_seed_another() -> None:
 def test_edges_may_be_weighted() -> None:
     graph = cliques()
     graph.edge_weight = torch.rand(graph.edge_index.size(1))
-    assert fitted(graph, epochs=2).embedding_.isfinite().all()
+    assert fitted(graph, epochs=2).clustering_.embedding.isfinite().all()
 
 
 def test_new_graph_of_another_size_is_refused() -> None:
@@ -297,4 +297,4 @@ def test_it_trains_an_encoder_of_features() -> None:
     graph = cliques()
     graph.x = torch.rand(16, 3)
     model = fitted(graph, encoder={"name": "eco-gnn:gcn", "hidden_channels": 4}, epochs=2)
-    assert model.embedding_.isfinite().all()
+    assert model.clustering_.embedding.isfinite().all()

@@ -372,3 +372,28 @@ def test_leading_components_have_the_inner_products_of_the_best_approximation(
         assert found.shape == (rows, k)
         torch.testing.assert_close(found @ found.t(), best @ best.t(), atol=1e-8, rtol=1e-6)
         assert torch.equal(found, leading_components(features, k))
+
+
+def test_the_search_ends_where_fewer_vectors_exist_than_are_wanted() -> None:
+    generator = torch.Generator().manual_seed(0)
+    matrix = torch.randn(400, 4, generator=generator, dtype=torch.float64)
+    matrix = matrix @ torch.randn(4, 300, generator=generator, dtype=torch.float64)
+    products = []
+
+    def times(v: Tensor) -> Tensor:
+        products.append(v.size(1))
+        return matrix @ v
+
+    wide = Operator((400, 300), matrix.device, times, lambda u: matrix.t() @ u)
+    found = left_singular_vectors(wide, 20, oversampling=5)
+    assert int(found.any(dim=0).sum()) == 4
+    assert len(products) < 20
+
+
+@pytest.mark.parametrize("k", [6, 30])
+def test_more_vectors_than_features_change_nothing_but_the_width(k: int) -> None:
+    x, edge_index, weight = random_graph(0, nodes=80, width=4)
+    z = SAGSC(p=1, k=k, seed=0)(x, edge_index, weight)
+    assert z.shape == (80, k)
+    rank = 5 * 6 // 2  # Products of two of four vectors and a constant: the other columns are zero.
+    assert int(z.any(dim=0).sum()) == min(k, rank - 1)

@@ -111,7 +111,7 @@ def test_same_seed_same_run_and_labels_are_not_needed() -> None:
         model = eco.compose(
             TWO_EPOCHS, encoder=Convolution, head=DinkClusterHead, objective=NodeDiscrimination, clusters=3, seed=seed
         )
-        return model.fit(new_graph()).embedding_
+        return model.fit(new_graph()).clustering_.embedding
 
     assert torch.equal(run(1), run(1))
     assert not torch.equal(run(1), run(2))
@@ -143,6 +143,6 @@ def test_propagated_embedding_is_what_the_head_sees() -> None:
     ).fit(graph)
     check_fitted(model)
     with torch.no_grad():
-        assert not torch.allclose(model.embedding_, model.encoder(graph.x, graph.edge_index))
+        assert not torch.allclose(model.clustering_.embedding, model.encoder(graph.x, graph.edge_index))
     head: Any = model.cluster_head
-    assert torch.equal(head.cluster(model.embedding_), model.labels_)
+    assert torch.equal(head.cluster(model.clustering_.embedding), model.clustering_.labels)

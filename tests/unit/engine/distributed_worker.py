@@ -81,9 +81,9 @@ def outcome(model: Any) -> dict[str, Any]:
     return {
         "state": model.state_dict(),
         "history": rows,
-        "labels": model.labels_,
-        "confidence": model.confidence_,
-        "embedding": model.embedding_,
+        "labels": model.clustering_.labels,
+        "confidence": model.clustering_.confidence,
+        "embedding": model.clustering_.embedding,
         "metrics": model.metrics_,
         "batch": model.spec["train"]["batch"],
         "notes": model.notes_,

@@ -44,7 +44,9 @@ def test_after_training_on_the_graph_the_statistics_are_those_of_the_final_weigh
         h = encoder.conv(model.load_graph(graph).x, graph.edge_index)
     torch.testing.assert_close(encoder.norm.running_mean, h.mean(dim=0), rtol=1e-4, atol=1e-5)
     torch.testing.assert_close(encoder.norm.running_var, h.var(dim=0), rtol=1e-4, atol=1e-5)
-    torch.testing.assert_close(model.embedding_.mean(dim=0), encoder.norm.bias.detach(), rtol=1e-3, atol=1e-4)
+    torch.testing.assert_close(
+        model.clustering_.embedding.mean(dim=0), encoder.norm.bias.detach(), rtol=1e-3, atol=1e-4
+    )
 
 
 def test_centres_are_placed_in_embeddings_with_the_statistics_of_the_stage_before():

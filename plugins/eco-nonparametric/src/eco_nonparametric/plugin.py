@@ -108,6 +108,8 @@ def eco_heads() -> Iterable[Component]:
         "Communities by modularity; no features",
         _LEIDEN,
         tags=("finds_k", "uses_weights", "deterministic"),
+        requires=("igraph", "leidenalg"),
+        extra="leiden",
     )
     yield Component(
         "infomap",
@@ -115,6 +117,8 @@ def eco_heads() -> Iterable[Component]:
         "Communities by codelength; no features",
         _INFOMAP,
         tags=("finds_k", "uses_weights", "deterministic"),
+        requires=("infomap",),
+        extra="infomap",
     )
 
 

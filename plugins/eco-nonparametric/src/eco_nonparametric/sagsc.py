@@ -80,7 +80,8 @@ class SAGSC(BaseModel):
         with torch.autocast(device_type=x.device.type, enabled=False):
             h = self._smoothed(unit_rows(x.double()), edge_index, edge_weight)
             u = left_singular_vectors(h, self.k, seed=self.seed)
-            q = quadratic_features(u, self.bias)
+            # Vectors beyond the rank of the features are zero: their products would add thousands of columns of zeros.
+            q = quadratic_features(u[:, u.any(dim=0)], self.bias)
             degree = q @ q.sum(dim=0, keepdim=True).t()
             z = left_singular_vectors(Operator.of(q.mul_(inverse_root(degree))), self.k + 1, seed=self.seed)
         return z[:, 1:].to(dtype)

@@ -96,14 +96,12 @@ def left_singular_vectors(
     left, values = _rayleigh_ritz(matrix, right)
     for _ in range(iterations):
         right = torch.linalg.qr(matrix.transposed_times(left)).Q
-        previous = left[:, :kept]
+        previous = _within_rank(left[:, :kept], values[:kept], matrix)
         left, values = _rayleigh_ritz(matrix, right)
-        wanted = left[:, :kept]
+        wanted = _within_rank(left[:, :kept], values[:kept], matrix)
         if torch.linalg.norm(previous - wanted @ (wanted.t() @ previous)) < 1e-10:
             break
-    left, values = left[:, :kept], values[:kept]
-    rounding = max(rows, columns) * torch.finfo(torch.float64).eps * values.amax()
-    left = left * (values > rounding.clamp(min=matrix.rounding))
+    left = _within_rank(left[:, :kept], values[:kept], matrix)
     heaviest = left.gather(0, left.abs().argmax(dim=0, keepdim=True))
     left = torch.where(heaviest < 0, -left, left)
     return torch.nn.functional.pad(left, (0, k - kept))
@@ -166,6 +164,12 @@ def _inner_products(matrix: Tensor) -> Tensor:
             columns[start : start + _COLUMNS_OF_A_PRODUCT] @ matrix[:, start:]
         )
     return products
+
+
+def _within_rank(left: Tensor, values: Tensor, matrix: Operator) -> Tensor:
+    """Sets the vectors beyond the rank to zero. They are arbitrary, so a search for them would never end."""
+    rounding = max(matrix.shape) * torch.finfo(torch.float64).eps * values.amax()
+    return left * (values > rounding.clamp(min=matrix.rounding))
 
 
 def _rayleigh_ritz(matrix: Operator, right: Tensor) -> tuple[Tensor, Tensor]:

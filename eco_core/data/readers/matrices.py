@@ -1,0 +1,120 @@
+"""Graphs in matrix files: MATLAB's ``.mat`` and MatrixMarket's ``.mtx``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from torch_geometric.data import Data
+
+from eco_core.data.readers.named_arrays import graph_of_arrays
+from eco_core.data.readers.paths import existing, unreadable
+from eco_core.errors import DataError, Problem
+
+
+def read_mat(
+    path: str | Path, features: str | None = None, edges: str | None = None, labels: str | None = None
+) -> Data:
+    """Reads a MATLAB file.
+
+    Args:
+        path: A ``.mat`` file, up to version 7.2 by SciPy, 7.3 (which is HDF5) by h5py.
+        features: Name of the features in it; None: a usual name (`eco_core.data.readers.named_arrays`).
+        edges: Name of the edges or the adjacency matrix.
+        labels: Name of the labels: numbers, texts or one-hot rows.
+
+    Returns:
+        The graph, not yet validated.
+
+    Raises:
+        DataError: ECO301 no such file; ECO302 not such a file, or without edges and features.
+    """
+    from scipy.io import loadmat
+
+    path = existing(path)
+    fix = "Save it in MATLAB with save(file, '-v7'), or from Python with scipy.io.savemat."
+    try:
+        arrays = loadmat(path, squeeze_me=False)
+    except NotImplementedError:  # Version 7.3.
+        arrays = _hdf5_arrays(path)
+    except Exception as error:  # SciPy raises whatever the bytes of a damaged file lead to.
+        raise unreadable(path, error, fix) from error
+    arrays = {name: value for name, value in arrays.items() if not name.startswith("__")}
+    return graph_of_arrays(arrays, path, features=features, edges=edges, labels=labels)
+
+
+def _hdf5_arrays(path: Path) -> dict[str, Any]:
+    """The arrays of a version 7.3 file; MATLAB stores columns first, so that all of them are transposed."""
+    try:
+        import h5py
+    except ImportError:
+        raise DataError(
+            Problem(
+                "ECO302",
+                f"{path} is a MATLAB 7.3 file, and reading it needs h5py, which is not installed.",
+                "pip install h5py, or save the file with save(file, '-v7').",
+            )
+        ) from None
+    import scipy.sparse as sp
+
+    found: dict[str, Any] = {}
+    with h5py.File(path) as file:
+        for name, entry in file.items():
+            if name.startswith("#"):
+                continue
+            if isinstance(entry, h5py.Dataset):
+                found[name] = entry[()].T
+            elif {"ir", "jc"} <= set(entry):  # A sparse matrix, by columns.
+                starts, rows = entry["jc"][()], entry["ir"][()]
+                values = entry["data"][()] if "data" in entry else [1.0] * len(rows)
+                shape = (int(entry.attrs["MATLAB_sparse"]), len(starts) - 1)
+                found[name] = sp.csc_matrix((values, rows, starts), shape=shape)
+    return found
+
+
+def read_mtx(path: str | Path, features: str | None = None, labels: str | None = None) -> Data:
+    """Reads an adjacency matrix in MatrixMarket's format.
+
+    Args:
+        path: A ``.mtx`` file (or ``.mtx.gz``) with a square matrix: its entries are the edges.
+        features: A second ``.mtx`` file with one row for each node, beside the first; None: there are no features.
+        labels: A text file beside it with one label a line, in the order of the rows.
+
+    Returns:
+        The graph, not yet validated.
+
+    Raises:
+        DataError: ECO301 no such file; ECO302 not such a file, or a matrix that is not square.
+    """
+    path = existing(path)
+    matrix = _matrix(path)
+    if matrix.shape[0] != matrix.shape[1]:
+        raise DataError(
+            Problem(
+                "ECO302",
+                f"The matrix in {path} has the shape {tuple(matrix.shape)}; an adjacency matrix is square.",
+                "Name the adjacency matrix, and this one with --set data.features=FILE.",
+            )
+        )
+    arrays: dict[str, Any] = {"adj": matrix}
+    if features is not None:
+        arrays["x"] = _matrix(existing(path.parent / features))
+    if labels is not None:
+        arrays["y"] = existing(path.parent / labels).read_text(encoding="utf-8").split()
+    data = graph_of_arrays(arrays, path)
+    if features is None:
+        data.num_nodes = matrix.shape[0]
+    data.name = path.name.split(".")[0]
+    return data
+
+
+def _matrix(path: Path) -> Any:
+    from scipy.io import mmread
+
+    try:
+        return mmread(path)
+    except Exception as error:  # SciPy raises several types, down to UnicodeDecodeError.
+        raise unreadable(path, error, "Write it with scipy.io.mmwrite(path, matrix).") from error
+
+
+__all__ = ["read_mat", "read_mtx"]

@@ -1,0 +1,367 @@
+"""Reads a graph from a nodes table and an edges table: a folder, one or two files, or data frames."""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Literal
+
+from torch_geometric.data import Data
+
+from eco_core.data.readers.csv_graph import graph_of_tables
+from eco_core.data.readers.text_table import FrameRead, is_table, read_frame, require_tables
+from eco_core.data.source import FORMATS
+from eco_core.data.tables.encoding import TableEncoding
+from eco_core.data.tables.options import TableOptions, names_of
+from eco_core.data.tables.roles import ENDS, plain_name
+from eco_core.errors import DataError, Problem
+
+NODES = ("nodes", "features", "node", "vertices", "attributes", "node_features", "node_table")
+EDGES = ("edges", "edge", "links", "edgelist", "edge_list", "relations", "relationships", "ties")
+LABELS = ("labels", "classes", "groups")
+
+
+def read_tables(
+    path: str | Path,
+    edges: str | None = None,
+    features: str | None = None,
+    labels: str | None = None,
+    id_column: str | None = None,
+    source_column: str | None = None,
+    target_column: str | None = None,
+    weight_column: str | None = None,
+    type_column: str | None = None,
+    label_column: str | None = None,
+    ignore_columns: list[str] | str | None = None,
+    kinds: dict[str, str] | None = None,
+    edge_types: list[str] | str | None = None,
+    dangling: Literal["error", "drop"] = "error",
+    scale: Literal["auto", "standard", "none"] = "auto",
+    text_features: int = 64,
+    delimiter: str | None = None,
+    encoding: str | None = None,
+    header: bool | None = None,
+    fitted: TableEncoding | None = None,
+) -> Data:
+    """Reads a graph from tables: CSV and the like, also packed, or Parquet.
+
+    Args:
+        path: A folder with a nodes table (``nodes.*`` or ``features.*``), an edges table (``edges.*``) and, optionally,
+            a table of labels (``labels.*``); or one of these tables.
+        edges: The edges table, if ``path`` is a nodes table. Paths are relative to the folder of ``path``; if there is
+            no such file, to the working directory.
+        features: The nodes table, if ``path`` is an edges table.
+        labels: The table of labels: node, label.
+        id_column: The nodes' column of ids.
+        source_column: The edges' column of sources.
+        target_column: The edges' column of targets.
+        weight_column: The edges' column of weights.
+        type_column: The edges' column of types.
+        label_column: The nodes' column of classes.
+        ignore_columns: Columns that are left out.
+        kinds: The kind of a column, where the recognised one is wrong.
+        edge_types: The types of edges that are used; by default all.
+        dangling: ``drop`` leaves out edges that name an unknown node; ``error`` refuses them.
+        scale: ``auto``, ``standard`` or ``none``; see `TableOptions`.
+        text_features: How many features a column of texts becomes at most.
+        delimiter: The sign between the columns of a text file; by default it is found.
+        encoding: The encoding of a text file; by default UTF-8, else Windows-1252.
+        header: Whether text files begin with the names of the columns; by default it is found.
+        fitted: The encoding of an earlier table, which is applied as it is.
+
+    Returns:
+        The graph, not yet validated; see `eco_core.data.tables.graph_of_frames`.
+
+    Raises:
+        DataError: ECO301 for missing files, ECO302 for tables that cannot be read, ECO303 for invalid values, ECO305
+            for edges and labels that name unknown nodes.
+    """
+    options = TableOptions(
+        id_column=id_column,
+        source_column=source_column,
+        target_column=target_column,
+        weight_column=weight_column,
+        type_column=type_column,
+        label_column=label_column,
+        ignore_columns=names_of(ignore_columns),
+        kinds=dict(kinds or {}),
+        edge_types=names_of(edge_types),
+        dangling=dangling,
+        scale=scale,
+        text_features=text_features,
+    )
+    path = Path(path)
+    files = _files_of_folder(path, edges, features, labels) if path.is_dir() else _files(path, edges, features, labels)
+    name = path.resolve().name if path.is_dir() else path.name.partition(".")[0]
+    if not _has_pandas() and options == TableOptions() and fitted is None and _are_plain(files):
+        return graph_of_tables(files["edges"], files["nodes"], files.get("labels"), name)
+    require_tables(" and ".join(str(file) for file in files.values()))
+    return _graph(files, name, options, (delimiter, encoding, header), fitted)
+
+
+def graph_of_data_frames(
+    source: Any,
+    id_column: str | None = None,
+    source_column: str | None = None,
+    target_column: str | None = None,
+    weight_column: str | None = None,
+    type_column: str | None = None,
+    label_column: str | None = None,
+    ignore_columns: list[str] | str | None = None,
+    kinds: dict[str, str] | None = None,
+    edge_types: list[str] | str | None = None,
+    dangling: Literal["error", "drop"] = "error",
+    scale: Literal["auto", "standard", "none"] = "auto",
+    text_features: int = 64,
+    fitted: TableEncoding | None = None,
+) -> Data:
+    """Makes a graph of data frames.
+
+    ``source`` is a pair (nodes, edges) of data frames of pandas (or of polars), either of which may be None; or a
+    single one, which is an edges table if it has columns such as source and target. The other parameters are those of
+    `read_tables`.
+    """
+    from eco_core.data.tables.graph import graph_of_frames
+
+    require_tables("data frames")
+    options = TableOptions(
+        id_column=id_column,
+        source_column=source_column,
+        target_column=target_column,
+        weight_column=weight_column,
+        type_column=type_column,
+        label_column=label_column,
+        ignore_columns=names_of(ignore_columns),
+        kinds=dict(kinds or {}),
+        edge_types=names_of(edge_types),
+        dangling=dangling,
+        scale=scale,
+        text_features=text_features,
+    )
+    nodes, edges = source if isinstance(source, (tuple, list)) else (source, None)
+    nodes, edges = _pandas(nodes), _pandas(edges)
+    if edges is None and _has_ends(nodes, options) and not isinstance(source, (tuple, list)):
+        nodes, edges = None, nodes
+    return graph_of_frames(nodes, edges, options, encoding=fitted)
+
+
+def is_frames(source: Any) -> bool:
+    """Whether a source is a data frame, or a pair of data frames and None with at least one frame."""
+    if isinstance(source, (tuple, list)):
+        return len(source) == 2 and any(map(_is_frame, source)) and all(s is None or _is_frame(s) for s in source)
+    return _is_frame(source)
+
+
+def _is_frame(source: Any) -> bool:
+    return (hasattr(source, "columns") and hasattr(source, "iloc")) or (
+        hasattr(source, "to_pandas") and hasattr(source, "columns")
+    )
+
+
+def _pandas(frame: Any) -> Any:
+    return frame if frame is None or hasattr(frame, "iloc") else frame.to_pandas()
+
+
+def _has_pandas() -> bool:
+    return all(importlib.util.find_spec(name) is not None for name in ("pandas", "pyarrow"))
+
+
+def _are_plain(files: dict[str, Path]) -> bool:
+    """Whether the core alone can read the tables: commas, ids and numbers."""
+    return {"nodes", "edges"} <= set(files) and all(file.suffix.lower() == ".csv" for file in files.values())
+
+
+def _has_ends(frame: Any, options: TableOptions) -> bool:
+    names = {str(column) for column in frame.columns}
+    if options.source_column in names or options.target_column in names:
+        return True
+    plain = {plain_name(name) for name in names}
+    return any(one in plain and other in plain for one, other in ENDS)
+
+
+def _graph(
+    files: dict[str, Path],
+    name: str,
+    options: TableOptions,
+    reading: tuple[str | None, str | None, bool | None],
+    fitted: TableEncoding | None,
+) -> Data:
+    from eco_core.data.tables.graph import graph_of_frames
+    from eco_core.data.tables.ids import ids_of
+
+    delimiter, encoding, header = reading
+    problems: list[Problem] = []
+
+    def read(
+        kind: str, is_data: Callable[[list[str]], bool] = lambda _: False, with_header: bool | None = header
+    ) -> Any:
+        try:
+            return read_frame(files[kind], delimiter, encoding, with_header, is_data) if kind in files else None
+        except DataError as error:
+            problems.extend(error.problems)
+            return None
+
+    def known(frame: FrameRead | None, columns: int) -> set[str]:
+        """The texts that are ids in one of the first columns of a table."""
+        if frame is None:
+            return set()
+        names = range(min(columns, frame.frame.shape[1]))
+        return {text for place in names for text in ids_of(frame.frame.iloc[:, place]).texts}
+
+    edges, nodes = read("edges"), None
+    if "table" in files:  # A single file: its columns say what it is.
+        table = read("table")
+        kind = "nodes" if table is None or not _has_ends(table.frame, options) else "edges"
+        nodes, edges = (table, None) if kind == "nodes" else (None, table)
+    elif "nodes" in files:
+        ends = known(edges, edges.frame.shape[1]) if edges is not None and edges.frame.shape[1] <= 3 else set()
+        nodes = read("nodes", lambda row: row[0].strip() in ends and plain_name(row[0]) not in ("id", "node", "name"))
+        if edges is not None and nodes is not None and edges.header and header is None:
+            names = [str(column) for column in edges.frame.columns]
+            if not _has_ends(edges.frame, options) and len(names) in (2, 3) and set(names[:2]) <= known(nodes, 3):
+                edges = read("edges", lambda _: True)
+    ids = known(nodes, 2)
+    labels = read("labels", lambda row: row[0].strip() in ids)
+    if problems:
+        raise DataError(*problems)
+    repairs = [note for table in (nodes, edges, labels) if table is not None for note in table.notes]
+    try:
+        graph = graph_of_frames(
+            None if nodes is None else nodes.frame,
+            None if edges is None else edges.frame,
+            options,
+            name=name,
+            nodes_origin=None if nodes is None else nodes.origin,
+            edges_origin=None if edges is None else edges.origin,
+            labels=None if labels is None else labels.frame,
+            labels_origin=None if labels is None else labels.origin,
+            encoding=fitted,
+        )
+    except DataError as error:  # A wrong guess about the file may be the cause: say what was guessed.
+        raise DataError(*(_with_repairs(problem, repairs) for problem in error.problems)) from error
+    graph.notes = [*repairs, *graph.notes]
+    return graph
+
+
+def _with_repairs(problem: Problem, repairs: list[str]) -> Problem:
+    """Adds to a problem how its table was read, if anything was guessed."""
+    about = [
+        f"Note: {note}." for note in repairs if problem.message.startswith(note.partition(":")[0].partition(" ")[0])
+    ]
+    return Problem(problem.code, problem.message, "\n".join([problem.fix, *about]).strip()) if about else problem
+
+
+def _files(path: Path, edges: str | None, features: str | None, labels: str | None) -> dict[str, Path]:
+    """Names the tables, if the user named one of them."""
+
+    def beside(name: str) -> Path:
+        given = Path(name).expanduser()
+        here = path.parent / given
+        return given if not here.exists() and given.exists() else here
+
+    files: dict[str, Path] = {}
+    if edges is not None:
+        files = {"nodes": path, "edges": beside(edges)}
+    elif features is not None:
+        files = {"nodes": beside(features), "edges": path}
+    else:
+        stem = path.name.partition(".")[0].lower()
+        is_nodes, is_edges = stem in NODES, stem in EDGES
+        other = _stems(path.parent, EDGES if is_nodes else NODES) if is_nodes or is_edges else []
+        if len(other) == 1:
+            files = {"nodes": path, "edges": other[0]} if is_nodes else {"nodes": other[0], "edges": path}
+        else:
+            files = {"nodes" if is_nodes else "edges" if is_edges else "table": path}
+    if labels is not None:
+        files["labels"] = beside(labels)
+    flags = {"edges": "edges", "nodes": "features", "labels": "labels"}
+    missing = [
+        Problem(
+            "ECO301",
+            f"There is no file {str(file)!r}.",
+            f"{_nearby(file)}Name the file with --set data.{flags[kind]}=FILE.",
+        )
+        for kind, file in files.items()
+        if kind in flags and not file.is_file()
+    ]
+    if missing:
+        raise DataError(*missing)
+    return files
+
+
+def _nearby(file: Path) -> str:
+    try:
+        names = sorted(entry.name for entry in file.parent.iterdir() if entry.is_file() and is_table(entry))[:8]
+    except OSError:
+        return f"The folder {str(file.parent)!r} does not exist either. "
+    return f"In {str(file.parent)!r} there are: {', '.join(names)}. " if names else ""
+
+
+def _stems(folder: Path, stems: tuple[str, ...]) -> list[Path]:
+    """The tables in a folder with one of these names, those with the first name that occurs."""
+    tables = sorted(entry for entry in folder.iterdir() if entry.is_file() and is_table(entry))
+    for stem in stems:
+        found = [table for table in tables if table.name.partition(".")[0].lower() == stem]
+        if found:
+            return found
+    return []
+
+
+def _files_of_folder(folder: Path, edges: str | None, features: str | None, labels: str | None) -> dict[str, Path]:
+    """Finds the tables of a folder by their names, or by their columns if there are only two."""
+    files: dict[str, Path] = {}
+    problems: list[Problem] = []
+    for kind, given, stems in (("nodes", features, NODES), ("edges", edges, EDGES), ("labels", labels, LABELS[:1])):
+        if given is not None:
+            files[kind] = folder / Path(given).expanduser()
+            continue
+        found = _stems(folder, stems)
+        if len(found) > 1:
+            flag = "features" if kind == "nodes" else kind
+            problems.append(
+                Problem(
+                    "ECO302",
+                    f"The folder {folder} holds {' and '.join(table.name for table in found)}.",
+                    f"Name the one to read: --set data.{flag}={found[0].name}.",
+                )
+            )
+        elif found:
+            files[kind] = found[0]
+    if problems:
+        raise DataError(*problems)
+    missing = [file.name for file in files.values() if not file.is_file()]
+    tables = sorted(entry for entry in folder.iterdir() if entry.is_file() and is_table(entry))
+    rest = [table for table in tables if table not in files.values()]
+    if not missing and len({"nodes", "edges"} & set(files)) == 1 and len(rest) == 1:
+        files["nodes" if "edges" in files else "edges"] = rest[0]  # It has another name, but there is no other table.
+    if not missing and not {"nodes", "edges"} & set(files):
+        tables = [table for table in tables if table not in files.values()]
+        guessed = _by_columns(tables) if 0 < len(tables) <= 2 and _has_pandas() else {}
+        if guessed:
+            return {**files, **guessed}
+        missing = ["edges.csv", "features.csv"]
+    if missing:
+        names = sorted(entry.name for entry in folder.iterdir())
+        held = ", ".join(names[:10]) + (" ..." if len(names) > 10 else "") if names else "nothing"
+        fix = FORMATS + (f" Or name the file itself, for example {folder / tables[0].name}." if tables else "")
+        raise DataError(
+            Problem("ECO301", f"The folder {folder} holds no {' and no '.join(missing)}; it holds {held}.", fix)
+        )
+    return files
+
+
+def _by_columns(tables: list[Path]) -> dict[str, Path]:
+    """Tells two tables of any name apart: one of them has the ends of edges."""
+    try:
+        ends = [_has_ends(read_frame(table).frame, TableOptions()) for table in tables]
+    except DataError:
+        return {}
+    if len(tables) == 1:
+        return {"edges" if ends[0] else "nodes": tables[0]}
+    if sum(ends) != 1:
+        return {}
+    return {"edges": tables[ends.index(True)], "nodes": tables[ends.index(False)]}
+
+
+__all__ = ["graph_of_data_frames", "is_frames", "read_tables"]

@@ -1,0 +1,212 @@
+"""Finds the role of each column by its name: ids, sources, targets, weights, types and classes."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from eco_core.data.tables.options import TableOptions
+from eco_core.errors import Problem, did_you_mean
+
+IDS = (
+    *("id", "node", "nodeid", "nodes", "uid", "uuid", "guid", "identifier", "key", "name", "cell", "cellid"),
+    *("barcode", "userid", "user", "entity", "entityid", "vertex", "vertexid", "paperid", "itemid"),
+)
+"""Names of a column of ids in a nodes table, in the order of preference."""
+
+ENDS = (
+    ("source", "target"),
+    ("src", "dst"),
+    ("src", "tgt"),
+    ("src", "dest"),
+    ("sourceid", "targetid"),
+    ("sourcenode", "targetnode"),
+    ("from", "to"),
+    ("fromid", "toid"),
+    ("fromnode", "tonode"),
+    ("fromnodeid", "tonodeid"),
+    ("node1", "node2"),
+    ("nodea", "nodeb"),
+    ("id1", "id2"),
+    ("vertex1", "vertex2"),
+    ("u", "v"),
+    ("i", "j"),
+    ("a", "b"),
+    ("s", "t"),
+    ("start", "end"),
+    ("startid", "endid"),
+    ("origin", "destination"),
+    ("sender", "receiver"),
+    ("sender", "recipient"),
+    ("head", "tail"),
+    ("subject", "object"),
+    ("follower", "followee"),
+    ("citing", "cited"),
+    ("parent", "child"),
+    ("ego", "alter"),
+)
+"""Pairs of names of an edge's ends."""
+
+WEIGHTS = ("weight", "weights", "edgeweight", "w", "strength", "similarity", "count", "value", "score")
+TYPES = ("type", "edgetype", "relation", "relationship", "predicate", "rel", "kind", "label")
+LABELS = (
+    *("label", "labels", "class", "classes", "y", "target", "groundtruth", "truth", "truelabel", "classlabel"),
+    *("nodelabel", "nodeclass"),
+)
+_NO_WEIGHT = re.compile(r"time|date|stamp|year|month|day|id$|index|distance|dist$|cost|length")
+_INDEX = re.compile(r"|unnamed: \d+|__index_level_\d+__|index|level_\d+")
+
+
+def plain_name(column: str) -> str:
+    """A name in lower case without spaces and signs: ``"Source ID"`` becomes ``"sourceid"``."""
+    return re.sub(r"[^0-9a-z]", "", column.lower())
+
+
+def is_index_name(column: str) -> bool:
+    """Whether pandas gives this name to the index that it writes into a file."""
+    return _INDEX.fullmatch(column.strip().lower()) is not None
+
+
+@dataclass(frozen=True)
+class EdgeRoles:
+    """The columns of an edges table.
+
+    Attributes:
+        source: The column of sources.
+        target: The column of targets.
+        weight: The column of weights, if there is one.
+        type: The column of types, if there is one.
+        by_position: Whether source and target were taken by position, since no name says it.
+    """
+
+    source: str
+    target: str
+    weight: str | None = None
+    type: str | None = None
+    by_position: bool = False
+    notes: tuple[str, ...] = field(default=())
+
+
+def edge_roles(columns: Sequence[str], options: TableOptions, table: str, problems: list[Problem]) -> EdgeRoles | None:
+    """Finds the roles of an edges table's columns.
+
+    Names decide: first those that the user gave, then the well-known ones. If no name says which columns are the ends,
+    the first two columns are taken that pandas did not write as an index; a third column is then the weight if it is
+    the last one and its name does not speak against it.
+
+    Args:
+        columns: The names of the columns.
+        options: The user's choices.
+        table: The table's name, for messages.
+        problems: Takes the problems.
+
+    Returns:
+        The roles; None if there is a problem.
+    """
+    before = len(problems)
+    for flag, name in (
+        ("source_column", options.source_column),
+        ("target_column", options.target_column),
+        ("weight_column", options.weight_column),
+        ("type_column", options.type_column),
+    ):
+        check_given(name, columns, flag, table, problems)
+    if len(problems) > before:
+        return None
+    free = [column for column in columns if column not in options.ignore_columns]
+    by_name = {plain_name(column): column for column in reversed(free)}
+    source, target, by_position = options.source_column, options.target_column, False
+    if source is None and target is None:
+        pair = next(((a, b) for a, b in ENDS if a in by_name and b in by_name), None)
+        if pair is not None:
+            source, target = by_name[pair[0]], by_name[pair[1]]
+        else:
+            rest = [c for c in free if not is_index_name(c)] if len(free) > 2 else free
+            if len(rest) < 2:
+                problems.append(
+                    Problem(
+                        "ECO302",
+                        f"{table} has no two columns for the ends of an edge; its columns are {listed(columns)}.",
+                        "Give it the columns source and target, or name them with --source-column and --target-column.",
+                    )
+                )
+                return None
+            source, target, by_position = rest[0], rest[1], True
+    elif source is None or target is None:
+        given = source or target
+        known = [a if target == given else b for a, b in ENDS]
+        other = next((by_name[name] for name in known if name in by_name and by_name[name] != given), None)
+        left = [c for c in free if c != given and not is_index_name(c)]
+        other = other or (left[0] if len(left) == 1 else None)
+        if other is None:
+            missing = "source" if source is None else "target"
+            problems.append(
+                Problem(
+                    "ECO302",
+                    f"{table} has no column that is known as the {missing}; its columns are {listed(columns)}.",
+                    f"Name it with --{missing}-column.",
+                )
+            )
+            return None
+        source, target = (other, target) if source is None else (source, other)
+    ends = {source, target}
+    weight = options.weight_column or next(
+        (by_name[n] for n in WEIGHTS if n in by_name and by_name[n] not in ends), None
+    )
+    kind = options.type_column or next(
+        (by_name[n] for n in TYPES if n in by_name and by_name[n] not in {*ends, weight}), None
+    )
+    if weight is None and by_position:
+        rest = [c for c in free if c not in {*ends, kind} and not is_index_name(c)]
+        if len(rest) == 1 and _NO_WEIGHT.search(plain_name(rest[0])) is None:
+            weight = rest[0]
+    return EdgeRoles(str(source), str(target), weight, kind, by_position)
+
+
+def id_candidates(columns: Sequence[str]) -> list[str]:
+    """The columns of a nodes table that may hold the ids, those with a well-known name first."""
+    by_name = {plain_name(column): column for column in reversed(columns)}
+    known = [by_name[name] for name in IDS if name in by_name]
+    index = [column for column in columns if is_index_name(column)]
+    return list(dict.fromkeys([*known, *index, *columns]))
+
+
+def has_id_name(column: str) -> bool:
+    """Whether a column has a name that is well known for ids, or that pandas gives to an index."""
+    return plain_name(column) in IDS or is_index_name(column)
+
+
+def check_given(name: str | None, columns: Sequence[str], flag: str, table: str, problems: list[Problem]) -> None:
+    """Reports a column that the user named and the table lacks."""
+    if name is not None and name not in columns:
+        problems.append(
+            Problem(
+                "ECO302",
+                f"{table} has no column {name!r}; its columns are {listed(columns)}.",
+                f"{did_you_mean(name, columns, list_all=False)} It was named by --{flag.replace('_', '-')}.".strip(),
+            )
+        )
+
+
+def listed(columns: Sequence[str], most: int = 12) -> str:
+    """Lists names for a message."""
+    shown = ", ".join(repr(column) for column in columns[:most])
+    return shown + (f" and {len(columns) - most:,} more" if len(columns) > most else "")
+
+
+__all__ = [
+    "ENDS",
+    "IDS",
+    "LABELS",
+    "TYPES",
+    "WEIGHTS",
+    "EdgeRoles",
+    "check_given",
+    "edge_roles",
+    "has_id_name",
+    "id_candidates",
+    "is_index_name",
+    "listed",
+    "plain_name",
+]

@@ -1,0 +1,427 @@
+"""Tables become graphs: names decide, columns are encoded and said, and the same table gives the same features."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from eco_core.data import graph_info, load_graph
+from eco_core.data.tables import INDEX, TableOptions, columns_text, graph_of_frames, read_encoding
+from eco_core.errors import DataError, SpecError
+from tests.table_data import small_graph, tables_of, write_tables
+
+CYCLE = [("a", "b"), ("b", "c"), ("c", "d"), ("d", "a")]
+
+
+def cycle(**columns: Any) -> pd.DataFrame:
+    return pd.DataFrame({"source": [a for a, _ in CYCLE], "target": [b for _, b in CYCLE], **columns})
+
+
+def people(**columns: Any) -> pd.DataFrame:
+    return pd.DataFrame({"id": list("abcd"), "age": [1.0, 2.0, 3.0, 5.0], **columns})
+
+
+def entries(graph: Any) -> dict[str, dict[str, Any]]:
+    return {entry["column"]: entry for entry in graph.columns}
+
+
+def edges_of(graph: Any) -> list[tuple[str, str]]:
+    ids = graph.get("node_ids") or [str(number) for number in range(graph.num_nodes)]
+    return [(ids[a], ids[b]) for a, b in graph.edge_index.T.tolist()]
+
+
+@pytest.fixture(scope="module")
+def tables() -> tuple[pd.DataFrame, pd.DataFrame]:
+    return tables_of(small_graph())
+
+
+# ------------------------------------------------------------------------------------------------- roles of columns
+
+
+@pytest.mark.parametrize(
+    "edges",
+    [
+        cycle(weight=2.0)[["weight", "source", "target"]],
+        cycle(weight=2.0).rename(columns={"source": "From", "target": "To"}),
+        cycle(weight=2.0).rename(columns={"source": "node_1", "target": "node_2", "weight": "Strength"}),
+        cycle(weight=2.0).reset_index().rename(columns={"index": "Unnamed: 0"}),
+        cycle(weight=2.0).reset_index().rename(columns={"index": "__index_level_0__"}),
+        cycle(weight=2.0, timestamp=1_700_000_000),
+        cycle(weight=2.0).rename(columns={"source": "x1", "target": "x2"}),
+    ],
+)
+def test_names_decide_which_columns_are_the_edges(edges: pd.DataFrame) -> None:
+    graph = graph_of_frames(people(), edges)
+    assert edges_of(graph) == CYCLE
+    assert graph.edge_weight.tolist() == [2.0] * 4
+
+
+@pytest.mark.parametrize("name", ["timestamp", "year", "distance", "edge_id"])
+def test_a_third_column_whose_name_speaks_against_it_is_no_weight(name: str) -> None:
+    edges = cycle(**{name: [1, 2, 3, 4]})
+    for table in (edges, edges.rename(columns={"source": "p", "target": "q"})):
+        graph = graph_of_frames(people(), table)
+        assert graph.get("edge_weight") is None
+        assert any(f"not used: '{name}'" in note for note in graph.notes)
+
+
+def test_what_is_taken_by_position_is_said() -> None:
+    graph = graph_of_frames(people(), cycle(z=1.5).rename(columns={"source": "p", "target": "q"}))
+    assert graph.edge_weight.tolist() == [1.5] * 4
+    assert any("'p' and 'q' were taken as the ends" in note and "'z' as their weight" in note for note in graph.notes)
+
+
+def test_the_index_that_pandas_writes_is_no_feature(tmp_path: Path) -> None:
+    people(score=[5.0, 1.0, 2.0, 9.0]).to_csv(tmp_path / "nodes.csv")
+    cycle(weight=1.0).to_csv(tmp_path / "edges.csv")
+    graph = load_graph(tmp_path, undirected=False)
+    assert graph.x.shape == (4, 2)
+    assert edges_of(graph) == CYCLE
+    assert [entry["kind"] for entry in graph.columns] == [
+        "id",
+        "id",
+        "numeric",
+        "numeric",
+        "id",
+        "source",
+        "target",
+        "weight",
+    ]
+
+
+def test_an_index_of_names_is_the_ids() -> None:
+    graph = graph_of_frames(people().set_index("id"), cycle())
+    assert graph.node_ids == list("abcd")
+    unnamed = people().set_index("id").rename_axis(None)
+    assert graph_of_frames(unnamed, cycle()).node_ids == list("abcd")
+    assert graph_of_frames(unnamed.assign(name=list("wxyz")), cycle(), TableOptions(id_column=INDEX)).node_ids == list(
+        "abcd"
+    )
+
+
+def test_columns_that_the_user_names_come_first() -> None:
+    nodes = people(code=list("wxyz"), group=["u", "u", "v", "v"])
+    edges = cycle().replace(dict(zip("abcd", "wxyz", strict=True))).assign(t=[9.0, 8.0, 7.0, 6.0], other="abcd")
+    options = TableOptions(id_column="code", weight_column="t", label_column="group", ignore_columns=("age",))
+    graph = graph_of_frames(nodes.assign(size=[3.0, 1.0, 2.0, 2.0]), edges, options)
+    assert graph.node_ids == list("wxyz")
+    assert graph.edge_weight.tolist() == [9, 8, 7, 6]
+    assert graph.y.tolist() == [0, 0, 1, 1]
+    assert entries(graph)["age"]["action"] == "left out, as asked"
+
+
+def test_a_name_that_no_column_has_is_refused_with_what_there_is() -> None:
+    with pytest.raises(DataError) as caught:
+        graph_of_frames(people(), cycle(), TableOptions(id_column="idd", weight_column="w"))
+    text = str(caught.value)
+    assert "no column 'idd'" in text
+    assert "Did you mean 'id'" in text
+    assert "no column 'w'" in text
+
+
+def test_without_a_column_of_ids_the_rows_are_the_ids() -> None:
+    nodes = pd.DataFrame({"age": [1.5, 2.5, 2.5, 1.5], "height": [1.0, 2.0, 4.0, 3.5]})
+    graph = graph_of_frames(nodes, pd.DataFrame({"source": [0, 1], "target": [3, 2]}))
+    assert graph.edge_index.tolist() == [[0, 1], [3, 2]]
+    assert any("numbers of the rows" in note for note in graph.notes)
+
+
+@pytest.mark.parametrize(
+    ("ids", "ends"),
+    [
+        ([7, 8, 9, 10], ["7", "8", "9", "10"]),
+        ([7.0, 8.0, 9.0, 10.0], [7, 8, 9, 10]),
+        ([b"anna", b"bob", b"cleo", b"dora"], ["anna", "bob", "cleo", "dora"]),
+        ([" anna", "bob ", "cleo", "dora"], ["anna", "bob", "cleo", "dora"]),
+        (["007", "07", "7", "x"], ["007", "07", "7", "x"]),
+        (["7.0", "8.0", "9.0", "10.0"], [7, 8, 9, 10]),
+    ],
+)
+def test_ids_of_two_tables_match_whatever_their_types(ids: list[Any], ends: list[Any]) -> None:
+    nodes = people().assign(id=pd.Series(ids, dtype=object))
+    edges = pd.DataFrame({"source": ends, "target": ends[1:] + ends[:1]})
+    graph = graph_of_frames(nodes, edges)
+    assert graph.edge_index[0].tolist() == [0, 1, 2, 3]
+    assert not any(identifier.startswith("b'") for identifier in graph.node_ids)
+
+
+# -------------------------------------------------------------------------------------------------- kinds of columns
+
+
+def test_the_kinds_of_columns_are_recognised_and_said(tables: tuple[pd.DataFrame, pd.DataFrame]) -> None:
+    graph = graph_of_frames(*tables)
+    kinds = {name: entry["kind"] for name, entry in entries(graph).items()}
+    assert kinds == {
+        "id": "id",
+        "abstract": "text",
+        "venue": "categorical",
+        "open_access": "boolean",
+        "published": "date",
+        "length": "numeric",
+        "downloads": "numeric",
+        "label": "label",
+        "source": "source",
+        "target": "target",
+        "weight": "weight",
+    }
+    assert sum(entry["features"] for entry in graph.columns) == graph.x.shape[1] == len(graph.encoding.features)
+    assert entries(graph)["length"]["missing"] == int(tables[0]["length"].isna().sum())
+    assert "id" not in graph.node_table.columns
+    assert graph.node_table["downloads"].equals(tables[0]["downloads"])
+    text = columns_text(graph.columns)
+    assert all(name in text for name in kinds)
+
+
+def test_columns_of_very_different_scale_are_standardised(tables: tuple[pd.DataFrame, pd.DataFrame]) -> None:
+    graph = graph_of_frames(*tables)
+    names = list(graph.encoding.features)
+    for column in ("length", "downloads", "published"):
+        values = graph.x[:, names.index(column)]
+        assert abs(float(values.mean())) < 1e-4
+        assert float(values.std(correction=0)) == pytest.approx(1, abs=1e-3)
+
+
+def test_numbers_of_similar_scale_and_counts_are_left_as_they_are() -> None:
+    nodes = pd.DataFrame({"id": list("abcd"), "x": [1.0, 2.0, 4.0, 3.0], "y": [10.0, 3.0, 2.0, 7.5]})
+    assert torch.equal(graph_of_frames(nodes).x, torch.from_numpy(nodes[["x", "y"]].to_numpy(np.float32)))
+    counts = nodes.assign(word=[0, 0, 0, 7], salary=[1e6, 2e6, 3e6, 4e6])
+    graph = graph_of_frames(counts)
+    assert graph.x[:, 2].tolist() == [0, 0, 0, 7]
+    assert float(graph.x[:, 3].abs().max()) < 2
+    raw = graph_of_frames(counts, options=TableOptions(scale="none"))
+    assert raw.x[:, 3].tolist() == [1e6, 2e6, 3e6, 4e6]
+
+
+def test_ids_codes_and_names_of_nodes_are_not_numbers() -> None:
+    rows = 20
+    nodes = pd.DataFrame(
+        {
+            "id": [f"n{i}" for i in range(rows)],
+            "row": range(100, 100 + rows),
+            "passport_id": np.random.default_rng(0).permutation(rows) * 7,
+            "company_id": [3, 9] * 10,
+            "postcode": ["01234", "10115"] * 10,
+            "surname": [f"Name{i}" for i in range(rows)],
+            "age": np.arange(rows) ** 2 / 7,
+        }
+    )
+    found = entries(graph_of_frames(nodes))
+    kinds = {name: found[name]["kind"] for name in nodes.columns}
+    assert kinds == {
+        "id": "id",
+        "row": "id",
+        "passport_id": "id",
+        "company_id": "categorical",
+        "postcode": "categorical",
+        "surname": "id",
+        "age": "numeric",
+    }
+
+
+@pytest.mark.parametrize(
+    ("values", "day"),
+    [
+        (["2020-01-31", "2021-02-01", "2021-02-03"], "2020-01-31"),
+        (["31.01.2020", "01.02.2021", "03.02.2021"], "2020-01-31"),
+        (["01/31/2020", "02/01/2021", "02/03/2021"], "2020-01-31"),
+        (["31/01/2020", "01/02/2021", "03/02/2021"], "2020-01-31"),
+        (["2020-01-31T10:00:00Z", "2021-02-01T11:00:00Z", "2021-02-03T00:00:00Z"], "2020-01-31"),
+        (list(pd.to_datetime(["2020-01-31", "2021-02-01", "2021-02-03"])), "2020-01-31"),
+    ],
+)
+def test_dates_are_read_however_they_are_written(values: list[Any], day: str) -> None:
+    graph = graph_of_frames(pd.DataFrame({"id": ["a", "b", "c"], "when": values}))
+    assert f"({day} to 2021-02-03)" in entries(graph)["when"]["action"]
+
+
+def test_a_column_of_lists_is_as_many_features() -> None:
+    nodes = people(vector=[[1.0, 0.0, 2.0]] * 2 + [[0.0, 1.0, 3.0]] * 2)
+    graph = graph_of_frames(nodes, cycle(), TableOptions(ignore_columns=("age",)))
+    assert graph.x.shape == (4, 3)
+    assert entries(graph)["vector"]["features"] == 3
+
+
+def test_many_categories_share_a_feature_and_unknown_ones_have_none() -> None:
+    nodes = pd.DataFrame({"id": range(200), "company_id": list(range(100)) * 2, "z": np.arange(200) % 7 / 3})
+    graph = graph_of_frames(nodes)
+    assert entries(graph)["company_id"]["features"] == 41
+    assert torch.equal(graph.x[:, :41].sum(1), torch.ones(200))
+
+
+# ------------------------------------------------------------------------------- the same table gives the same feature
+
+
+@pytest.mark.parametrize("kind", ["csv", "parquet"])
+def test_the_order_of_the_rows_changes_no_feature_of_a_node(
+    tmp_path: Path, kind: str, tables: tuple[pd.DataFrame, pd.DataFrame]
+) -> None:
+    nodes, edges = tables
+    rng = np.random.default_rng(1)
+    one = load_graph(write_tables(tmp_path / "one", nodes, edges, kind))
+    mixed_nodes, mixed_edges = (frame.iloc[rng.permutation(len(frame))] for frame in (nodes, edges))
+    other = load_graph(write_tables(tmp_path / "other", mixed_nodes, mixed_edges, kind))
+    place = {identifier: row for row, identifier in enumerate(one.node_ids)}
+    rows = torch.tensor([place[identifier] for identifier in other.node_ids])
+    assert sorted(rows.tolist()) == list(range(len(nodes)))
+    assert torch.equal(other.x, one.x[rows])
+    assert torch.equal(other.y, one.y[rows])
+    assert set(edges_of(other)) == set(edges_of(one))
+
+
+def test_every_format_gives_the_same_graph(tmp_path: Path, tables: tuple[pd.DataFrame, pd.DataFrame]) -> None:
+    nodes, edges = tables
+    expected = load_graph((nodes, edges))
+    folders = [write_tables(tmp_path / kind, nodes, edges, kind) for kind in ("csv", "parquet")]
+    packed = tmp_path / "packed"
+    packed.mkdir()
+    nodes.to_csv(packed / "people.tsv.gz", sep="\t", index=False)
+    edges.to_csv(packed / "ties.csv.gz", index=False)
+    sources: list[Any] = [*folders, packed]
+    graphs = [load_graph(source) for source in sources]
+    graphs.append(load_graph(folders[0] / "nodes.csv", edges=str(folders[1] / "edges.parquet")))
+    graphs.append(load_graph(folders[0] / "edges.csv", features="nodes.csv"))
+    graphs.append(load_graph(folders[0] / "nodes.csv"))
+    for graph in graphs:
+        assert graph.node_ids == expected.node_ids
+        for name in ("x", "edge_index", "edge_weight", "y"):
+            assert torch.equal(graph[name], expected[name]), name
+        assert [entry["kind"] for entry in graph.columns] == [entry["kind"] for entry in expected.columns]
+
+
+def test_a_saved_encoding_encodes_the_same_table_alike(
+    tmp_path: Path, tables: tuple[pd.DataFrame, pd.DataFrame]
+) -> None:
+    graph = graph_of_frames(*tables)
+    graph.encoding.save(tmp_path)
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["preparation.json", "preparation.npz"]
+    read = read_encoding(tmp_path)
+    assert read is not None
+    for table in (tables[0], graph.node_table):
+        assert np.array_equal(read.encode(table), graph.x.numpy())
+    assert [dict(entry) for entry in read.report] == graph.columns
+
+
+def test_an_encoding_is_applied_to_new_nodes(tables: tuple[pd.DataFrame, pd.DataFrame]) -> None:
+    nodes, edges = tables
+    first = graph_of_frames(nodes, edges)
+    few = nodes.head(7).assign(venue=["KDD", "unheard of", None, "KDD", "ICML", "ICML", "WWW"])
+    names = set(few["id"])
+    among = edges[edges["source"].isin(names) & edges["target"].isin(names)]
+    again = load_graph((few, among), preparation=first.encoding)
+    venue = [place for place, name in enumerate(first.encoding.features) if name.startswith("venue=")]
+    others = [place for place in range(first.x.shape[1]) if place not in venue]
+    assert torch.equal(again.x[:, others], first.x[:7, others])
+    assert again.x[1, venue].sum() == again.x[2, venue].sum() == 0
+    with pytest.raises(DataError, match=r"no column 'venue' and no 'length'"):
+        load_graph((few.drop(columns=["venue", "length"]), among), preparation=first.encoding)
+
+
+def test_a_graph_that_was_encoded_by_itself_is_encoded_again(tables: tuple[pd.DataFrame, pd.DataFrame]) -> None:
+    nodes, edges = tables
+    first = graph_of_frames(nodes, edges)
+    other = graph_of_frames(nodes.assign(downloads=nodes["downloads"] * 3), edges)
+    again = load_graph(other, preparation=first.encoding)
+    assert not torch.equal(other.x, again.x)
+    assert torch.equal(torch.from_numpy(first.encoding.encode(other.node_table)), again.x)
+
+
+# ------------------------------------------------------------------------------------------- one table alone, and labe
+
+
+def test_nodes_alone_are_joined_to_their_nearest_neighbours() -> None:
+    graph = load_graph(people(), knn=1, undirected=False)
+    assert edges_of(graph) == [("a", "b"), ("b", "a"), ("c", "b"), ("d", "c")]
+    assert any("1 nearest neighbours" in note for note in graph.notes)
+
+
+def test_edges_alone_get_features_that_tell_groups_apart() -> None:
+    source = small_graph(90)
+    a, b = source.edge_index.numpy()
+    graph = load_graph(pd.DataFrame({"source": a, "target": b}))
+    assert any("features were made of the edges" in note for note in graph.notes)
+    from sklearn.cluster import KMeans
+    from sklearn.metrics import normalized_mutual_info_score
+
+    found = KMeans(3, n_init=5, random_state=0).fit_predict(graph.x[:, 2:4].numpy())
+    order = [int(identifier) for identifier in graph.get("node_ids") or range(graph.num_nodes)]
+    assert normalized_mutual_info_score(source.y.numpy()[order], found) > 0.8
+
+
+@pytest.mark.parametrize("unknown", ["-1", "-1.0", -1.0, "nan", "", None])
+def test_unknown_labels_are_no_class(unknown: Any) -> None:
+    labels = pd.Series(["x", "x", "y", "y"], dtype=object)
+    labels[0] = unknown
+    graph = graph_of_frames(people(label=labels), cycle())
+    assert graph.y.tolist() == [-1, 0, 1, 1]
+
+
+def test_a_label_that_names_each_node_is_no_class() -> None:
+    nodes = people(label=["Anna", "Bob", "Cleo", "Dora"])
+    assert graph_of_frames(nodes, cycle()).get("y") is None
+
+
+def test_integers_and_floats_are_the_same_classes() -> None:
+    for values in ([10, 10, 9, 9], [10.0, 10.0, 9.0, 9.0], ["10.0", "10.0", "9.0", "9.0"]):
+        graph = graph_of_frames(people(label=values), cycle())
+        assert graph.y.tolist() == [1, 1, 0, 0]
+        assert "labels numbered from 0 in this order: 9, 10" in graph.notes
+
+
+# -------------------------------------------------------------------------------------------------- types and duplicat
+
+
+def test_types_of_edges_are_said_and_can_be_chosen() -> None:
+    edges = cycle(type=["likes", "likes", "cites", "likes"])
+    graph = graph_of_frames(people(), edges)
+    assert graph.num_edges == 4
+    assert any("likes 3, cites 1" in note for note in graph.notes)
+    assert graph_of_frames(people(), edges, TableOptions(edge_types=("cites",))).num_edges == 1
+    with pytest.raises(DataError, match="no edges of type 'hates'"):
+        graph_of_frames(people(), edges, TableOptions(edge_types=("hates",)))
+
+
+def test_duplicate_edges_are_merged_by_the_largest_the_sum_or_the_mean() -> None:
+    edges = pd.DataFrame({"source": list("aab"), "target": list("bba"), "weight": [1.0, 2.0, 6.0]})
+    found = {how: load_graph((people(), edges), duplicates=how) for how in ("max", "sum", "mean")}
+    assert {how: graph.edge_weight.tolist() for how, graph in found.items()} == {
+        "max": [6, 6],
+        "sum": [9, 9],
+        "mean": [3, 3],
+    }
+    assert any("weights added" in note for note in found["sum"].notes)
+    counted = load_graph((people(), edges.drop(columns="weight")), duplicates="sum")
+    assert counted.edge_weight.tolist() == [3, 3]
+    directed = load_graph((people(), edges), duplicates="sum", undirected=False)
+    assert directed.edge_weight.tolist() == [3, 6]
+    again = load_graph(found["sum"], duplicates="sum")
+    assert torch.equal(again.edge_weight, found["sum"].edge_weight)
+    with pytest.raises(SpecError, match="'add'"):
+        load_graph((people(), edges), duplicates="add")
+
+
+def test_all_problems_of_both_tables_come_at_once_one_a_column() -> None:
+    nodes = people(a=["1", "2", "x", "4"], b=["1", "y", "z", "4"])
+    edges = cycle(weight=[1.0, -1.0, -2.0, 1.0])
+    edges.loc[3, "target"] = "nobody"
+    with pytest.raises(DataError) as caught:
+        graph_of_frames(nodes, edges)
+    messages = [problem.message for problem in caught.value.problems]
+    assert len(messages) == 4
+    assert sum("column 'a' is 'x'" in message for message in messages) == 1
+    assert sum("column 'b' is 'y'" in message and "1 more row" in message for message in messages) == 1
+    assert sum("weight" in message and "1 more row" in message for message in messages) == 1
+    assert sum("'nobody' is not a node" in message for message in messages) == 1
+
+
+def test_what_was_read_is_counted_and_the_info_has_the_columns(tmp_path: Path) -> None:
+    edges = pd.concat([cycle(), cycle().head(2), pd.DataFrame({"source": ["a"], "target": ["a"]})], ignore_index=True)
+    graph = load_graph(write_tables(tmp_path, pd.concat([people(), people().assign(id=list("wxyz"))]), edges))
+    said = "\n".join(graph.notes)
+    for part in ("8 rows read", "7 rows read", "2 duplicate edges merged", "1 self-loop kept", "4 isolated nodes"):
+        assert part in said
+    assert graph_info(graph)["columns"] == graph.columns
