@@ -113,7 +113,7 @@ def test_debug_shows_where_a_mistake_was_found(eco: Eco) -> None:
     [
         ("head.n_int=3", "ECO103", ("head 'kmeans'", "'n_int'", "Did you mean 'n_init'?", "eco show kmeans")),
         ("haed.n_init=3", "ECO103", ("'haed'", "Did you mean 'head'?")),
-        ("encoder.width=3", "ECO103", ("encoder 'identity'", "'width'")),
+        ("encoder.width=3", "ECO103", ("encoder 'ssgc'", "'width'")),
         ("head.n_init", "ECO107", ("'head.n_init'", "KEY=VALUE")),
         ("=3", "ECO107", ("'=3'", "KEY=VALUE")),
         ("head.=3", "ECO107", ("'head.=3'", "KEY=VALUE")),
@@ -205,12 +205,13 @@ def graphs() -> None:
     np.savez("empty.npz", x=np.zeros((0, 3)), edge_index=np.zeros((2, 0), dtype=int))
     np.savez("featureless.npz", x=np.zeros((10, 0)), edge_index=edges)
     np.savez("labels.npz", x=x, edge_index=edges, y=np.arange(9))
-    np.savez("no_x.npz", edge_index=edges)
+    np.savez("neither.npz", y=np.arange(10))
     np.savez("objects.npz", x=np.array([{}], dtype=object), edge_index=edges)
     np.savez("edgeless.npz", x=x, edge_index=np.zeros((2, 0), dtype=int))
     Path("junk.npz").write_text("not an archive")
     Path("junk.pt").write_text("no tensors")
     Path("graph.gml").write_text("graph []")
+    Path("graph.doc").write_text("graph")
     Path("bare").write_text("")
     Path("folder").mkdir()
     Path("edges.csv").write_text("")
@@ -223,12 +224,13 @@ def graphs() -> None:
         ("missing.npz", "ECO301", ("'missing.npz'",)),
         ("nowhere/graph.npz", "ECO301", ("nowhere",)),
         ("fin.npz", "ECO301", ("'fin.npz'", "Did you mean 'fine.npz'")),
-        ("graph.gml", "ECO302", ("graph.gml", ".npz, .pt")),
+        ("graph.gml", "ECO303", ("graph.gml", "no nodes")),
+        ("graph.doc", "ECO302", ("graph.doc", ".npz, .pt")),
         ("bare", "ECO302", ("bare", ".npz, .pt")),
         ("folder", "ECO301", ("folder", "edges.csv")),
         ("junk.npz", "ECO302", ("junk.npz",)),
         ("junk.pt", "ECO302", ("junk.pt",)),
-        ("no_x.npz", "ECO302", ("no_x.npz", "no x")),
+        ("neither.npz", "ECO302", ("neither.npz", "no edges", "no features", "y (10,)")),
         ("objects.npz", "ECO302", ("objects.npz",)),
         ("edges.csv", "ECO302", ("edges.csv", "empty")),
         ("nan.npz", "ECO303", ("nan", "row 2, column 1")),
@@ -249,7 +251,7 @@ def test_data_that_cannot_be_used_is_refused(
 
 def test_a_dry_run_finds_a_missing_file(eco: Eco, graphs: None) -> None:
     refused(eco, "compose", "--dry-run", "--data", "fin.npz", code="ECO301", named=("'fine.npz'",))
-    refused(eco, "compose", "--dry-run", "--data", "graph.gml", code="ECO302")
+    refused(eco, "compose", "--dry-run", "--data", "graph.doc", code="ECO302")
 
 
 def test_without_a_number_of_clusters_the_message_says_how_to_choose(eco: Eco, graphs: None) -> None:

@@ -177,8 +177,8 @@ def test_a_blocked_name_that_means_nothing_is_a_warning_on_stderr(eco: Eco) -> N
 def test_the_schema_describes_the_specs_that_are_accepted(eco: Eco) -> None:
     schema = eco("schema").document
     assert set(schema["properties"]) == {
-        *("schema", "data", "encoder", "objective", "head", "strategy"),
-        *("normalize_embeddings", "clusters", "train", "seed"),
+        *("schema", "data", "graph", "encoder", "objective", "head", "strategy"),
+        *("normalize_embeddings", "clusters", "train", "seed", "report"),
     }
     assert schema["additionalProperties"] is False
     assert schema["$defs"]["head.eco-core:kmeans"]["properties"]["n_init"]["minimum"] == 1

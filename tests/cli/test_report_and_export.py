@@ -43,7 +43,7 @@ def graph_with_columns(count: int = 12) -> Data:
 @pytest.fixture
 def run_of_columns() -> tuple[Path, Data]:
     graph = graph_with_columns()
-    model = eco.compose(clusters=3).fit(graph)
+    model = eco.compose(encoder="identity", head="kmeans", clusters=3).fit(graph)
     return model.save("run"), graph
 
 

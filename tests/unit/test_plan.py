@@ -851,7 +851,7 @@ def test_a_resolved_spec_resolves_to_itself(flags: dict[str, Any]) -> None:
 
 def test_a_resolved_spec_has_every_default_and_the_order_of_a_spec() -> None:
     resolved = plan_of(encoder="learner", objective="rebuild").resolved()
-    order = "schema data encoder objective head strategy normalize_embeddings clusters train seed"
+    order = "schema data graph encoder objective head strategy normalize_embeddings clusters train seed report"
     assert list(resolved) == order.split()
     assert resolved["encoder"] == {"name": "learner", "width": 4}
     kmeans = {"backend": "auto", "n_init": 10, "max_iter": 300, "criterion": "inertia"}

@@ -116,7 +116,7 @@ def test_the_schema_is_a_schema() -> None:
         assert document["type"] == "object"
         assert document["additionalProperties"] is False
         assert set(document["properties"]) == {
-            "schema", "data", "encoder", "objective", "head", "strategy", "normalize_embeddings", "clusters", "train",
+            "schema", "data", "graph", "encoder", "objective", "head", "strategy", "normalize_embeddings", "clusters", "train",
             "seed", "report",
         }  # fmt: skip
 

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch_geometric.data import Data
 
-from eco_core.data.readers.named_arrays import graph_of_arrays
+from eco_core.data.readers.named_arrays import EDGES, FEATURES, graph_of_arrays
 from eco_core.data.readers.paths import existing, first_line, unreadable
 from eco_core.errors import DataError, Problem
 
@@ -101,6 +101,10 @@ def read_npz(
     except (OSError, ValueError, EOFError, zipfile.BadZipFile, pickle.UnpicklingError) as error:
         raise unreadable(path, error, _SAVE_NPZ) from error
     data = graph_of_arrays(arrays, path, features=features, edges=edges, labels=labels)
+    for role, names in (("x", FEATURES), ("edge_index", EDGES)):
+        needed = [key for key in objects if key in names]
+        if needed and data.get(role) is None:
+            raise unreadable(path, f"{needed[0]} holds Python objects, which could run code", _SAVE_NPZ)
     if objects:
         data.notes = [
             *data.notes,

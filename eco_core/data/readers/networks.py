@@ -58,6 +58,11 @@ def read_network(
         network = readers[kind](path)
     except Exception as error:  # The parsers raise many types for a damaged file.
         raise unreadable(path, error, f"Write it again, for example with networkx.write_{kind[1:]}.") from error
+    if network.number_of_nodes() == 0:
+        raise DataError(Problem("ECO303", f"{path} has no nodes.", "Add nodes before clustering."))
+    if kind == ".gexf" and all(attributes.get("label") == node for node, attributes in network.nodes(data=True)):
+        for _, attributes in network.nodes(data=True):
+            del attributes["label"]  # The format needs it; networkx writes the id.
     data = graph_of_network(
         tables_of_networkx(network),
         label_column=label_column,

@@ -13,6 +13,7 @@ from eco_core.data.readers.csv_graph import graph_of_tables
 from eco_core.data.readers.text_table import FrameRead, is_table, read_frame, require_tables
 from eco_core.data.source import FORMATS
 from eco_core.data.tables.encoding import TableEncoding
+from eco_core.data.tables.ids import ids_of, may_be_ids
 from eco_core.data.tables.options import TableOptions, names_of
 from eco_core.data.tables.roles import ENDS, plain_name
 from eco_core.errors import DataError, Problem
@@ -176,8 +177,10 @@ def _has_ends(frame: Any, options: TableOptions) -> bool:
     names = {str(column) for column in frame.columns}
     if options.source_column in names or options.target_column in names:
         return True
-    plain = {plain_name(name) for name in names}
-    return any(one in plain and other in plain for one, other in ENDS)
+    plain = {plain_name(str(column)): frame[column] for column in frame.columns}
+    return any(
+        one in plain and other in plain and may_be_ids(plain[one]) and may_be_ids(plain[other]) for one, other in ENDS
+    )
 
 
 def _graph(
@@ -188,7 +191,6 @@ def _graph(
     fitted: TableEncoding | None,
 ) -> Data:
     from eco_core.data.tables.graph import graph_of_frames
-    from eco_core.data.tables.ids import ids_of
 
     delimiter, encoding, header = reading
     problems: list[Problem] = []

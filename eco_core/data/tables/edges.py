@@ -182,7 +182,7 @@ def _weights(
     asked = options.weight_column is not None
     fix = f"Correct it, or leave the column out with --ignore-columns {name}."
     if values.kind == "empty" and not asked:
-        return None
+        return np.zeros(0) if not len(series) else None
     if values.kind not in ("numeric", "boolean", "mixed"):
         row, text = (
             0,

@@ -104,6 +104,13 @@ class TableEncoding:
         """The names of the features."""
         return tuple(name for column in self.columns for name in column.features)
 
+    @property
+    def signed(self) -> bool:
+        """Whether features are centred, so that the sums of a node's features mean nothing."""
+        return any(
+            column.kind in ("date", "text") or column.settings.get("mean", 0.0) != 0.0 for column in self.columns
+        )
+
     def encode(self, table: Any, name: str = "The table") -> NDArray[np.float32]:
         """Encodes the nodes of a table exactly as those of the first table.
 

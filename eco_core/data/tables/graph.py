@@ -14,7 +14,7 @@ from torch_geometric.data import Data
 from eco_core.data.tables.columns import entry_of, fit_columns
 from eco_core.data.tables.edges import EdgesRead, numbered, read_edges
 from eco_core.data.tables.encoding import TableEncoding
-from eco_core.data.tables.ids import IdColumn, NodeNumbers, ids_of, in_order
+from eco_core.data.tables.ids import IdColumn, NodeNumbers, ids_of, in_order, may_be_ids
 from eco_core.data.tables.labels import classes_of, label_columns, labels_of_table, order_note
 from eco_core.data.tables.options import INDEX, TableOptions
 from eco_core.data.tables.origin import Origin
@@ -103,7 +103,10 @@ def graph_of_frames(
             ends, weights, more = numbered(read, numbers, nodes_origin.name, options, edges_origin, problems)
             edge_index, weight = torch.from_numpy(ends), None if weights is None else torch.from_numpy(weights)
             notes += more
+    others = table is not None and len(table.columns) > len(columns)
     x, table, fitted, entries = _features(table, columns, options, nodes_origin, encoding, problems)
+    if others and x is None:
+        notes.append(f"{nodes_origin.name}: no column gives a feature")
     if problems:
         raise DataError(*problems)
     assert numbers is not None  # noqa: S101 - otherwise there are problems.
@@ -206,7 +209,7 @@ def _id_column(
         check_given(chosen, names, "id_column", origin.name, problems)
         return (chosen, ids_of(nodes[chosen]), "") if chosen in names else (None, None, "")
     free = [name for name in names if name not in options.ignore_columns]
-    candidates = [name for name in id_candidates(free) if has_id_name(name) or not _is_fraction(nodes[name])]
+    candidates = [name for name in id_candidates(free) if has_id_name(name) or may_be_ids(nodes[name])]
     ends = None if edges is None else set(edges.source.texts) | set(edges.target.texts)
     read: dict[str, IdColumn] = {}
     for name in candidates:
@@ -228,7 +231,7 @@ def _id_column(
         return None, None, "no column holds the ids of the edges: they are the numbers of the rows, from 0"
     first = candidates[0] if candidates else None
     if ends is None:
-        texts = [c for c in free[:1] if not pd.api.types.is_numeric_dtype(nodes[c].dtype) and not _has_lists(nodes[c])]
+        texts = [c for c in free[:1] if not pd.api.types.is_numeric_dtype(nodes[c].dtype) and may_be_ids(nodes[c])]
         own = ids_of(nodes[texts[0]]) if texts else None
         if own is not None and own.is_unique and not _are_numbers(own):
             return texts[0], own, ", since it is the first column and every row has another text"
@@ -252,23 +255,6 @@ def _are_numbers(ids: IdColumn) -> bool:
     except ValueError:
         return False
     return True
-
-
-def _is_fraction(series: Any) -> bool:
-    """Whether a column holds numbers with fractions, or lists, and so no ids."""
-    import pandas as pd
-
-    if pd.api.types.is_float_dtype(series.dtype):
-        present = series.dropna()
-        return bool((present != np.floor(present)).any())
-    return pd.api.types.is_bool_dtype(series.dtype) or _has_lists(series)
-
-
-def _has_lists(series: Any) -> bool:
-    if series.dtype != object:
-        return False
-    first = next((value for value in series if value is not None), None)
-    return isinstance(first, (list, tuple, dict, set, np.ndarray))
 
 
 def _without_repeats(

@@ -89,6 +89,23 @@ class NodeNumbers:
         return known >= least * len(column.texts)
 
 
+def may_be_ids(series: Any) -> bool:
+    """Whether a column may hold ids: neither numbers with fractions, nor truth values, nor lists.
+
+    Args:
+        series: A ``pandas.Series``.
+    """
+    import pandas as pd
+
+    if pd.api.types.is_float_dtype(series.dtype):
+        present = series.dropna()
+        return not bool((present != np.floor(present)).any())
+    if series.dtype == object:
+        first = next((value for value in series if value is not None), None)
+        return not isinstance(first, (list, tuple, dict, set, np.ndarray))
+    return not pd.api.types.is_bool_dtype(series.dtype)
+
+
 def in_order(texts: set[str]) -> list[str]:
     """Sorts ids: as integers if all are integers, else as texts. So the order of the rows does not matter."""
     try:
@@ -97,4 +114,4 @@ def in_order(texts: set[str]) -> list[str]:
         return sorted(texts)
 
 
-__all__ = ["IdColumn", "NodeNumbers", "ids_of", "in_order"]
+__all__ = ["IdColumn", "NodeNumbers", "ids_of", "in_order", "may_be_ids"]

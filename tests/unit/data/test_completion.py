@@ -143,7 +143,7 @@ def test_npz_archives_may_have_features_or_edges_alone(tmp_path: Path) -> None:
     np.savez(tmp_path / "neither.npz", y=np.zeros(3))
     assert eco.load_graph(tmp_path / "edges.npz").x.shape[0] == 12
     assert eco.load_graph(tmp_path / "features.npz").num_edges > 0
-    with pytest.raises(DataError, match="no edge_index and no x"):
+    with pytest.raises(DataError, match="no edges and no features"):
         eco.load_graph(tmp_path / "neither.npz")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import re
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -99,7 +100,7 @@ def test_a_converted_graph_is_the_graph_that_is_loaded(
     loaded = load_graph(source, undirected=undirected, normalize_features=normalize)
     opened = load_graph(tmp_path / "out", undirected=undirected, normalize_features=normalize)
     assert_same(opened, loaded)
-    structure = [note for note in loaded.notes if "merged" not in note and "made undirected" not in note]
+    structure = [note for note in loaded.notes if not re.search(r"merged|made undirected|read\b", note)]
     assert set(structure) <= set(opened.notes)
     facts, expected = graph_info(opened), graph_info(loaded)
     assert facts.keys() == expected.keys()
@@ -273,7 +274,7 @@ MISTAKES: dict[str, tuple[dict[str, str], str]] = {
     "no columns": ({"features": "node\nu\n"}, r"ECO302.*1 column; expected"),
     "no header of features": ({"features": "1,0.5\n2,0.7\n"}, r"ECO302.*features\.csv.*not the names"),
     "no header": ({"edges": "u,v\nv,w\n"}, r"ECO302.*edges\.csv.*not a header"),
-    "header of four": ({"edges": "a,b,c,d\n"}, r"ECO302.*4 columns; expected source, target"),
+    "header of four": ({"edges": "k,l,m,n\n"}, r"ECO302.*4 columns; expected source, target"),
     "empty": ({"edges": ""}, r"ECO302.*edges\.csv.*empty"),
     "torn line": ({"edges": EDGES + "u\n"}, r"ECO302.*edges\.csv"),
     "negative weight": ({"edges": "s,t,w\nu,v,-1\n"}, r"ECO303.*edges\.csv, row 1: the weight is -1"),

@@ -242,7 +242,7 @@ def test_a_head_that_is_not_fitted_says_what_to_call() -> None:
 
 def test_a_mistake_that_is_found_before_training_keeps_the_results(tmp_path: Path) -> None:
     model = composed().fit(blocks())
-    labels = model.labels_
+    clustering = model.clustering_
     mistakes: list[dict[str, Any]] = [
         {"resume": tmp_path / "none.pt"},
         {"checkpoint": tmp_path / "none" / "checkpoint.pt"},
@@ -252,7 +252,7 @@ def test_a_mistake_that_is_found_before_training_keeps_the_results(tmp_path: Pat
     for mistake in mistakes:
         with pytest.raises(EcoError):
             model.fit(**{"data": blocks(), **mistake})
-        assert model.labels_ is labels
+        assert model.clustering_ is clustering
 
 
 def test_a_callback_that_fails_at_the_end_leaves_the_results() -> None:
