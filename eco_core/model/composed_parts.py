@@ -234,7 +234,7 @@ class ComposedParts(BaseModel):
             data,
             encoding,
             neighbors=self._plan.spec.graph,
-            features_as_stored=self._plan.recipe_by_default,
+            features_as_stored=self._plan.features_as_stored,
         )
         self._preparation.note(graph, section)
         return graph

@@ -37,8 +37,8 @@ class Plan:
         notes: Sentences that a user should read.
         objective_by_default: Whether ``auto`` chose the objective. Then the build drops it if the encoder has no
             parameters.
-        recipe_by_default: Whether nobody named the recipe or a part. Then a graph on disk keeps its features as they
-            were converted, instead of being refused.
+        features_as_stored: Whether a graph on disk keeps its features as they were converted, because nobody named
+            the recipe, a part, or how features are normalised. Otherwise another normalisation is refused.
     """
 
     spec: RunSpec
@@ -46,7 +46,7 @@ class Plan:
     registry: Registry
     notes: tuple[str, ...] = ()
     objective_by_default: bool = False
-    recipe_by_default: bool = False
+    features_as_stored: bool = False
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "parts", MappingProxyType(dict(self.parts)))
@@ -119,7 +119,10 @@ def plan_run(registry: Registry, **layers: Any) -> Plan:
         chosen = choose_recipe(registry, notes, **named)
         layers = {**layers, "recipe": chosen}
     plan = make_plan(assemble(registry, notes, **layers), registry, notes)
-    return replace(plan, recipe_by_default=chosen is not None)
+    if chosen is None:
+        return plan
+    own = assemble(registry, [], **{**layers, "recipe": None})
+    return replace(plan, features_as_stored="normalize_features" not in own["data"])
 
 
 def make_plan(layers: Mapping[str, Any], registry: Registry, notes: list[str] | None = None) -> Plan:
