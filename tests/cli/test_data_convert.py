@@ -54,7 +54,8 @@ def test_a_run_on_disk_is_the_run_in_memory(eco: Eco, tables: tuple[str, ...]) -
     on_disk = eco("compose", "--encoder", "identity", "--data", "graph", "--out", "run", "--json")
     assert on_disk.code == 0, on_disk.err
     in_memory = eco(
-        *("compose", "--encoder", "identity", "--data", "ties.csv", "--set", "data.features=people.csv", "--set", "data.labels=groups.csv"),
+        *("compose", "--encoder", "identity", "--data", "ties.csv"),
+        *("--set", "data.features=people.csv", "--set", "data.labels=groups.csv"),
         *("--clusters", "2", "--out", "other", "--json"),
     )
     assert on_disk.document["metrics"] == pytest.approx(in_memory.document["metrics"])

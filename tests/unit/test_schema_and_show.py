@@ -116,8 +116,8 @@ def test_the_schema_is_a_schema() -> None:
         assert document["type"] == "object"
         assert document["additionalProperties"] is False
         assert set(document["properties"]) == {
-            "schema", "data", "graph", "encoder", "objective", "head", "strategy", "normalize_embeddings", "clusters", "train",
-            "seed", "report",
+            "schema", "data", "graph", "encoder", "objective", "head", "strategy", "normalize_embeddings", "clusters",
+            "train", "seed", "report",
         }  # fmt: skip
 
 

@@ -43,7 +43,8 @@ def test_the_result_is_read_from_the_run_folder(run_script: Any, tmp_path: Path)
     assert result == CellResult(CELL, "done", {"nmi": 0.5}, 1.5, 321.0)
     folder = tmp_path / "cell"
     words = (folder / "words").read_text()
-    assert f"compose {folder}/cell.yaml --out {folder} --force --quiet --json --no-report --device auto --threads 2" in words
+    flags = "--force --quiet --json --no-report --device auto --threads 2"
+    assert f"compose {folder}/cell.yaml --out {folder} {flags}" in words
     assert not (folder / "failure.json").exists()
 
 
