@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +40,7 @@ class CellEncoding:
         arrays: ``mean`` (num_genes,) and ``components`` (width, num_genes) of the principal components, if there are.
         width: Number of features.
         report: What was done with each column of ``obs`` (``data.columns``).
+        centred: Whether the values have negative entries, as scaled ones have.
     """
 
     source: str
@@ -49,6 +50,7 @@ class CellEncoding:
     arrays: Mapping[str, NDArray[Any]] = field(default_factory=dict)
     width: int = 0
     report: tuple[Mapping[str, Any], ...] = ()
+    centred: bool = False
 
     def __repr__(self) -> str:
         return f"CellEncoding({self.source}, {len(self.genes)} genes, {self.width} features)"
@@ -65,7 +67,7 @@ class CellEncoding:
     @property
     def signed(self) -> bool:
         """Whether the features have both signs, so that they are not divided by the sums of their rows."""
-        return bool(self.arrays) or not self.genes
+        return bool(self.arrays) or not self.genes or self.centred
 
     def expression(self, adata: Any) -> Any:
         """The genes' values of each cell before the projection: CSR or dense, (num_cells, num_genes), float32.
@@ -114,6 +116,7 @@ class CellEncoding:
             "log": self.log,
             "width": self.width,
             "report": [dict(entry) for entry in self.report],
+            "centred": self.centred,
         }
         write_text(folder / PREPARATION, json.dumps(document, indent=1) + "\n")
         if self.arrays:
@@ -158,6 +161,7 @@ def read_cell_encoding(folder: Path) -> CellEncoding | None:
         arrays,
         document["width"],
         tuple(document["report"]),
+        document["centred"],
     )
 
 
@@ -204,11 +208,13 @@ def learn_encoding(
     genes = tuple(str(adata.var_names[place]) for place in columns)
     expression = _logarithm(matrix[:, columns] if len(columns) < matrix.shape[1] else matrix, counts)
     notes = [f"features: {genes_said} of {source.replace('/', ' ')}, {said}"]
-    encoding = CellEncoding(source, genes, total, counts, width=len(genes))
+    values = expression.data if sp.issparse(expression) else expression
+    centred = bool(values.size) and bool(values.min() < 0)
+    encoding = CellEncoding(source, genes, total, counts, width=len(genes), centred=centred)
     if 0 < n_pcs < len(genes):
         arrays, share = _principal_components(expression, n_pcs)
         width = len(arrays["components"])
-        encoding = CellEncoding(source, genes, total, counts, arrays, width)
+        encoding = replace(encoding, arrays=arrays, width=width)
         notes[0] += f"; reduced to {counted(width, 'principal component')} ({share:.0%} of the variance)"
     return encoding, expression, notes
 

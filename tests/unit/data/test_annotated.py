@@ -50,6 +50,18 @@ def test_values_that_are_no_counts_are_taken_as_they_are() -> None:
     assert "as they are" in notes_of(graph)
 
 
+@pytest.mark.parametrize("centred", [False, True])
+def test_only_values_without_a_sign_are_divided_by_row_sums(centred: bool, tmp_path: Path) -> None:
+    adata = make_cells(dense=True)
+    adata.X = adata.X * 0.37 - (1.0 if centred else 0.0)
+    graph = eco.load_graph(adata, n_pcs=0, normalize_features="row")
+    assert ("divided by row sums" in notes_of(graph)) != centred
+    graph.encoding.save(tmp_path)
+    read = read_cell_encoding(tmp_path)
+    assert read is not None
+    assert read.signed == graph.encoding.signed == centred
+
+
 def test_wide_matrices_become_principal_components() -> None:
     from sklearn.decomposition import PCA
 

@@ -306,6 +306,14 @@ def test_a_saved_encoding_encodes_the_same_table_alike(
     assert [dict(entry) for entry in read.report] == graph.columns
 
 
+def test_only_columns_without_a_sign_are_divided_by_row_sums(tables: tuple[pd.DataFrame, pd.DataFrame]) -> None:
+    counts = people(visits=[0, 3, 0, 0], plan=["a", "b", "a", "b"])[["id", "visits", "plan"]]
+    graph = load_graph((counts, cycle()), normalize_features="row")
+    assert torch.allclose(graph.x.sum(dim=1), torch.ones(4))
+    graph = load_graph(tables, normalize_features="row")
+    assert torch.equal(graph.x, load_graph(tables).x)
+
+
 def test_an_encoding_is_applied_to_new_nodes(tables: tuple[pd.DataFrame, pd.DataFrame]) -> None:
     nodes, edges = tables
     first = graph_of_frames(nodes, edges)
