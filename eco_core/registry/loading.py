@@ -264,8 +264,7 @@ def missing_sentences(entries: Iterable[Entry]) -> tuple[str, ...]:
     return tuple(
         f"{entry.kind} {entry.name} needs {' and '.join(entry.missing)}: {entry.install_command}"
         for entry in entries
-        if entry.missing
-        and isinstance(entry.item, Component)  # Many data sets share an extra: 'eco data list' says it.
+        if isinstance(entry.item, Component) and entry.missing  # Of data sets, 'eco data list' says it.
     )
 
 

@@ -1,0 +1,161 @@
+"""Raw files of published graphs: found below the data root, or downloaded whole or not at all."""
+
+from __future__ import annotations
+
+import contextlib
+import pickle
+import socket
+import sys
+import tempfile
+import zipfile
+import zlib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import yaml
+
+from eco_core.data.source import default_root
+from eco_core.errors import DataError, EcoError, Problem
+
+UNREADABLE = (
+    *(OSError, EOFError, ValueError, KeyError, IndexError, RuntimeError, TypeError, AttributeError, AssertionError),
+    *(pickle.UnpicklingError, zipfile.BadZipFile, zlib.error, yaml.YAMLError),
+)
+"""Exceptions that reading a damaged file may raise."""
+
+_SECONDS = 60
+"""How long a download waits for an answer: PyG's functions set no limit of their own."""
+
+
+class RawFiles(NamedTuple):
+    """The raw files of a data set: where they belong, and where they come from.
+
+    Attributes:
+        name: The name of the data set, for messages.
+        folder: Their folder below the data root, such as ``Cora/raw``.
+        files: The names of the files (or folders) that must be in it.
+        url: The address that they are downloaded from, for messages.
+        download: Downloads them into ``folder`` below the root that it is given, where there is nothing else.
+        size: How much is downloaded, in words; may be empty.
+    """
+
+    name: str
+    folder: str
+    files: tuple[str, ...]
+    url: str
+    download: Callable[[Path], None]
+    size: str = ""
+
+
+def find_raw_files(raw: RawFiles, root: str | Path | None, check: Callable[[Path], object] | None = None) -> Path:
+    """Finds the raw files of a data set, or downloads them.
+
+    The files are looked for in `root`, then in `default_root()`. Downloads go to `root`, or to `default_root()` if
+    `root` cannot be written. They are moved into place only when all are complete.
+
+    Args:
+        raw: The files.
+        root: The data root; None: `default_root`.
+        check: Reads what was downloaded, before it is moved: a page that says "try again later" is no data set.
+
+    Returns:
+        The root that holds ``raw.folder``.
+
+    Raises:
+        DataError: ECO304, if the files are missing and cannot be downloaded.
+    """
+    roots = list(dict.fromkeys([Path(root).expanduser() if root is not None else default_root(), default_root()]))
+    for folder in roots:
+        if not _missing(raw, folder):
+            return folder
+    target = next((folder for folder in roots if _writable(folder)), None)
+    reason = "no folder for it can be written"
+    if target is not None:
+        number = f"{len(raw.files)} files" if len(raw.files) != 1 else "1 file"
+        size = raw.size or number
+        print(f"Downloading {raw.name} ({size}) from {raw.url} to {target / raw.folder}", file=sys.stderr)
+        try:
+            _download(raw, target, check)
+            return target
+        except Exception as error:  # PyG's downloads fail in many ways: network, name resolution, optional packages.
+            reason = f"{type(error).__name__}: {error}"
+    raise not_downloaded(raw, roots[0], f"Downloading them from {raw.url} failed: {reason}")
+
+
+def not_downloaded(raw: RawFiles, root: Path, reason: str) -> DataError:
+    """The error of raw files that are missing, and why they were not downloaded."""
+    place, files = root / raw.folder, ", ".join(_missing(raw, root))
+    return DataError(
+        Problem(
+            "ECO304",
+            f"The raw files of data set {raw.name!r} are missing in {place}: {files}.\n{reason}",
+            f"Get the files from {raw.url} and put them into {place},\n"
+            f"or name the folder that holds {raw.folder} with --data-root DIR or ECO_DATA_ROOT=DIR.",
+        )
+    )
+
+
+@contextlib.contextmanager
+def reading(name: str, folder: Path) -> Iterator[None]:
+    """Turns whatever a damaged file raises into an error that names the data set and the folder.
+
+    Args:
+        name: The name of the data set.
+        folder: The folder of its raw files.
+
+    Raises:
+        DataError: ECO302.
+    """
+    try:
+        yield
+    except EcoError:
+        raise
+    except UNREADABLE as error:
+        raise DataError(
+            Problem(
+                "ECO302",
+                f"Cannot read the raw files of {name} in {folder}: {type(error).__name__}: {error}.",
+                "Delete them so that they are downloaded anew, or choose another folder with --data-root.",
+            )
+        ) from error
+
+
+def _missing(raw: RawFiles, root: Path) -> list[str]:
+    return [file for file in raw.files if not (root / raw.folder / file).exists()]
+
+
+def _download(raw: RawFiles, root: Path, check: Callable[[Path], object] | None) -> None:
+    with tempfile.TemporaryDirectory(dir=root, prefix=".download-") as scratch:
+        fetched = Path(scratch) / raw.folder
+        fetched.mkdir(parents=True)
+        with _time_limit():
+            raw.download(Path(scratch))
+        absent = _missing(raw, Path(scratch))
+        if absent:
+            raise FileNotFoundError(f"the download holds no {', '.join(absent)}")
+        if check is not None:
+            check(Path(scratch))
+        place = root / raw.folder
+        place.mkdir(parents=True, exist_ok=True)
+        for entry in sorted(fetched.iterdir()):
+            entry.replace(place / entry.name)
+
+
+@contextlib.contextmanager
+def _time_limit() -> Iterator[None]:
+    before = socket.getdefaulttimeout()
+    socket.setdefaulttimeout(before or _SECONDS)
+    try:
+        yield
+    finally:
+        socket.setdefaulttimeout(before)
+
+
+def _writable(folder: Path) -> bool:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            return True
+    except OSError:
+        return False
