@@ -38,6 +38,7 @@ class RawFiles(NamedTuple):
         url: The address that they are downloaded from, for messages.
         download: Downloads them into ``folder`` below the root that it is given, where there is nothing else.
         size: How much is downloaded, in words; may be empty.
+        unasked: Whether they are downloaded when they are missing; very large ones are not.
     """
 
     name: str
@@ -46,6 +47,7 @@ class RawFiles(NamedTuple):
     url: str
     download: Callable[[Path], None]
     size: str = ""
+    unasked: bool = True
 
 
 def find_raw_files(raw: RawFiles, root: str | Path | None, check: Callable[[Path], object] | None = None) -> Path:
@@ -69,6 +71,8 @@ def find_raw_files(raw: RawFiles, root: str | Path | None, check: Callable[[Path
     for folder in roots:
         if not _missing(raw, folder):
             return folder
+    if not raw.unasked:
+        raise _not_downloaded(raw, roots[0], f"They are {raw.size}, and are not downloaded unasked.")
     target = next((folder for folder in roots if _writable(folder)), None)
     reason = "no folder for it can be written"
     if target is not None:
@@ -80,11 +84,10 @@ def find_raw_files(raw: RawFiles, root: str | Path | None, check: Callable[[Path
             return target
         except Exception as error:  # PyG's downloads fail in many ways: network, name resolution, optional packages.
             reason = f"{type(error).__name__}: {error}"
-    raise not_downloaded(raw, roots[0], f"Downloading them from {raw.url} failed: {reason}")
+    raise _not_downloaded(raw, roots[0], f"Downloading them from {raw.url} failed: {reason}")
 
 
-def not_downloaded(raw: RawFiles, root: Path, reason: str) -> DataError:
-    """The error of raw files that are missing, and why they were not downloaded."""
+def _not_downloaded(raw: RawFiles, root: Path, reason: str) -> DataError:
     place, files = root / raw.folder, ", ".join(_missing(raw, root))
     return DataError(
         Problem(
