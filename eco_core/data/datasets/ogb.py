@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from torch_geometric.data import Data
 
-from eco_core.data.datasets.raw_files import RawFiles, find_raw_files, reading
+from eco_core.data.datasets.raw_files import RawFiles, load_raw
 
 _URL = "http://snap.stanford.edu/ogb/data/nodeproppred"
 _TABLES = ("edge.csv.gz", "node-feat.csv.gz", "node-label.csv.gz", "num-node-list.csv.gz", "num-edge-list.csv.gz")
@@ -64,9 +64,7 @@ def _load(name: str, root: str | Path | None) -> Data:
 
     files = _ARCHIVES if benchmark.binary else _TABLES
     raw = RawFiles(name, folder, files, url, download, benchmark.size, unasked=not benchmark.large)
-    place = find_raw_files(raw, root)
-    with reading(name, place / folder):
-        return _read(name, benchmark, place / folder)
+    return load_raw(raw, root, lambda place: _read(name, benchmark, place / folder))
 
 
 def _read(name: str, benchmark: _Benchmark, folder: Path) -> Data:

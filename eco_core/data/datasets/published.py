@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 from torch_geometric.data import Data
 
-from eco_core.data.datasets.raw_files import RawFiles, find_raw_files, reading
+from eco_core.data.datasets.raw_files import RawFiles, load_raw
 from eco_core.errors import Problem, SpecError
 
 if TYPE_CHECKING:
@@ -205,9 +205,7 @@ def _loader_of(name: str) -> Callable[..., Data]:
     published = _PUBLISHED[name]
 
     def load(root: str | Path | None = None, sparse: bool = False) -> Data:
-        folder = _raw_folder(name, published, root)
-        with reading(name, folder):
-            return published.read(name, [folder / file for file in published.files], sparse)
+        return _load(name, published, root, sparse)
 
     load.__name__ = load.__qualname__ = name
     load.__doc__ = f"""{published.title}.
@@ -232,8 +230,8 @@ cora_full, cora_ml, citeseer_full = _loader_of("cora-full"), _loader_of("cora-ml
 dblp, pubmed_full = _loader_of("dblp"), _loader_of("pubmed-full")
 
 
-def _raw_folder(name: str, published: _Published, root: str | Path | None) -> Path:
-    """Finds the raw files of a published graph, or downloads them; returns their folder."""
+def _load(name: str, published: _Published, root: str | Path | None, sparse: bool) -> Data:
+    folder = f"{published.folder}/raw"
 
     def download(scratch: Path) -> None:
         from torch_geometric.data import download_url
@@ -241,8 +239,10 @@ def _raw_folder(name: str, published: _Published, root: str | Path | None) -> Pa
         for file in published.files:
             download_url(f"{published.url}/{file}", str(scratch / folder))
 
-    folder = f"{published.folder}/raw"
-    return find_raw_files(RawFiles(name, folder, published.files, published.url, download), root) / folder
+    def read(place: Path) -> Data:
+        return published.read(name, [place / folder / file for file in published.files], sparse)
+
+    return load_raw(RawFiles(name, folder, published.files, published.url, download), root, read)
 
 
 # --- matrices --------------------------------------------------------------------------------------------------------

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch_geometric.data import Data
 
-from eco_core.data.datasets.raw_files import RawFiles, find_raw_files, reading
+from eco_core.data.datasets.raw_files import RawFiles, load_raw
 from eco_core.errors import Problem, SpecError
 
 
@@ -82,13 +82,7 @@ def _load(name: str, root: str | Path | None, sparse: bool) -> Data:
     here = _open(graph, Path("root"))
     files = [here.raw_file_names] if isinstance(here.raw_file_names, str) else here.raw_file_names
     folder = Path(here.raw_dir).relative_to("root")
-    fetched: list[Data] = []
-    raw = RawFiles(name, folder.as_posix(), tuple(files), graph.url, download)
-    place = find_raw_files(raw, root, lambda scratch: fetched.append(read(scratch)))
-    if fetched:
-        return fetched[0]
-    with reading(name, place / folder):
-        return read(place)
+    return load_raw(RawFiles(name, folder.as_posix(), tuple(files), graph.url, download), root, read)
 
 
 def _finished(name: str, graph: _Graph, dataset: Any, sparse: bool) -> Data:

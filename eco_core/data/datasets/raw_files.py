@@ -14,11 +14,12 @@ from pathlib import Path
 from typing import NamedTuple
 
 import yaml
+from torch_geometric.data import Data
 
 from eco_core.data.source import default_root
 from eco_core.errors import DataError, EcoError, Problem
 
-UNREADABLE = (
+_UNREADABLE = (
     *(OSError, EOFError, ValueError, KeyError, IndexError, RuntimeError, TypeError, AttributeError, AssertionError),
     *(pickle.UnpicklingError, zipfile.BadZipFile, zlib.error, yaml.YAMLError),
 )
@@ -50,38 +51,39 @@ class RawFiles(NamedTuple):
     unasked: bool = True
 
 
-def find_raw_files(raw: RawFiles, root: str | Path | None, check: Callable[[Path], object] | None = None) -> Path:
-    """Finds the raw files of a data set, or downloads them.
+def load_raw(raw: RawFiles, root: str | Path | None, read: Callable[[Path], Data]) -> Data:
+    """Reads a graph from its raw files, which are downloaded if they are missing.
 
     The files are looked for in `root`, then in `default_root()`. Downloads go to `root`, or to `default_root()` if
-    `root` cannot be written. They are moved into place only when all are complete.
+    `root` cannot be written. They are moved into place only when all are complete and could be read: a page that says
+    "try again later" is no data set.
 
     Args:
         raw: The files.
         root: The data root; None: `default_root`.
-        check: Reads what was downloaded, before it is moved: a page that says "try again later" is no data set.
+        read: Reads the graph, given the root that holds ``raw.folder``.
 
     Returns:
-        The root that holds ``raw.folder``.
+        What `read` returns.
 
     Raises:
-        DataError: ECO304, if the files are missing and cannot be downloaded.
+        DataError: ECO304, if the files are missing and cannot be downloaded; ECO302, if they cannot be read.
     """
     roots = list(dict.fromkeys([Path(root).expanduser() if root is not None else default_root(), default_root()]))
-    for folder in roots:
-        if not _missing(raw, folder):
-            return folder
+    for place in roots:
+        if not _missing(raw, place):
+            with _reading(raw, place):
+                return read(place)
     if not raw.unasked:
         raise _not_downloaded(raw, roots[0], f"They are {raw.size}, and are not downloaded unasked.")
-    target = next((folder for folder in roots if _writable(folder)), None)
+    target = next((place for place in roots if _writable(place)), None)
     reason = "no folder for it can be written"
     if target is not None:
         number = f"{len(raw.files)} files" if len(raw.files) != 1 else "1 file"
         size = raw.size or number
         print(f"Downloading {raw.name} ({size}) from {raw.url} to {target / raw.folder}", file=sys.stderr)
         try:
-            _download(raw, target, check)
-            return target
+            return _download(raw, target, read)
         except Exception as error:  # PyG's downloads fail in many ways: network, name resolution, optional packages.
             reason = f"{type(error).__name__}: {error}"
     raise _not_downloaded(raw, roots[0], f"Downloading them from {raw.url} failed: {reason}")
@@ -100,25 +102,17 @@ def _not_downloaded(raw: RawFiles, root: Path, reason: str) -> DataError:
 
 
 @contextlib.contextmanager
-def reading(name: str, folder: Path) -> Iterator[None]:
-    """Turns whatever a damaged file raises into an error that names the data set and the folder.
-
-    Args:
-        name: The name of the data set.
-        folder: The folder of its raw files.
-
-    Raises:
-        DataError: ECO302.
-    """
+def _reading(raw: RawFiles, root: Path) -> Iterator[None]:
+    """Turns whatever a damaged file raises into an error that names the data set and the folder."""
     try:
         yield
     except EcoError:
         raise
-    except UNREADABLE as error:
+    except _UNREADABLE as error:
         raise DataError(
             Problem(
                 "ECO302",
-                f"Cannot read the raw files of {name} in {folder}: {type(error).__name__}: {error}.",
+                f"Cannot read the raw files of {raw.name} in {root / raw.folder}: {type(error).__name__}: {error}.",
                 "Delete them so that they are downloaded anew, or choose another folder with --data-root.",
             )
         ) from error
@@ -128,21 +122,21 @@ def _missing(raw: RawFiles, root: Path) -> list[str]:
     return [file for file in raw.files if not (root / raw.folder / file).exists()]
 
 
-def _download(raw: RawFiles, root: Path, check: Callable[[Path], object] | None) -> None:
-    with tempfile.TemporaryDirectory(dir=root, prefix=".download-") as scratch:
-        fetched = Path(scratch) / raw.folder
-        fetched.mkdir(parents=True)
+def _download(raw: RawFiles, root: Path, read: Callable[[Path], Data]) -> Data:
+    with tempfile.TemporaryDirectory(dir=root, prefix=".download-") as folder:
+        scratch = Path(folder)
+        (scratch / raw.folder).mkdir(parents=True)
         with _time_limit():
-            raw.download(Path(scratch))
-        absent = _missing(raw, Path(scratch))
+            raw.download(scratch)
+        absent = _missing(raw, scratch)
         if absent:
             raise FileNotFoundError(f"the download holds no {', '.join(absent)}")
-        if check is not None:
-            check(Path(scratch))
+        graph = read(scratch)
         place = root / raw.folder
         place.mkdir(parents=True, exist_ok=True)
-        for entry in sorted(fetched.iterdir()):
+        for entry in sorted((scratch / raw.folder).iterdir()):
             entry.replace(place / entry.name)
+    return graph
 
 
 @contextlib.contextmanager

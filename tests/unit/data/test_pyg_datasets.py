@@ -437,8 +437,13 @@ def test_a_page_in_the_place_of_the_files_is_not_kept(name: str, tmp_path: Path,
 
 @pytest.mark.parametrize(
     ("name", "spelled"),
-    [("cora-full", "Cora"), ("cora-ml", "Cora_ML"), ("citeseer-full", "CiteSeer"), ("dblp", "DBLP")]
-    + [("pubmed-full", "PubMed")],
+    {
+        "cora-full": "Cora",
+        "cora-ml": "Cora_ML",
+        "citeseer-full": "CiteSeer",
+        "dblp": "DBLP",
+        "pubmed-full": "PubMed",
+    }.items(),
 )
 def test_the_full_citation_graphs_come_from_where_pyg_takes_them(
     name: str, spelled: str, tmp_path: Path, online: Serve
