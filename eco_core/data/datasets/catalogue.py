@@ -33,12 +33,12 @@ def _web(name: str, size: str, summary: str) -> Dataset:
 
 def _heterophilous(name: str, size: str, summary: str, classes: int) -> Dataset:
     licence = "Platonov et al., ICLR 2023, arXiv 2302.11640"
-    return _pyg(name, size, f"{summary} (HeterophilousGraphDataset)", licence, classes)
+    return _pyg(name, size, f"{summary} (heterophilous)", licence, classes)
 
 
 def _attributed(name: str, size: str, summary: str, classes: int) -> Dataset:
     licence = "PANE, Yang et al., VLDB 2020, arXiv 2009.00826"
-    return _pyg(name, size, f"{summary} (AttributedGraphDataset)", licence, classes)
+    return _pyg(name, size, f"{summary} (attributed graphs)", licence, classes)
 
 
 def _graphland(name: str, size: str, summary: str, classes: int | None = None) -> Dataset:
