@@ -173,7 +173,8 @@ _CODES = {
     ),
     "ECO110": ErrorCode(
         "component failed to load",
-        "the module that a plugin names cannot be imported, or a package that the part needs is missing",
+        "the module that a plugin names cannot be imported, or a package that the part or the data set needs is "
+        "missing",
         "install what it needs, reinstall the plugin",
     ),
     "ECO201": ErrorCode(

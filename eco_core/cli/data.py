@@ -41,16 +41,23 @@ def list_datasets(json: Annotated[bool, typer.Option("--json", help="Print one J
                     "size": entry.item.size,
                     "licence": entry.item.licence,
                     "classes": entry.item.classes,
+                    "missing": bool(entry.missing),
+                    "install": entry.install_command,
                 }
                 for entry in entries
             ]
         )
         return
     rows = [
-        (registry.short_name(entry), str(entry.item.classes or ""), entry.item.size, entry.item.summary)
+        (registry.short_name(entry), str(entry.item.classes or ""), entry.item.size, _summary(entry))
         for entry in entries
     ]
     print_table(rows, ("name", "classes", "size", "summary"))
+
+
+def _summary(entry: Any) -> str:
+    command = entry.install_command
+    return f"missing ({command}): {entry.item.summary}" if command else entry.item.summary
 
 
 @app.command("info")

@@ -9,7 +9,7 @@ import typer
 
 from eco_core.cli.output import discover, print_json, print_table
 from eco_core.errors import EcoError, Problem, SpecError, did_you_mean
-from eco_core.registry.hookspecs import TAGS
+from eco_core.registry.hookspecs import TAGS, Dataset
 from eco_core.registry.registry import KINDS, Entry, Registry, kind_of, plural
 
 
@@ -43,7 +43,10 @@ def list_names(
         ]
         print_table(rows, ("kind", "name", "plugin", "summary"))
         return
-    columns = {"recipe": ("name", "parts", "paper", "plugin"), "dataset": ("name", "summary", "plugin")}
+    columns = {
+        "recipe": ("name", "parts", "paper", "plugin"),
+        "dataset": ("name", "classes", "size", "summary", "plugin"),
+    }
     header = columns.get(kinds[0], ("name", "summary", "paper", "plugin"))
     if where is not None:
         header = ("name", "tags", "plugin")
@@ -71,6 +74,8 @@ def _document(entry: Entry, registry: Registry) -> dict[str, Any]:
         document["parts"] = _parts(entry, registry)
     if entry.kind in TAGS:
         document["tags"] = list(_tags_of(entry))
+    if isinstance(entry.item, Dataset):
+        document.update(size=entry.item.size, licence=entry.item.licence, classes=entry.item.classes)
     return document
 
 
@@ -129,6 +134,8 @@ def _parts(entry: Entry, registry: Registry) -> dict[str, str]:
 
 
 def _cell(value: Any) -> str:
+    if value is None:
+        return ""
     if isinstance(value, list):
         return " ".join(value)
     if not isinstance(value, dict):

@@ -271,6 +271,9 @@ def _from_name(name: str, root: str | Path | None, registry: Registry | None, pa
         registry = Registry.discover()
     entry = registry.find("dataset", name)
     dataset = cast(Dataset, entry.item)
+    missing = entry.missing_problem
+    if missing:
+        raise SpecError(missing)
     loader = entry.load()
     arguments = _checked_parameters(loader, parameters, provided=("root",))
     if "root" in inspect.signature(loader).parameters:

@@ -43,6 +43,7 @@ def describe(entry: Entry, registry: Registry) -> dict[str, Any]:
         document.update(spec=spec, overrides=overrides)
     elif entry.kind == "dataset":
         document.update(size=entry.item.size, licence=entry.item.licence, classes=entry.item.classes)  # type: ignore[union-attr]
+        document["missing"], document["install"] = list(entry.missing), entry.install_command
         document["parameters"] = _parameters(entry, ("root",))
     else:
         target = entry.load()

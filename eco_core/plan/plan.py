@@ -15,7 +15,7 @@ from eco_core.inject.parameters import parameter_model
 from eco_core.inject.problems import parameter_names, problems_of
 from eco_core.plan.checks import check_parts, learns, unusable
 from eco_core.plan.part import Part, plain
-from eco_core.registry.registry import Entry, Registry
+from eco_core.registry.registry import Registry
 from eco_core.spec.assemble import assemble, choose_recipe
 from eco_core.spec.components import default_objective
 from eco_core.spec.digest import spec_digest
@@ -196,8 +196,8 @@ def _make_part(
         return None
     try:
         entry = registry.find(kind, section.name) if given is None else None
-        if entry is not None and entry.missing:
-            problems.append(not_usable_yet(entry))
+        if entry is not None and (missing := entry.missing_problem):
+            problems.append(missing)
             return None
         if entry is not None:
             target, origin = entry.load(), f"{entry.distribution} {entry.version}"
@@ -225,17 +225,6 @@ def _make_part(
     return Part(kind, label, origin, target, values, registered=given is None)
 
 
-def not_usable_yet(entry: Entry) -> Problem:
-    """The problem of a component whose modules are not installed."""
-    modules = " and ".join(entry.missing)
-    return Problem(
-        "ECO110",
-        f"The {entry.kind} '{entry.name}' of {entry.distribution} {entry.version} needs {modules}, which "
-        f"{'is' if len(entry.missing) == 1 else 'are'} not installed.",
-        f"{entry.install_command}",
-    )
-
-
 def _with_show(problem: Problem, kind: str, label: str, registered: bool) -> Problem:
     message = problem.message.replace(f"{kind} has no", f"{kind} '{label}' has no", 1)
     show = f" 'eco show {label}' lists its parameters." if registered else ""
@@ -256,8 +245,11 @@ def _check_data(spec: RunSpec, registry: Registry) -> list[Problem]:
     if spec.data.name == IN_MEMORY or is_path(spec.data.name):
         return []
     try:
-        loader = registry.find("dataset", spec.data.name).load()
-        model = parameter_model(loader, provided=("root",))
+        entry = registry.find("dataset", spec.data.name)
+        missing = entry.missing_problem
+        if missing:
+            return [missing]
+        model = parameter_model(entry.load(), provided=("root",))
         model.model_validate(dict(spec.data.model_extra or {}))
     except EcoError as error:
         return list(error.problems)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from eco_core.errors import Problem, SpecError, did_you_mean
-from eco_core.registry.hookspecs import Component, Recipe
+from eco_core.registry.hookspecs import Component, Dataset, Recipe
 from eco_core.registry.records import Item, describe_error
 
 if TYPE_CHECKING:
@@ -77,17 +77,30 @@ class Entry:
 
     @property
     def missing(self) -> tuple[str, ...]:
-        """The modules that a component needs (`Component.requires`) and that are not installed."""
-        required = self.item.requires if isinstance(self.item, Component) else ()
+        """The modules that a component or a data set needs (its ``requires``) and that are not installed."""
+        required = self.item.requires if isinstance(self.item, (Component, Dataset)) else ()
         return tuple(module for module in required if not _is_installed(module))
 
     @property
     def install_command(self) -> str:
         """The command that installs what is `missing`; empty if nothing is."""
-        if not self.missing or not isinstance(self.item, Component):
+        if not self.missing or not isinstance(self.item, (Component, Dataset)):
             return ""
         wanted = f"'{self.distribution}[{self.item.extra}]'" if self.item.extra else " ".join(self.missing)
         return f"pip install {wanted}"
+
+    @property
+    def missing_problem(self) -> Problem | None:
+        """The problem of an entry whose modules are `missing`, with the command that installs them; else None."""
+        if not self.missing:
+            return None
+        kind = "data set" if self.kind == "dataset" else self.kind
+        return Problem(
+            "ECO110",
+            f"The {kind} '{self.name}' of {self.distribution} {self.version} needs {' and '.join(self.missing)}, which "
+            f"{'is' if len(self.missing) == 1 else 'are'} not installed.",
+            self.install_command,
+        )
 
     @property
     def parameters(self) -> type[ParameterModel]:

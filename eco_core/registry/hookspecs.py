@@ -105,6 +105,9 @@ class Dataset:
         size: Nodes, edges and features, in words.
         licence: Licence or origin of the data.
         classes: The published number of classes, which is the default number of clusters.
+        requires: Modules that its function needs and that an extra of the distribution installs, such as ``("ogb",)``.
+            Where one is missing, lists show it, and the data set is refused before anything is loaded.
+        extra: The extra of the distribution that installs them.
     """
 
     name: str
@@ -113,6 +116,8 @@ class Dataset:
     size: str = ""
     licence: str = ""
     classes: int | None = None
+    requires: tuple[str, ...] = ()
+    extra: str = ""
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from eco_core.errors import did_you_mean
 from eco_core.registry import hookspecs
 from eco_core.registry.entry import Entry
-from eco_core.registry.hookspecs import ECO_API_VERSION, TAGS, Component, Recipe
+from eco_core.registry.hookspecs import ECO_API_VERSION, TAGS, Component, Dataset, Recipe
 from eco_core.registry.records import (
     BLOCK_VARIABLE,
     CORE_DISTRIBUTION,
@@ -155,6 +155,7 @@ def collect_offers(
                     _check_packaged(hook, item)
                 if isinstance(item, Component):
                     _check_tags(hook, kind, item)
+                if isinstance(item, (Component, Dataset)):
                     _check_requires(hook, item)
                 key = (kind, item.name)
                 if key in taken:
@@ -244,8 +245,8 @@ def _check_tags(hook: str, kind: str, component: Component) -> None:
         )
 
 
-def _check_requires(hook: str, component: Component) -> None:
-    requires, extra = component.requires, component.extra
+def _check_requires(hook: str, item: Component | Dataset) -> None:
+    requires, extra = item.requires, item.extra
     names: object = requires
     if isinstance(names, tuple) and all(isinstance(name, str) and _is_dotted(name) for name in names):
         if isinstance(extra, str):
@@ -253,17 +254,17 @@ def _check_requires(hook: str, component: Component) -> None:
         names = extra
     raise RefusedError(
         "broken",
-        f"Its hook {hook} gives {component.name!r} requires or extra as {_shown(names)}; expected requires as a tuple "
+        f"Its hook {hook} gives {item.name!r} requires or extra as {_shown(names)}; expected requires as a tuple "
         "of names of modules, such as ('leidenalg',), and extra as a text, such as 'leiden'.",
     )
 
 
 def missing_sentences(entries: Iterable[Entry]) -> tuple[str, ...]:
-    """A sentence for each entry that needs modules that are not installed, with the command that installs them."""
+    """A sentence for each part that needs modules that are not installed, with the command that installs them."""
     return tuple(
         f"{entry.kind} {entry.name} needs {' and '.join(entry.missing)}: {entry.install_command}"
         for entry in entries
-        if entry.missing
+        if isinstance(entry.item, Component) and entry.missing  # Of data sets, 'eco data list' says it.
     )
 
 

@@ -46,7 +46,7 @@ def test_list_of_one_kind_lists_no_other(eco: Eco, kind: str) -> None:
     assert result.code == 0
     singular = {"strategies": "strategy"}.get(kind, kind.lower().rstrip("s"))
     assert {entry["kind"] for entry in result.document} <= {singular}
-    own = {"recipe": {"parts"}, "dataset": set(), "metric": set()}.get(singular, {"tags"})
+    own = {"recipe": {"parts"}, "dataset": {"size", "licence", "classes"}, "metric": set()}.get(singular, {"tags"})
     assert set().union(*result.document) <= {
         "kind",
         "name",

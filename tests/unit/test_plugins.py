@@ -470,6 +470,10 @@ NEEDS = """
 def eco_heads():
     yield Component("needy", "eco_odd:Head", requires=("eco_module_that_is_not_there",), extra="needs")
     yield Component("content", "eco_odd:Head", requires=("numpy",), extra="needs")
+
+@hookimpl
+def eco_datasets():
+    yield Dataset("far", "eco_odd:far", requires=("eco_module_that_is_not_there",), extra="far")
 """
 
 
@@ -483,6 +487,8 @@ def test_a_component_whose_modules_are_missing_is_shown_with_the_command_that_in
     needy, content = (next(one for one in loaded.entries if one.name == name) for name in ("needy", "content"))
     assert (needy.missing, needy.install_command) == (("eco_module_that_is_not_there",), command)
     assert (content.missing, content.install_command) == ((), "")
+    far = next(one for one in loaded.entries if one.name == "far")
+    assert far.install_command == "pip install 'eco-odd[far]'"  # 'eco data list' shows it, 'eco plugins' does not.
 
 
 @pytest.mark.parametrize("fields", ["requires='numpy'", "requires=('not a module',)", "extra=3"])
@@ -494,6 +500,11 @@ def test_requirements_of_a_wrong_form_break_a_plugin(install: Install, fields: s
         else f"@hookimpl\ndef eco_heads(): yield Component('h', 'eco_odd:Head', {fields})",
     ).reason
     assert "'leidenalg'" in reason
+
+
+def test_requirements_of_a_data_set_are_checked_in_the_same_way(install: Install) -> None:
+    source = "@hookimpl\ndef eco_datasets(): yield Dataset('far', 'eco_odd:far', requires='ogb')"
+    assert "'far' requires or extra as 'ogb'" in broken_by(install, source).reason
 
 
 @pytest.mark.parametrize("there", [True, False])

@@ -7,9 +7,6 @@ Every loader returns a ``torch_geometric.data.Data`` with float32 ``x``, undirec
 
 from __future__ import annotations
 
-import pickle
-import sys
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -19,8 +16,8 @@ import torch
 from torch import Tensor
 from torch_geometric.data import Data
 
-from eco_core.data.source import default_root
-from eco_core.errors import DataError, Problem, SpecError
+from eco_core.data.datasets.raw_files import RawFiles, load_raw
+from eco_core.errors import Problem, SpecError
 
 if TYPE_CHECKING:
     import scipy.sparse as sp
@@ -139,6 +136,7 @@ def _read_benchmark(name: str, paths: list[Path], sparse: bool) -> Data:
 
 _PLANETOID_URL = "https://github.com/kimiyoung/planetoid/raw/master/data"
 _BENCHMARK_URL = "https://github.com/shchur/gnn-benchmark/raw/master/data/npz"
+_CITATION_URL = "https://github.com/abojchevski/graph2gauss/raw/master/data"
 _YANG = "Planetoid: Yang et al., ICML 2016, arXiv 1603.08861"
 _SHCHUR = "Shchur et al., 2018, arXiv 1811.05868"
 
@@ -151,6 +149,11 @@ def _planetoid(folder: str, size: str) -> _Published:
 
 def _benchmark(folder: str, file: str, title: str, size: str) -> _Published:
     return _Published(folder, _BENCHMARK_URL, (file,), _read_benchmark, f"{title} ({_SHCHUR})", size)
+
+
+def _citation_full(folder: str, title: str, size: str) -> _Published:
+    title = f"{title} (Bojchevski & Günnemann, ICLR 2018, arXiv 1707.03815)"
+    return _Published(folder, _CITATION_URL, (f"{folder}.npz",), _read_benchmark, title, size)
 
 
 _PUBLISHED = {
@@ -183,6 +186,17 @@ _PUBLISHED = {
         "Coauthor Physics",
         "34,493 nodes, 495,924 edges, 8,415 binary features (1.2 GB if dense), 5 classes",
     ),
+    "cora-full": _citation_full(
+        "cora", "Full Cora", "19,793 nodes, 126,842 edges, 8,710 binary features (0.7 GB if dense), 70 classes"
+    ),
+    "cora-ml": _citation_full("cora_ml", "Cora ML", "2,995 nodes, 16,316 edges, 2,879 binary features, 7 classes"),
+    "citeseer-full": _citation_full(
+        "citeseer", "Full CiteSeer", "4,230 nodes, 10,674 edges, 602 binary features, 6 classes"
+    ),
+    "dblp": _citation_full("dblp", "DBLP", "17,716 nodes, 105,734 edges, 1,639 binary features, 4 classes"),
+    "pubmed-full": _citation_full(
+        "pubmed", "Full PubMed", "19,717 nodes, 88,648 edges, 500 binary features, 3 classes"
+    ),
 }
 """The published graphs, by the name of their data set. Files, folders and addresses are the same as in PyG."""
 
@@ -191,17 +205,7 @@ def _loader_of(name: str) -> Callable[..., Data]:
     published = _PUBLISHED[name]
 
     def load(root: str | Path | None = None, sparse: bool = False) -> Data:
-        paths = _raw_files(name, published, root)
-        try:
-            return published.read(name, paths, sparse)
-        except _UNREADABLE as error:
-            raise DataError(
-                Problem(
-                    "ECO302",
-                    f"Cannot read the raw files of {name} in {paths[0].parent}: {type(error).__name__}: {error}.",
-                    "Delete them so that they are downloaded anew, or choose another folder with --data-root.",
-                )
-            ) from error
+        return _load(name, published, root, sparse)
 
     load.__name__ = load.__qualname__ = name
     load.__doc__ = f"""{published.title}.
@@ -219,72 +223,26 @@ def _loader_of(name: str) -> Callable[..., Data]:
     return load
 
 
-_UNREADABLE = (
-    *(OSError, EOFError, ValueError, KeyError, IndexError, RuntimeError, TypeError),
-    pickle.UnpicklingError,
-)
-"""Exceptions that reading a damaged file may raise."""
-
 cora, citeseer, pubmed = _loader_of("cora"), _loader_of("citeseer"), _loader_of("pubmed")
 photo, computers = _loader_of("photo"), _loader_of("computers")
 cs, physics = _loader_of("cs"), _loader_of("physics")
+cora_full, cora_ml, citeseer_full = _loader_of("cora-full"), _loader_of("cora-ml"), _loader_of("citeseer-full")
+dblp, pubmed_full = _loader_of("dblp"), _loader_of("pubmed-full")
 
 
-# --- raw files -------------------------------------------------------------------------------------------------------
+def _load(name: str, published: _Published, root: str | Path | None, sparse: bool) -> Data:
+    folder = f"{published.folder}/raw"
 
+    def download(scratch: Path) -> None:
+        from torch_geometric.data import download_url
 
-def _raw_files(name: str, published: _Published, root: str | Path | None) -> list[Path]:
-    """Finds the raw files of a published graph, or downloads them.
-
-    The files are looked for in `root`, then in `default_root()`. Downloads go to `root`, or to `default_root()` if
-    `root` cannot be written.
-    """
-    roots = list(dict.fromkeys([Path(root).expanduser() if root is not None else default_root(), default_root()]))
-    folders = [folder / published.folder / "raw" for folder in roots]
-    for folder in folders:
-        if all((folder / file).is_file() for file in published.files):
-            return [folder / file for file in published.files]
-    missing = [file for file in published.files if not (folders[0] / file).is_file()]
-    target = next((folder for folder in roots if _writable(folder)), None)
-    reason = "no folder for it can be written"
-    if target is not None:
-        raw = target / published.folder / "raw"
-        print(f"Downloading {name} ({len(published.files)} files) from {published.url} to {raw}", file=sys.stderr)
-        try:
-            return _download(published, target, raw)
-        except Exception as error:  # PyG's downloads fail in many ways: network, name resolution, optional packages.
-            reason = f"{type(error).__name__}: {error}"
-    raise DataError(
-        Problem(
-            "ECO304",
-            f"The raw files of data set {name!r} are missing in {folders[0]}: {', '.join(missing)}.\n"
-            f"Downloading them from {published.url} failed: {reason}",
-            f"Get the files from {published.url} and put them into {folders[0]},\n"
-            f"or name the folder that holds {published.folder}/raw with --data-root DIR or ECO_DATA_ROOT=DIR.",
-        )
-    )
-
-
-def _download(published: _Published, root: Path, raw: Path) -> list[Path]:
-    from torch_geometric.data import download_url
-
-    # Move the files only when all are complete: later loads must not read a partial download.
-    with tempfile.TemporaryDirectory(dir=root, prefix=".download-") as scratch:
         for file in published.files:
-            download_url(f"{published.url}/{file}", scratch)
-        raw.mkdir(parents=True, exist_ok=True)
-        for file in published.files:
-            (Path(scratch) / file).replace(raw / file)
-    return [raw / file for file in published.files]
+            download_url(f"{published.url}/{file}", str(scratch / folder))
 
+    def read(place: Path) -> Data:
+        return published.read(name, [place / folder / file for file in published.files], sparse)
 
-def _writable(folder: Path) -> bool:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder):
-            return True
-    except OSError:
-        return False
+    return load_raw(RawFiles(name, folder, published.files, published.url, download), root, read)
 
 
 # --- matrices --------------------------------------------------------------------------------------------------------

@@ -25,6 +25,7 @@ from eco_core.registry.hookspecs import Dataset
 class FakeEntry:
     item: Dataset
     loader: Callable[..., Any]
+    missing_problem: None = None
 
     def load(self) -> Callable[..., Any]:
         return self.loader
