@@ -367,7 +367,7 @@ def _make_undirected(graph: Data) -> Data:
         notes.append(f"{counted(before - distinct, 'duplicate edge')} merged")
     if after > distinct:
         notes.append(f"made undirected: {distinct:,} edges became {after:,}")
-    if symmetric_weight is not None and _raises_a_weight(edge_index, weight, symmetric, symmetric_weight, num_nodes):
+    if weight is not None and _have_several_weights(edge_index, weight, num_nodes):
         notes.append("where an edge had several weights, the largest is kept")
     if before == after and not notes:
         return graph  # Keep the order of the user's edges.
@@ -377,13 +377,11 @@ def _make_undirected(graph: Data) -> Data:
     return graph
 
 
-def _raises_a_weight(
-    edge_index: Tensor, weight: Tensor, symmetric: Tensor, symmetric_weight: Tensor, num_nodes: int
-) -> bool:
-    # `symmetric` is sorted by row and column, so its keys can be searched.
-    keys = symmetric[0] * num_nodes + symmetric[1]
-    positions = torch.searchsorted(keys, edge_index[0] * num_nodes + edge_index[1])
-    return bool((symmetric_weight[positions] > weight).any())
+def _have_several_weights(edge_index: Tensor, weight: Tensor, num_nodes: int) -> bool:
+    """Whether edges of the same pair of nodes have different weights."""
+    keys, order = torch.sort(edge_index.min(dim=0).values * num_nodes + edge_index.max(dim=0).values)
+    weight = weight[order]
+    return bool(((keys[1:] == keys[:-1]) & (weight[1:] != weight[:-1])).any())
 
 
 def _normalize_rows(x: Tensor) -> tuple[Tensor, int]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import importlib.util
 from collections.abc import Callable
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import Any, Literal
 from torch_geometric.data import Data
 
 from eco_core.data.readers.csv_graph import graph_of_tables
-from eco_core.data.readers.text_table import FrameRead, is_table, read_frame, require_tables
+from eco_core.data.readers.text_table import is_table, read_frame, require_tables
 from eco_core.data.source import FORMATS
 from eco_core.data.tables.encoding import TableEncoding
 from eco_core.data.tables.ids import ids_of, may_be_ids
@@ -204,12 +205,14 @@ def _graph(
             problems.extend(error.problems)
             return None
 
-    def known(frame: FrameRead | None, columns: int) -> set[str]:
+    @functools.cache  # It takes seconds for millions of rows, and is needed only where a header is in doubt.
+    def known(kind: str, columns: int) -> set[str]:
         """The texts that are ids in one of the first columns of a table."""
+        frame = {"edges": edges, "nodes": nodes}[kind]
         if frame is None:
             return set()
-        names = range(min(columns, frame.frame.shape[1]))
-        return {text for place in names for text in ids_of(frame.frame.iloc[:, place]).texts}
+        places = range(min(columns, frame.frame.shape[1]))
+        return {text for place in places for text in ids_of(frame.frame.iloc[:, place]).texts}
 
     edges, nodes = read("edges"), None
     if "table" in files:  # A single file: its columns say what it is.
@@ -217,14 +220,18 @@ def _graph(
         kind = "nodes" if table is None or not _has_ends(table.frame, options) else "edges"
         nodes, edges = (table, None) if kind == "nodes" else (None, table)
     elif "nodes" in files:
-        ends = known(edges, edges.frame.shape[1]) if edges is not None and edges.frame.shape[1] <= 3 else set()
-        nodes = read("nodes", lambda row: row[0].strip() in ends and plain_name(row[0]) not in ("id", "node", "name"))
+        few = edges is not None and edges.frame.shape[1] <= 3
+
+        def is_node(row: list[str]) -> bool:
+            named = plain_name(row[0]) in ("id", "node", "name")
+            return few and not named and row[0].strip() in known("edges", 3)
+
+        nodes = read("nodes", is_node)
         if edges is not None and nodes is not None and edges.header and header is None:
             names = [str(column) for column in edges.frame.columns]
-            if not _has_ends(edges.frame, options) and len(names) in (2, 3) and set(names[:2]) <= known(nodes, 3):
+            if not _has_ends(edges.frame, options) and len(names) in (2, 3) and set(names[:2]) <= known("nodes", 3):
                 edges = read("edges", lambda _: True)
-    ids = known(nodes, 2)
-    labels = read("labels", lambda row: row[0].strip() in ids)
+    labels = read("labels", lambda row: row[0].strip() in known("nodes", 2))
     if problems:
         raise DataError(*problems)
     repairs = [note for table in (nodes, edges, labels) if table is not None for note in table.notes]

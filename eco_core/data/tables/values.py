@@ -108,7 +108,7 @@ def texts_of(series: Any) -> tuple[NDArray[np.int64], tuple[str, ...]]:
     import pandas as pd
 
     codes, uniques = pd.factorize(series)
-    raw = [written(value) for value in uniques]
+    raw = [written(value) for value in np.asarray(uniques, dtype=object).tolist()]
     kept = sorted({text for text in raw if text.lower() not in MISSING})
     number = {text: position for position, text in enumerate(kept)}
     place = np.array([number.get(text, -1) for text in raw] + [-1], dtype=np.int64)
