@@ -14,6 +14,7 @@ from torch_geometric.data import Data
 
 import eco_core as eco
 from eco_core.runs.export import export_run
+from eco_core.runs.run import run as eco_run
 from tests.cli.conftest import Eco
 
 KARATE = ("compose", "--data", "karate", "--quiet")
@@ -62,6 +63,27 @@ def test_a_run_ends_with_metrics_sizes_and_the_report(eco: Eco) -> None:
     assert sizes == sorted(sizes, reverse=True)
     assert sum(sizes) == 34
     assert "Labels seen in training" in Path("run/report.html").read_text(encoding="utf-8")
+
+
+def test_a_run_from_python_leaves_the_same_files(eco: Eco) -> None:
+    assert eco(*KARATE, "--out", "typed").code == 0
+    run = eco_run({"data": {"name": "karate"}}, out="called")
+    assert run.report == Path("called/report.html")
+    assert sorted(path.name for path in Path("called").iterdir()) == sorted(p.name for p in Path("typed").iterdir())
+    without = eco_run({"data": {"name": "karate"}, "report": False}, out="without")
+    assert (without.report, Path("without/report.html").exists()) == (None, False)
+
+
+@pytest.mark.filterwarnings("default::eco_core.errors.EcoWarning")
+def test_a_run_whose_page_cannot_be_written_is_complete(eco: Eco, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> None:
+        raise OSError("disk full")
+
+    monkeypatch.setattr("eco_core.report.page.write_report", fail)
+    result = eco("compose", "--data", "karate", "--out", "run")
+    assert result.code == 0
+    assert "its report could not be written: OSError: disk full" in result.err
+    assert "report:" not in result.out
 
 
 @pytest.mark.parametrize("how", [("--no-report",), ("--set", "report=false")])
