@@ -16,7 +16,7 @@ from eco_core.metrics.labels import label_metrics
 from eco_core.metrics.structure import structure_metrics
 from eco_core.ops.kmeans import TorchKMeans
 from eco_core.ops.nearest_centers import nearest_centers
-from eco_core.results.spectral import products_of, spectral_points
+from eco_core.results.spectral import is_cheap, spectral_points
 
 _DIMENSIONS = 64
 """Widest input of k-means: wider features are reduced to their leading singular directions."""
@@ -25,8 +25,6 @@ _MOST_CLUSTERS = 200
 _MOST_ENTRIES = 1 << 28
 _MOST_COORDINATES = 50_000_000
 """Coordinates of the points of a baseline: 200 MB, a few times over."""
-_MOST_PRODUCTS = 10_000_000_000
-"""Multiplications above which the structure is left out: about twenty seconds."""
 
 
 @dataclass(frozen=True)
@@ -144,8 +142,10 @@ def _structure(undirected: bool, graph: Any, n_clusters: int, seed: int) -> Tens
     count, nodes = int(graph.edge_index.shape[1]), int(graph.num_nodes)
     if not count:
         raise _TooLarge("the graph has no edges")
-    if products_of(count, n_clusters) > _MOST_PRODUCTS or nodes * n_clusters > _MOST_COORDINATES:
-        raise _TooLarge(f"the graph has {nodes:,} nodes and {count:,} edges, for {n_clusters} clusters")
+    if not is_cheap(count, n_clusters) or nodes * n_clusters > _MOST_COORDINATES:
+        raise _TooLarge(
+            f"{n_clusters} eigenvectors of a graph with {nodes:,} nodes and {count:,} entries of edges take minutes"
+        )
     weight = graph.get("edge_weight")
     return spectral_points(graph.edge_index, weight, nodes, n_clusters, undirected=undirected, seed=seed)
 

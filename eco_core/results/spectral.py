@@ -15,23 +15,23 @@ from eco_core.ops.csr import csr_matrix, rows_of
 from eco_core.ops.sparse_product import csr_product
 
 _SPARE = 4
-"""Vectors beyond the wanted ones in a small graph: they converge last, and are not returned."""
+"""Vectors beyond the wanted ones: they converge last, and are not returned."""
 _DEGREE = 6
 _ROUNDS = 10
-_FEWEST_ROUNDS = 2
-_MOST_PRODUCTS = 2_000_000_000
-"""Multiplications that are cheap: a few seconds. A larger graph has the fewest rounds."""
+_FEWEST_ROUNDS = 4
+_CHEAP_PRODUCTS = 2_500_000_000
+"""Multiplications that take a few seconds."""
 _CLOSE = 1e-3
 
 
-def products_of(num_edges: int, n_clusters: int) -> int:
-    """The least number of multiplications that the eigenvectors of a graph take.
+def is_cheap(num_edges: int, n_clusters: int) -> bool:
+    """Whether the eigenvectors of a graph are found within some seconds. Fewer rounds would give a poor clustering.
 
     Args:
         num_edges: Number of entries of the adjacency matrix.
         n_clusters: Number of vectors.
     """
-    return _FEWEST_ROUNDS * _DEGREE * num_edges * n_clusters
+    return _FEWEST_ROUNDS * _DEGREE * num_edges * n_clusters <= _CHEAP_PRODUCTS
 
 
 def spectral_points(
@@ -57,16 +57,12 @@ def spectral_points(
         Points of shape (num_nodes, K), float32.
     """
     matrix = _Regularised(edge_index, edge_weight, num_nodes, undirected)
-    affordable = _MOST_PRODUCTS // max(1, _DEGREE * matrix.entries * n_clusters)
-    is_small = affordable > _FEWEST_ROUNDS
-    rounds = max(_FEWEST_ROUNDS, min(_ROUNDS, affordable))
-    width = min(n_clusters + (_SPARE if is_small else 0), num_nodes)
+    affordable = _CHEAP_PRODUCTS // max(1, _DEGREE * matrix.entries * n_clusters)
+    width = min(n_clusters + _SPARE, num_nodes)
     z = torch.randn(num_nodes, width, generator=torch.Generator().manual_seed(seed))
     before, cut = torch.zeros(n_clusters, dtype=torch.float64), 0.0
-    for number in range(1, rounds + 1):
+    for _ in range(max(_FEWEST_ROUNDS, min(_ROUNDS, affordable))):
         z = torch.linalg.qr(_enlarged(matrix, z, cut))[0]
-        if number == rounds and not is_small:
-            break  # All vectors are returned, and k-means does not care how they are turned.
         small = (z.T @ matrix.times(z)).double()
         values, vectors = torch.linalg.eigh((small + small.T) / 2)
         z = z @ vectors.flip(1).float()
@@ -122,4 +118,4 @@ class _Regularised:
         return csr_product(self._matrix, z).addr_(self._scale, everywhere)
 
 
-__all__ = ["products_of", "spectral_points"]
+__all__ = ["is_cheap", "spectral_points"]
