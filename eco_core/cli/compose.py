@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-import warnings
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
@@ -24,7 +23,7 @@ from eco_core.cli.table_flags import (
 )
 from eco_core.engine.launch import launch
 from eco_core.engine.world import World, launched_world
-from eco_core.errors import EcoError, EcoWarning, Problem
+from eco_core.errors import EcoError, Problem
 
 if TYPE_CHECKING:
     from eco_core.runs.run import Run
@@ -119,8 +118,7 @@ def compose(
         stream=None if quiet else current_stderr(),
         **choices,
     )
-    page = _write_report(result)
-    _print_result(result, json, page)
+    _print_result(result, json)
 
 
 def _check_devices(devices: int, world: World | None) -> None:
@@ -161,25 +159,7 @@ def _launch(arguments: list[str], devices: int) -> None:
         raise typer.Exit(failure.exit_code)
 
 
-def _write_report(result: Run) -> Path | None:
-    """Writes the report of a run that explains its clusters, if jinja2 is installed. The run is finished without it."""
-    from eco_core.engine.collectives import rank_and_size
-    from eco_core.report.rendering import has_jinja
-    from eco_core.results.folder import EXPLANATION
-
-    if rank_and_size()[0] != 0 or not has_jinja() or not (result.folder / EXPLANATION).is_file():
-        return None
-    from eco_core.report.page import write_report
-
-    try:
-        return write_report(result.folder)
-    except Exception as error:
-        message = f"The run is complete, but its report could not be written: {type(error).__name__}: {error}"
-        warnings.warn(message, category=EcoWarning, stacklevel=2)
-        return None
-
-
-def _print_result(result: Run, json: bool, page: Path | None) -> None:
+def _print_result(result: Run, json: bool) -> None:
     if json:
         print_json(result.document())
         return
@@ -188,8 +168,8 @@ def _print_result(result: Run, json: bool, page: Path | None) -> None:
     seconds = ", ".join(f"{name} {value:.1f}" for name, value in result.seconds.items())
     print(f"seconds: {seconds}; peak memory {result.peak_memory_mb:.0f} MB")
     print(f"run folder: {result.folder}")
-    if page is not None:
-        print(f"report: {page}")
+    if result.report is not None:
+        print(f"report: {result.report}")
 
 
 def _sizes(result: Run) -> list[tuple[str, int]]:

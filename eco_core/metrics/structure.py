@@ -8,6 +8,7 @@ The cost is a sort of the cluster ids plus O(num_nodes + num_edges), whatever th
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -41,10 +42,7 @@ def modularity(pred: Array, *, edge_index: Array, edge_weight: Array | None = No
     Raises:
         DataError: ECO303 for an invalid graph, ECO305 for invalid clusters.
     """
-    flow = _flow(pred, edge_index, edge_weight)
-    if flow.total == 0:
-        return 0.0
-    return float((flow.within / flow.total - (flow.volume / flow.total) ** 2).sum())
+    return _modularity(_flow(pred, edge_index, edge_weight))
 
 
 def conductance(pred: Array, *, edge_index: Array, edge_weight: Array | None = None) -> float:
@@ -65,13 +63,7 @@ def conductance(pred: Array, *, edge_index: Array, edge_weight: Array | None = N
     Raises:
         DataError: ECO303 for an invalid graph, ECO305 for invalid clusters.
     """
-    flow = _flow(pred, edge_index, edge_weight)
-    cut = flow.volume - flow.within
-    smaller_side = np.minimum(flow.volume, flow.total - flow.volume)
-    # Rounding errors: for a cluster without cut edges, a difference of sums can be 1e-17 instead of 0.
-    leaky = (cut > 0) & (smaller_side > 0)
-    ratios = np.divide(cut, smaller_side, out=np.zeros_like(cut), where=leaky)
-    return float(np.minimum(ratios, 1.0).mean()) if len(ratios) else 0.0
+    return _conductance(_flow(pred, edge_index, edge_weight))
 
 
 def cut_fraction(pred: Array, *, edge_index: Array, edge_weight: Array | None = None) -> float:
@@ -88,8 +80,7 @@ def cut_fraction(pred: Array, *, edge_index: Array, edge_weight: Array | None = 
     Raises:
         DataError: ECO303 for an invalid graph, ECO305 for invalid clusters.
     """
-    flow = _flow(pred, edge_index, edge_weight)
-    return float(flow.between / flow.total) if flow.total > 0 else 0.0
+    return _cut_fraction(_flow(pred, edge_index, edge_weight))
 
 
 def n_clusters(pred: Array) -> int:
@@ -102,14 +93,6 @@ def n_clusters(pred: Array) -> int:
         DataError: ECO305 for invalid clusters.
     """
     return len(np.unique(clusters_of(pred)))
-
-
-_METRICS: dict[str, Callable[..., float]] = {
-    "modularity": modularity,
-    "conductance": conductance,
-    "cut_fraction": cut_fraction,
-    "n_clusters": lambda pred, **_: n_clusters(pred),
-}
 
 
 def structure_metrics(
@@ -138,7 +121,14 @@ def structure_metrics(
         >>> structure_metrics(two_pairs, np.array([0, 0, 1, 1]), metrics=["modularity", "n_clusters"])
         {'modularity': 0.5, 'n_clusters': 2}
     """
-    return compute(_METRICS, metrics, "structure", pred, edge_index=edge_index, edge_weight=edge_weight)
+    flow = functools.cache(lambda: _flow(pred, edge_index, edge_weight))  # The edges are summed once for all metrics.
+    functions: dict[str, Callable[..., float]] = {
+        "modularity": lambda _: _modularity(flow()),
+        "conductance": lambda _: _conductance(flow()),
+        "cut_fraction": lambda _: _cut_fraction(flow()),
+        "n_clusters": n_clusters,
+    }
+    return compute(functions, metrics, "structure", pred)
 
 
 @dataclass(frozen=True)
@@ -149,6 +139,25 @@ class _Flow:
     between: float
     within: NDArray[np.float64]  # (K,)
     volume: NDArray[np.float64]  # (K,)
+
+
+def _modularity(flow: _Flow) -> float:
+    if flow.total == 0:
+        return 0.0
+    return float((flow.within / flow.total - (flow.volume / flow.total) ** 2).sum())
+
+
+def _conductance(flow: _Flow) -> float:
+    cut = flow.volume - flow.within
+    smaller_side = np.minimum(flow.volume, flow.total - flow.volume)
+    # Rounding errors: for a cluster without cut edges, a difference of sums can be 1e-17 instead of 0.
+    leaky = (cut > 0) & (smaller_side > 0)
+    ratios = np.divide(cut, smaller_side, out=np.zeros_like(cut), where=leaky)
+    return float(np.minimum(ratios, 1.0).mean()) if len(ratios) else 0.0
+
+
+def _cut_fraction(flow: _Flow) -> float:
+    return float(flow.between / flow.total) if flow.total > 0 else 0.0
 
 
 def _flow(pred: Array, edge_index: Array, edge_weight: Array | None) -> _Flow:

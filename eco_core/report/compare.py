@@ -64,7 +64,7 @@ def comparison_page(runs: Sequence[StoredResults]) -> str:
         (metric_name(name), [metric_text(name, run.metrics.get(name)) for run in runs]) for name in dict.fromkeys(names)
     ]
     seconds = [run.environment.get("seconds", {}).get("total") for run in runs]
-    rows.append(("Seconds", ["–" if value is None else duration(value) for value in seconds]))
+    rows.append(("Time", ["–" if value is None else duration(value) for value in seconds]))
     return render(
         "compare.html",
         title="Comparison of runs",

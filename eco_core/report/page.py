@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from eco_core._files import write_text
+from eco_core.data.tables.summary import column_rows
 from eco_core.report.charts import confidence_bars, heat_map, loss_curves
 from eco_core.report.folder import StoredResults, read_results
 from eco_core.report.rendering import escape_json, render
@@ -90,11 +91,12 @@ def report_page(results: StoredResults) -> str:
         tiles=_tiles(results),
         sizes=_sizes(clusters, colors),
         facts=_facts(results),
-        columns=list(explanation.columns),
+        columns=column_rows(explanation.columns),
         metrics=_metric_rows(results),
         baselines=explanation.baselines,
         labelled=labelled,
-        notes=[*results.log, *explanation.notes],
+        log="\n".join(results.log),
+        notes=explanation.notes,
         curves=loss_curves(results.history),
         heat=heat_map(explanation.blocks, names, colors),
         confidence=confidence_bars(explanation.confidence),

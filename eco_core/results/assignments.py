@@ -7,7 +7,6 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 
 from eco_core.errors import Problem, RunFolderError
@@ -44,26 +43,32 @@ def read_assignments(path: Path) -> dict[str, tuple[int, float]]:
     """
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:  # Spreadsheets write a byte order mark.
-            reader = csv.DictReader(file)
-            if reader.fieldnames is None or not {"node", "cluster"} <= set(reader.fieldnames):
+            reader = csv.reader(file)
+            names = next(reader, [])
+            if not {"node", "cluster"} <= set(names):
                 raise RunFolderError(
                     Problem(
                         "ECO403",
-                        f"{path} has the columns {', '.join(reader.fieldnames or []) or 'none'}; "
-                        "expected node,cluster.",
+                        f"{path} has the columns {', '.join(names) or 'none'}; expected node,cluster.",
                         "Start it with the line 'node,cluster'.",
                     )
                 )
+            node_at, cluster_at = names.index("node"), names.index("cluster")
+            confidence_at = names.index("confidence") if "confidence" in names else len(names)
             rows: dict[str, tuple[int, float]] = {}
             for row in reader:
-                if row["node"] in rows:
-                    raise _bad_line(path, reader.line_num, f"node {row['node']!r} is listed twice")
+                if not row:
+                    continue
                 try:
-                    cluster, confidence = int(row["cluster"]), float(row.get("confidence") or 1.0)
-                    rows[row["node"]] = int(np.int64(cluster)), confidence
-                except (TypeError, ValueError, OverflowError):
-                    message = f"cluster {row['cluster']!r} is not a 64-bit integer, or the confidence is not a number"
-                    raise _bad_line(path, reader.line_num, message) from None
+                    node, cluster = row[node_at], int(row[cluster_at])
+                    sure = float(row[confidence_at] or 1.0) if len(row) > confidence_at else 1.0
+                except (IndexError, ValueError):
+                    raise _bad_line(path, reader.line_num, _what_is_wrong(row, cluster_at)) from None
+                if not -(2**63) <= cluster < 2**63:
+                    raise _bad_line(path, reader.line_num, _what_is_wrong(row, cluster_at))
+                if node in rows:
+                    raise _bad_line(path, reader.line_num, f"node {node!r} is listed twice")
+                rows[node] = cluster, sure
             return rows
     except OSError as error:
         raise RunFolderError(
@@ -75,6 +80,11 @@ def read_assignments(path: Path) -> dict[str, tuple[int, float]]:
         ) from error
     except (UnicodeDecodeError, csv.Error) as error:
         raise RunFolderError(Problem("ECO403", f"{path} is not a text file.", "Give a CSV file.")) from error
+
+
+def _what_is_wrong(row: Sequence[str], cluster_at: int) -> str:
+    cluster = row[cluster_at] if cluster_at < len(row) else None
+    return f"cluster {cluster!r} is not a 64-bit integer, or the confidence is not a number"
 
 
 def _bad_line(path: Path, line: int, what: str) -> RunFolderError:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -15,14 +16,15 @@ from eco_core.metrics.labels import label_metrics
 from eco_core.metrics.structure import structure_metrics
 from eco_core.ops.kmeans import TorchKMeans
 from eco_core.ops.nearest_centers import nearest_centers
+from eco_core.results.spectral import is_cheap, spectral_points
 
 _DIMENSIONS = 64
 """Widest input of k-means: wider features are reduced to their leading singular directions."""
-_SAMPLED_ROWS = 100_000
+_SAMPLED_ROWS = 50_000
 _MOST_CLUSTERS = 200
 _MOST_ENTRIES = 1 << 28
-_MOST_EDGES = 40_000_000
-_STEPS = 30
+_MOST_COORDINATES = 50_000_000
+"""Coordinates of the points of a baseline: 200 MB, a few times over."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +42,9 @@ class Baseline:
     metrics: Mapping[str, float] = field(default_factory=dict)
 
 
-def baselines_of(graph: Any, n_clusters: int, *, seed: int = 0) -> tuple[tuple[Baseline, ...], tuple[str, ...]]:
+def baselines_of(
+    graph: Any, n_clusters: int, *, undirected: bool = False, seed: int = 0
+) -> tuple[tuple[Baseline, ...], tuple[str, ...]]:
     """Clusters a graph by its features alone, and by its edges alone.
 
     Labels are used for the label metrics of the result only.
@@ -48,6 +52,7 @@ def baselines_of(graph: Any, n_clusters: int, *, seed: int = 0) -> tuple[tuple[B
     Args:
         graph: The graph.
         n_clusters: Number of clusters that the run found.
+        undirected: Whether each edge of the graph is known to have its reverse.
         seed: Seed of the baselines.
 
     Returns:
@@ -58,7 +63,11 @@ def baselines_of(graph: Any, n_clusters: int, *, seed: int = 0) -> tuple[tuple[B
     found, notes = [], []
     for name, how, make in (
         ("features alone", "K-means on the features, without the graph.", _features),
-        ("structure alone", "Regularised spectral clustering of the edges, without the features.", _structure),
+        (
+            "structure alone",
+            "Regularised spectral clustering of the edges, without the features.",
+            functools.partial(_structure, undirected),
+        ),
     ):
         try:
             points = make(graph, n_clusters, seed)
@@ -127,42 +136,18 @@ def _reduced(matrix: Any, seed: int) -> NDArray[np.float32]:
     return np.ascontiguousarray(left * values, dtype=np.float32)
 
 
-def _structure(graph: Any, n_clusters: int, seed: int) -> Tensor:
-    """The leading eigenvectors of the regularised adjacency matrix, rows of length 1: shape (num_nodes, K).
-
-    Regularised spectral clustering (Amini et al. 2013; Qin & Rohe 2013): a little weight between all pairs of nodes, as
-    much as each node's mean degree in all, keeps small components from being clusters of their own.
-    """
-    import scipy.sparse as sp
-
+def _structure(undirected: bool, graph: Any, n_clusters: int, seed: int) -> Tensor:
     if getattr(graph.edge_index, "incoming", None) is not None:
         raise _TooLarge("the graph is on disk")
-    source, target = (part.cpu().numpy() for part in graph.edge_index)
-    if not len(source):
+    count, nodes = int(graph.edge_index.shape[1]), int(graph.num_nodes)
+    if not count:
         raise _TooLarge("the graph has no edges")
-    if len(source) > _MOST_EDGES:
-        raise _TooLarge(f"the graph has {len(source):,} edges")
+    if not is_cheap(count, n_clusters) or nodes * n_clusters > _MOST_COORDINATES:
+        raise _TooLarge(
+            f"{n_clusters} eigenvectors of a graph with {nodes:,} nodes and {count:,} entries of edges take minutes"
+        )
     weight = graph.get("edge_weight")
-    values = np.ones(len(source), np.float32) if weight is None else np.asarray(weight).reshape(-1)
-    count = int(graph.num_nodes)
-    matrix = sp.coo_matrix((values.astype(np.float32), (source, target)), (count, count)).tocsr()
-    matrix = ((matrix + matrix.T) * 0.5).tocsr()
-    degree = np.asarray(matrix.sum(axis=1)).ravel().astype(np.float64)
-    tau = max(float(degree.mean()), 1e-12)
-    scale = (1 / np.sqrt(degree + tau)).astype(np.float32)
-    matrix = sp.diags(scale) @ matrix @ sp.diags(scale)
-
-    def times(z: NDArray[np.float32]) -> NDArray[np.float32]:
-        # Half a step on the spot makes all eigenvalues positive: the leading ones are the wanted ones.
-        return 0.5 * (matrix @ z + (tau / count) * scale[:, None] * (scale @ z)[None, :] + z)
-
-    z = np.random.default_rng(seed).standard_normal((count, n_clusters + 4)).astype(np.float32)
-    for _ in range(_STEPS):
-        z, _ = np.linalg.qr(times(times(z)))
-    small = z.T @ times(z)
-    _, vectors = np.linalg.eigh((small + small.T) / 2)
-    z = z @ vectors[:, ::-1][:, :n_clusters].astype(np.float32)
-    return torch.from_numpy(z / np.maximum(np.linalg.norm(z, axis=1, keepdims=True), 1e-12))
+    return spectral_points(graph.edge_index, weight, nodes, n_clusters, undirected=undirected, seed=seed)
 
 
 __all__ = ["Baseline", "baselines_of"]

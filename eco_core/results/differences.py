@@ -256,13 +256,13 @@ def _words(column: str, values: Any, groups: _Groups) -> _Found:
     rows = groups.sampled()
     texts = values if rows is None else values.iloc[rows]
     least = max(2, len(texts) // 5000)
-    letters = r"(?u)\b[^\W\d_]{3,}\b"
+    word = r"(?u)\b[^\W\d_]\w{2,}\b"  # Numbers are no words; 'gpt4' is one.
     vectorizer = CountVectorizer(
         binary=True,
         max_features=_WORDS,
         min_df=least,
         stop_words="english",
-        token_pattern=letters,
+        token_pattern=word,
     )
     try:
         matrix = vectorizer.fit_transform(texts.fillna("").astype(str))

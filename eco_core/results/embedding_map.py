@@ -18,11 +18,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 MOST_POINTS = 100_000
-_LANDMARKS = 4_000
+_LANDMARKS = 3_000
 _NEIGHBOURS = 15
 _DIMENSIONS = 32
 _EPOCHS = 250
 _NEGATIVES = 4
+_BLOCK_ENTRIES = 1 << 21
 
 
 @dataclass(frozen=True, eq=False)
@@ -125,13 +126,17 @@ def _nearest(
     """The nearest of some points, in blocks: their numbers and distances, each (points, count), nearest first."""
     these, those = torch.from_numpy(np.ascontiguousarray(points)), torch.from_numpy(others)
     squares, count = those.square().sum(1), min(count, len(others))
-    numbers, distances = [], []
-    for block in these.split(max(1, (1 << 22) // len(others))):
-        square = block.square().sum(1, keepdim=True) - 2 * block @ those.T + squares
-        values, found = square.topk(count, largest=False)
-        numbers.append(found)
-        distances.append(values.clamp(min=0).sqrt())
-    return torch.cat(numbers).numpy(), torch.cat(distances).numpy()
+    # Everything is written into the same memory: small results between large freed ones would keep all of it.
+    step = max(1, _BLOCK_ENTRIES // len(others))
+    buffer = torch.empty(min(step, len(these)), len(others))
+    numbers, distances = torch.empty(len(these), count, dtype=torch.int64), torch.empty(len(these), count)
+    for first in range(0, len(these), step):
+        part = slice(first, first + step)
+        block = these[part]
+        square = torch.addmm(squares, block, those.T, alpha=-2, out=buffer[: len(block)])
+        torch.topk(square, count, largest=False, out=(distances[part], numbers[part]))
+    distances += these.square().sum(1, keepdim=True)
+    return numbers.numpy(), distances.clamp_(min=0).sqrt_().numpy()
 
 
 def _edges(neighbours: NDArray[np.int64], distances: NDArray[np.float32]) -> tuple[NDArray[Any], ...]:

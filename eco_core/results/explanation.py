@@ -166,11 +166,12 @@ def explain(graph: Any, clustering: Clustering, *, seed: int = 0) -> Explanation
     ids, index = np.unique(labels, return_inverse=True)
     edge_index, edge_weight = graph.edge_index, graph.get("edge_weight")
     between, entries = block_matrix(index, len(ids), edge_index, edge_weight)
-    baselines, notes = baselines_of(graph, len(ids), seed=seed)
+    facts = _facts(graph)
+    baselines, notes = baselines_of(graph, len(ids), undirected=bool(facts.get("undirected")), seed=seed)
     summaries = _summaries(graph, clustering, ids, index, between, entries)
     order = sorted(range(len(ids)), key=lambda row: (-summaries[row].size, summaries[row].cluster))
     return Explanation(
-        data=_facts(graph),
+        data=facts,
         columns=tuple(dict(column) for column in graph.get("columns") or ()),
         clusters=_with_names([summaries[row] for row in order]),
         blocks=Blocks.of(between, ids, order[:_SHOWN_BLOCKS]),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -47,18 +48,32 @@ def members_of(
     confidence = np.nan_to_num(to_numpy(clustering.confidence).astype(float))
     ids = clustering.node_ids
 
+    order = np.argsort(index, kind="stable")
+    starts = np.searchsorted(index[order], np.arange(count + 1))
+
     def chosen(*keys: NDArray[np.float64]) -> list[tuple[Member, ...]]:
-        order = np.lexsort((*keys, index))
-        starts = np.searchsorted(index[order], np.arange(count + 1))
         return [
             tuple(
                 Member(str(node) if ids is None else str(ids[node]), round(float(confidence[node]), 4))
-                for node in map(int, order[first : min(last, first + limit)])
+                for node in map(int, _lowest(order[first:last], keys, limit))
             )
             for first, last in itertools.pairwise(starts)
         ]
 
-    return chosen(distances), chosen(-distances, confidence)
+    return chosen(distances), chosen(confidence, -distances)
+
+
+def _lowest(nodes: NDArray[np.int64], keys: Sequence[NDArray[np.float64]], limit: int) -> NDArray[np.int64]:
+    """The nodes with the lowest first key, of equal ones with the lowest next key, without sorting all of them."""
+    first, *others = keys
+    values = first[nodes]
+    if len(nodes) <= limit:
+        return nodes[np.lexsort([key[nodes] for key in reversed(keys)])]
+    bound = np.partition(values, limit - 1)[limit - 1]
+    below, equal = nodes[values < bound], nodes[values == bound]
+    below = below[np.lexsort([key[below] for key in reversed(keys)])]
+    missing = limit - len(below)
+    return np.concatenate([below, _lowest(equal, others, missing) if others else equal[:missing]])
 
 
 def _distances(embedding: torch.Tensor, index: NDArray[np.int64], count: int) -> NDArray[np.float64]:

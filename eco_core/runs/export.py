@@ -126,14 +126,17 @@ def _collect(run: Path, data: Any, data_root: str | Path | None, registry: Regis
     from eco_core.results.explanation_files import read_explanation
     from eco_core.results.folder import ASSIGNMENTS, EMBEDDINGS, SPEC, check_finished
     from eco_core.spec.files import read_spec
-    from eco_core.spec.models import DataSpec
+    from eco_core.spec.models import DataSpec, GraphSpec
 
     check_finished(run)
     spec = read_spec(run / SPEC)
     section = DataSpec.model_validate(spec["data"])
     if data_root is not None:
         section = section.model_copy(update={"root": str(data_root)})
-    graph, _ = load_planned(section, registry, data)
+    # The features are the user's own, not those that a recipe has normalised.
+    section = section.model_copy(update={"normalize_features": "none"})
+    neighbors = GraphSpec.model_validate(spec.get("graph") or {})
+    graph, _ = load_planned(section, registry, data, neighbors=neighbors, features_as_stored=True)
     rows = read_assignments(run / ASSIGNMENTS)
     ids = [str(node) for node in (graph.get("node_ids") or range(int(graph.num_nodes)))]
     if len(ids) != len(rows) or any(node not in rows for node in ids):

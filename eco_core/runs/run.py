@@ -32,6 +32,7 @@ class Run:
         spec: The resolved spec.
         model: The fitted composition.
         explanation: Why the clusters are clusters; None with ``report: false``, and on ranks that write no folder.
+        report: The page ``report.html``; None if there is no explanation, or jinja2 is not installed.
     """
 
     folder: Path
@@ -41,6 +42,7 @@ class Run:
     spec: dict[str, Any]
     model: Composition
     explanation: Explanation | None = None
+    report: Path | None = None
 
     def document(self) -> dict[str, Any]:
         """Returns the document that ``eco compose --json`` prints."""
@@ -120,9 +122,10 @@ def run(
         if recorder.path is None:  # Only rank 0 makes a folder.
             recorder.measure(model.clustering_)
         explanation = _explain(recorder.path, graph, model) if recorder.path is not None and plan.spec.report else None
+        page = None if explanation is None or recorder.path is None else _write_report(recorder.path)
         folder = all_gathered(recorder.path or Path())[0]
     seconds, memory = dict(recorder.seconds), recorder.peak_memory_mb
-    return Run(folder, model.metrics_, seconds, memory, model.spec, model, explanation)
+    return Run(folder, model.metrics_, seconds, memory, model.spec, model, explanation, page)
 
 
 def _explain(folder: Path, graph: Any, model: Composition) -> Explanation | None:
@@ -137,6 +140,25 @@ def _explain(folder: Path, graph: Any, model: Composition) -> Explanation | None
     except Exception as error:
         warnings.warn(
             f"The run is complete, but its clusters could not be explained: {type(error).__name__}: {error}",
+            category=EcoWarning,
+            stacklevel=2,
+        )
+        return None
+
+
+def _write_report(folder: Path) -> Path | None:
+    """Writes the page of a run, if jinja2 is installed. The run is finished without it."""
+    from eco_core.report.rendering import has_jinja
+
+    if not has_jinja():
+        return None
+    from eco_core.report.page import write_report
+
+    try:
+        return write_report(folder)
+    except Exception as error:
+        warnings.warn(
+            f"The run is complete, but its report could not be written: {type(error).__name__}: {error}",
             category=EcoWarning,
             stacklevel=2,
         )

@@ -14,6 +14,7 @@ from torch_geometric.data import Data
 
 import eco_core as eco
 from eco_core.runs.export import export_run
+from eco_core.runs.run import run as eco_run
 from tests.cli.conftest import Eco
 
 KARATE = ("compose", "--data", "karate", "--quiet")
@@ -62,6 +63,27 @@ def test_a_run_ends_with_metrics_sizes_and_the_report(eco: Eco) -> None:
     assert sizes == sorted(sizes, reverse=True)
     assert sum(sizes) == 34
     assert "Labels seen in training" in Path("run/report.html").read_text(encoding="utf-8")
+
+
+def test_a_run_from_python_leaves_the_same_files(eco: Eco) -> None:
+    assert eco(*KARATE, "--out", "typed").code == 0
+    run = eco_run({"data": {"name": "karate"}}, out="called")
+    assert run.report == Path("called/report.html")
+    assert sorted(path.name for path in Path("called").iterdir()) == sorted(p.name for p in Path("typed").iterdir())
+    without = eco_run({"data": {"name": "karate"}, "report": False}, out="without")
+    assert (without.report, Path("without/report.html").exists()) == (None, False)
+
+
+@pytest.mark.filterwarnings("default::eco_core.errors.EcoWarning")
+def test_a_run_whose_page_cannot_be_written_is_complete(eco: Eco, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> None:
+        raise OSError("disk full")
+
+    monkeypatch.setattr("eco_core.report.page.write_report", fail)
+    result = eco("compose", "--data", "karate", "--out", "run")
+    assert result.code == 0
+    assert "its report could not be written: OSError: disk full" in result.err
+    assert "report:" not in result.out
 
 
 @pytest.mark.parametrize("how", [("--no-report",), ("--set", "report=false")])
@@ -191,6 +213,82 @@ def test_parquet_keeps_the_types_of_columns(run_of_columns: tuple[Path, Data]) -
     assert len(pd.read_parquet(edges)) == 12
 
 
+def features_of(node: str) -> list[float]:
+    number = int(node.removeprefix("n"))
+    return [float(number % 3 == part) + 0.01 * number for part in range(3)]
+
+
+@pytest.fixture
+def run_of_shuffled_tables() -> tuple[Path, pd.DataFrame]:
+    """A run on one order of the rows of a table; and the table, whose files now have another order."""
+    count = 12
+    nodes = pd.DataFrame(
+        {
+            "id": [f"n{n}" for n in range(count)],
+            "f0": [features_of(f"n{n}")[0] for n in range(count)],
+            "f1": [features_of(f"n{n}")[1] for n in range(count)],
+            "city": [f"city {n % 3}" for n in range(count)],
+            "serial": [1_000_000.5 + 7 * n for n in range(count)],
+        }
+    )
+    edges = pd.DataFrame(
+        {"source": [f"n{n}" for n in range(count)], "target": [f"n{(n + 3) % count}" for n in range(count)]}
+    )
+    folder = Path("tables")
+    folder.mkdir()
+
+    def write(seed: int) -> None:
+        nodes.sample(frac=1, random_state=seed).to_csv(folder / "nodes.csv", index=False)
+        edges.sample(frac=1, random_state=seed).to_csv(folder / "edges.csv", index=False)
+
+    write(1)
+    run = eco.run({"data": {"name": str(folder)}, "clusters": 3}, out="run")
+    write(2)
+    return run.folder, nodes.set_index("id")
+
+
+def exported_rows(run: Path, to: str) -> pd.DataFrame:
+    """The nodes of an export, by their id."""
+    paths = export_run(run, to, "out" if to in ("csv", "parquet") else None)
+    if to == "csv":
+        return pd.read_csv(paths[0]).set_index("id")
+    if to == "parquet":
+        return pd.read_parquet(paths[0]).set_index("id")
+    if to == "h5ad":
+        return pytest.importorskip("anndata").read_h5ad(paths[0]).obs
+    graph = getattr(pytest.importorskip("networkx"), f"read_{to}")(paths[0])
+    return pd.DataFrame.from_dict(dict(graph.nodes(data=True)), orient="index")
+
+
+@pytest.mark.parametrize("to", ["csv", "parquet", "graphml", "gexf", "h5ad"])
+def test_every_export_keeps_ids_columns_and_clusters_together(
+    run_of_shuffled_tables: tuple[Path, pd.DataFrame], to: str
+) -> None:
+    run, nodes = run_of_shuffled_tables
+    rows = exported_rows(run, to)
+    with (run / "assignments.csv").open(newline="") as file:
+        assigned = {row["node"]: int(row["cluster"]) for row in csv.DictReader(file)}
+    assert sorted(rows.index) == sorted(nodes.index)
+    for node, row in rows.iterrows():
+        assert int(row["cluster"]) == assigned[str(node)]
+        assert str(row["city"]) == nodes.loc[node, "city"]
+        assert float(row["serial"]) == nodes.loc[node, "serial"]
+
+
+def test_an_exported_embedding_is_that_of_its_node(run_of_shuffled_tables: tuple[Path, pd.DataFrame]) -> None:
+    anndata = pytest.importorskip("anndata")
+    run, _ = run_of_shuffled_tables
+    data = anndata.read_h5ad(export_run(run, "h5ad")[0])
+    with (run / "assignments.csv").open(newline="") as file:
+        order = [row["node"] for row in csv.DictReader(file)]
+    place = [order.index(node) for node in data.obs_names]
+    assert place != sorted(place)
+    assert np.array_equal(data.obsm["X_eco"], np.load(run / "embeddings.npy")[place])
+    assert (data.obsp["connectivities"] != data.obsp["connectivities"].T).nnz == 0
+    first, second = data.obs_names.get_loc("n0"), data.obs_names.get_loc("n3")
+    assert data.obsp["connectivities"][first, second] == 1
+
+
 def test_h5ad_is_what_scanpy_expects(run_of_columns: tuple[Path, Data]) -> None:
     anndata = pytest.importorskip("anndata")
     folder, graph = run_of_columns
@@ -260,3 +358,15 @@ def test_a_fitted_model_shows_summary_and_map_in_a_notebook() -> None:
     assert page.count("<path") == 3
     assert "<script" not in page
     assert model._repr_html_() == page
+
+
+def test_what_a_notebook_shows_holds_no_foreign_html() -> None:
+    evil = "<img src=x onerror=alert(1)>"
+    graph = graph_with_columns()
+    graph.node_ids = [f"{evil}{n}" for n in range(12)]
+    graph.node_table = graph.node_table.rename(columns={"income": evil})
+    graph.name = evil
+    model = eco.compose(clusters=3).fit(graph)
+    page = model._repr_html_()
+    assert page is not None
+    assert "<img" not in page

@@ -14,8 +14,8 @@ FLOORS = (  # From the ground up. A room may import the rooms of lower floors, a
     {"registry", "transforms", "parts"},
     {"metrics", "data", "spec", "engine"},
     {"plan", "results", "builtin", "loggers"},
-    {"model", "jobs"},
-    {"runs", "report", "ensemble", "select", "benchmark", "estimator", "tl"},
+    {"model", "jobs", "report"},
+    {"runs", "ensemble", "select", "benchmark", "estimator", "tl"},
     {"cli", "testing"},
 )
 FLOOR = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}

@@ -12,7 +12,7 @@ from typing import Any, TextIO
 import pytest
 
 from eco_core.engine.callbacks import Callback, Log
-from eco_core.engine.progress import ProgressBar, current_stderr, progress_for
+from eco_core.engine.progress import NotebookBar, ProgressBar, current_stderr, progress_for
 from eco_core.parts.stages import Stage
 from tests.terminal import screen_of
 
@@ -119,9 +119,53 @@ def test_terminals_get_a_bar_and_files_and_dumb_terminals_none(
     assert found[-1] is None
 
 
-@pytest.mark.parametrize("has_widgets", [True, False])
-def test_a_notebook_gets_a_bar_if_it_has_ipywidgets(monkeypatch: pytest.MonkeyPatch, has_widgets: bool) -> None:
-    monkeypatch.setitem(sys.modules, "IPython", types.ModuleType("IPython"))
+class Shown:
+    """The outputs of a notebook's cells, and what replaced each."""
+
+    def __init__(self) -> None:
+        self.outputs: list[list[str]] = []
+
+    def display(self, page: str, display_id: bool = False) -> Any:
+        assert display_id
+        output = [page]
+        self.outputs.append(output)
+        return types.SimpleNamespace(update=output.append)
+
+
+@pytest.fixture
+def notebook(monkeypatch: pytest.MonkeyPatch) -> Shown:
+    """A notebook's kernel without ``ipywidgets``, as far as a progress bar knows it."""
+    shown = Shown()
+    display = types.ModuleType("IPython.display")
+    display.__dict__.update(display=shown.display, HTML=str)
+    package = types.ModuleType("IPython")
+    package.__dict__.update(display=display)
+    monkeypatch.setitem(sys.modules, "IPython", package)
+    monkeypatch.setitem(sys.modules, "IPython.display", display)
     monkeypatch.setattr("rich.console._is_jupyter", lambda: True)
-    monkeypatch.setattr("importlib.util.find_spec", lambda name: object() if has_widgets else None)
-    assert isinstance(progress_for(io.StringIO()), ProgressBar) == has_widgets
+    return shown
+
+
+def test_a_bar_in_a_notebook_ends_at_its_last_epoch(notebook: Shown) -> None:
+    bar = progress_for(io.StringIO())
+    assert isinstance(bar, NotebookBar)
+    train(Stage("pretrain", (), epochs=60), [bar], 60)
+    train(Stage("<b>joint</b>", (), epochs=60), [bar], 28)
+    first, second = notebook.outputs
+    assert "0/60" in first[0]
+    assert len(first) < 60  # Not every epoch of a fast training is drawn.
+    assert 'value="60" max="60"' in first[-1]
+    assert "60/60 · loss 1.0000" in first[-1]
+    assert "28/60 · loss 1.0000 · stopped early" in second[-1]
+    assert "&lt;b&gt;joint" in second[-1]
+
+
+def test_an_interrupted_stage_leaves_its_bar_in_a_notebook(notebook: Shown) -> None:
+    bar = NotebookBar()
+    bar.on_stage_start(Stage("train", (), epochs=60), 10)
+    bar.on_epoch_end(Stage("train", (), epochs=60), {"epoch": 16, "loss": 1.0})
+    bar.close()
+    bar.close()
+    assert "17/60" in notebook.outputs[0][-1]
+    bar.on_stage_start(Stage("none", (), epochs=0), 0)
+    assert len(notebook.outputs) == 1

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 
 import eco_core as eco
@@ -17,6 +18,8 @@ from eco_core.errors import RunFolderError
 from eco_core.report import write_comparison, write_report
 from eco_core.report.charts import flows_between, loss_curves
 from eco_core.results.colors import palette
+from eco_core.results.explanation import explain
+from eco_core.results.explanation_files import write_explanation
 from eco_core.results.folder import EXPLANATION
 
 pytest.importorskip("jinja2")
@@ -96,6 +99,51 @@ def test_ids_and_names_cannot_leave_their_place(karate: Path, tmp_path: Path) ->
     page = write_report(folder).read_text(encoding="utf-8")
     assert "<img" not in page
     assert payload(page)["ids"][0] == evil
+
+
+EVIL = "\"'><img src=x onerror=alert(1)></script>"
+
+
+def test_nothing_of_a_user_is_html_on_any_page(tmp_path: Path) -> None:
+    count = 60
+    graph = eco.load_graph("sbm", num_nodes=count, n_blocks=3, num_features=4)
+    block = graph.y.numpy()
+    graph.node_ids = [f"{EVIL}{n}" for n in range(count)]
+    graph.node_table = pd.DataFrame(
+        {
+            f"category {EVIL}": [f"{EVIL} {value}" for value in block],
+            f"number {EVIL}": block * 10.0,
+            f"text {EVIL}": [f"word{value} <img src=y> and more words" for value in block],
+        }
+    )
+    graph.columns = [
+        {"column": name, "kind": kind, "action": EVIL, "features": 1, "missing": 0}
+        for name, kind in zip(graph.node_table.columns, ("categorical", "numeric", "text"), strict=True)
+    ]
+    graph.name = EVIL
+    folder = eco.compose(clusters=3).fit(graph).save(tmp_path / "run<img>")
+    write_explanation(folder, explain(graph, eco.load(folder).clustering_))
+    (folder / "log.txt").write_text(f"note {EVIL}\n")
+    for path in (write_report(folder), write_comparison([folder, folder], tmp_path / "c.html")):
+        page = path.read_text(encoding="utf-8")
+        assert "<img" not in page
+        assert page.count("</script>") == page.count("<script")
+    data = payload(write_report(folder).read_text(encoding="utf-8"))
+    assert data["ids"] == graph.node_ids
+
+
+def test_many_alike_columns_share_a_row(karate: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "wide"
+    folder.mkdir()
+    for file in karate.iterdir():
+        (folder / file.name).write_bytes(file.read_bytes())
+    document = json.loads((folder / EXPLANATION).read_text())
+    alike = {"kind": "numeric", "action": "gene", "features": 0, "missing": 0}
+    document["columns"] = [{"column": f"gene{number}", **alike} for number in range(500)]
+    (folder / EXPLANATION).write_text(json.dumps(document))
+    page = write_report(folder).read_text(encoding="utf-8")
+    assert "gene0 ... gene499 (500)" in page
+    assert "gene250" not in page
 
 
 @pytest.mark.parametrize("damage", ["no folder", "torn json", "other format"])

@@ -19,7 +19,8 @@ from eco_core.results.differences import Difference, differences_of, proposed_na
 from eco_core.results.embedding_map import embedding_map
 from eco_core.results.explanation import Explanation, explain, explain_from_results
 from eco_core.results.explanation_files import read_explanation, write_explanation
-from eco_core.results.members import members_of
+from eco_core.results.members import _lowest, members_of
+from eco_core.results.spectral import spectral_points
 
 SIZES = (60, 40, 30)
 
@@ -293,3 +294,35 @@ def test_a_run_without_its_graph_is_still_described() -> None:
     assert [cluster.size for cluster in explanation.clusters] == [60, 40, 30]
     assert math.isnan(explanation.clusters[0].density)
     assert "explanation.json" in explanation.notes[0]
+
+
+def test_a_graph_whose_structure_takes_minutes_has_one_baseline_and_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("eco_core.results.spectral._CHEAP_PRODUCTS", 1)
+    labels = labels_of()
+    explanation = explain(graph_of(), clustering_of(labels))
+    assert [baseline.name for baseline in explanation.baselines] == ["features alone"]
+    assert "'structure alone' is left out" in explanation.notes[0]
+
+
+@pytest.mark.parametrize("directed", [False, True])
+def test_spectral_points_are_the_leading_eigenvectors(directed: bool) -> None:
+    random = np.random.default_rng(0)
+    block = np.repeat([0, 1, 2], 30)
+    dense = np.triu(random.random((90, 90)) < np.where(block[:, None] == block, 0.5, 0.05), 1).astype(float)
+    whole = (dense + dense.T) / 2 if directed else dense + dense.T
+    edges = torch.from_numpy(np.stack(np.nonzero(dense if directed else whole)))
+    degree = whole.sum(1)
+    regular = whole + degree.mean() / 90
+    scale = 1 / np.sqrt(degree + degree.mean())
+    vectors = np.linalg.eigh(scale[:, None] * regular * scale)[1][:, -3:]
+    expected = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+    found = spectral_points(edges, None, 90, 3, undirected=not directed).numpy()
+    assert np.allclose(np.linalg.svd(found.T @ expected)[1].sum(), 90, rtol=1e-3)
+
+
+def test_the_lowest_of_equal_nodes_are_found_by_the_next_key() -> None:
+    confidence, distance = np.array([0.5, 0.1, 0.1, 0.9, 0.1, 0.5]), np.array([3.0, 1.0, 5.0, 0.0, 2.0, 9.0])
+    nodes = np.arange(6)
+    expected = np.lexsort((-distance, confidence))
+    for limit in range(1, 8):
+        assert _lowest(nodes, (confidence, -distance), limit).tolist() == expected[:limit].tolist()
