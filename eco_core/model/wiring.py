@@ -107,7 +107,7 @@ class Wiring:
 
     def readable(self, graph: Any) -> Any:
         """The graph with features in a layout that the encoder and the objective can read."""
-        return sparse_where_it_pays(readable(graph, self.encoder), self.readers)
+        return sparse_where_it_pays(readable(graph, self.encoder, *self.readers), self.readers)
 
 
 @contextmanager

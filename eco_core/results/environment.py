@@ -46,7 +46,7 @@ def describe_environment(info: FitInfo) -> dict[str, Any]:
 def _relative(argument: str) -> str:
     """An argument of the command line; absolute paths become relative, so that they do not tell of the machine."""
     option, equals, value = argument.partition("=") if argument.startswith("-") else ("", "", argument)
-    if not os.path.isabs(value):
+    if not Path(value).is_absolute():
         return argument
     try:
         return f"{option}{equals}{os.path.relpath(value)}"

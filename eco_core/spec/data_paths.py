@@ -34,15 +34,15 @@ def resolved_data(section: Any, folder: Path) -> Any:
 
 
 def _resolved(value: Any, folder: Path) -> Any:
-    if not isinstance(value, str) or value == IN_MEMORY or value.startswith("~") or os.path.isabs(value):
+    if not isinstance(value, str) or value == IN_MEMORY or value.startswith("~") or Path(value).is_absolute():
         return value
     if not (_has_separator(value) or Path(value).suffix):
         return value
     beside = os.path.normpath(folder / value)
-    if os.path.exists(beside):
+    if Path(beside).exists():
         return _as_path(beside)
     is_dotted = value.replace(os.sep, "/").startswith(("./", "../"))
-    return _as_path(beside) if is_dotted and not os.path.exists(value) else value
+    return _as_path(beside) if is_dotted and not Path(value).exists() else value
 
 
 def portable_data(section: Mapping[str, Any], folder: Path, is_path: bool) -> dict[str, Any]:
@@ -67,17 +67,17 @@ def portable_data(section: Mapping[str, Any], folder: Path, is_path: bool) -> di
 
 
 def _relative(value: str, folder: Path) -> str:
-    path = os.path.abspath(os.path.expanduser(value))
+    path = Path(value).expanduser()
     try:
-        relative = os.path.relpath(path, os.path.abspath(folder))
+        relative = os.path.relpath(path, folder)
     except ValueError:  # Another drive.
-        return path
+        return str(path.absolute())
     return _as_path(relative).replace(os.sep, "/")
 
 
 def _as_path(path: str) -> str:
     """A path that cannot be taken for the name of a data set."""
-    return path if _has_separator(path) else os.path.join(os.curdir, path)
+    return path if _has_separator(path) else f"{os.curdir}{os.sep}{path}"
 
 
 def _has_separator(text: str) -> bool:

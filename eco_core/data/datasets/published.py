@@ -93,7 +93,8 @@ class _Published(NamedTuple):
         folder: The data set's folder in the data root; the raw files are in its subfolder ``raw``.
         url: The address of the folder that the raw files are downloaded from.
         files: The names of the raw files.
-        read: Reads the graph from the data set's name, the paths of the raw files, and whether features are sparse.
+        read: Reads the graph from the data set's name, the paths of the raw files, and whether features are sparse
+            (None: `_are_wide_bags` decides).
         title: The title of the data set, for the docstring of its loader.
         size: The size of the graph, for the same docstring.
     """
@@ -101,20 +102,34 @@ class _Published(NamedTuple):
     folder: str
     url: str
     files: tuple[str, ...]
-    read: Callable[[str, list[Path], bool], Data]
+    read: Callable[[str, list[Path], bool | None], Data]
     title: str
     size: str
 
 
-def _read_planetoid(name: str, paths: list[Path], sparse: bool) -> Data:
+_LARGE = 2**25
+"""Features of more numbers than this (128 MB) are large. Smaller ones are dense, which is what users expect; training
+takes the same time, because it holds mostly-zero features sparse anyway where its parts can read them."""
+
+_SPARSE_SHARE = 0.1
+"""Up to this share of non-zero numbers, sparse features take less memory and their products less time."""
+
+
+def _are_wide_bags(nonzero: int, shape: tuple[int, int]) -> bool:
+    """Whether features are large, and mostly zero: those of the co-author graphs."""
+    numbers = shape[0] * shape[1]
+    return numbers > _LARGE and nonzero <= _SPARSE_SHARE * numbers
+
+
+def _read_planetoid(name: str, paths: list[Path], sparse: bool | None) -> Data:
     from torch_geometric.io import read_planetoid_data
 
     data = read_planetoid_data(str(paths[0].parent), name)
-    x = data.x.to_sparse_coo().coalesce() if sparse else data.x
+    x = data.x.to_sparse_coo().coalesce() if sparse else data.x  # None of them is large.
     return Data(x=x, edge_index=data.edge_index, y=data.y, name=name)
 
 
-def _read_benchmark(name: str, paths: list[Path], sparse: bool) -> Data:
+def _read_benchmark(name: str, paths: list[Path], sparse: bool | None) -> Data:
     """Reads an archive of the GNN benchmark as PyG's reader does, but without making the features dense."""
     import scipy.sparse as sp
     from torch_geometric.utils import remove_self_loops, to_undirected
@@ -133,6 +148,7 @@ def _read_benchmark(name: str, paths: list[Path], sparse: bool) -> Data:
     features.eliminate_zeros()
     edge_index, _ = remove_self_loops(_edges_of(adjacency))
     edge_index = to_undirected(edge_index, num_nodes=features.shape[0])
+    sparse = _are_wide_bags(features.nnz, features.shape) if sparse is None else sparse
     x = _sparse_tensor(features) if sparse else torch.from_numpy(features.toarray())
     return Data(x=x, edge_index=edge_index, y=y, name=name)
 
@@ -181,7 +197,7 @@ _PUBLISHED = {
         "Physics",
         "ms_academic_phy.npz",
         "Coauthor Physics",
-        "34,493 nodes, 495,924 edges, 8,415 binary features (1.2 GB if dense), 5 classes",
+        "34,493 nodes, 495,924 edges, 8,415 binary features, 5 classes",
     ),
 }
 """The published graphs, by the name of their data set. Files, folders and addresses are the same as in PyG."""
@@ -190,7 +206,7 @@ _PUBLISHED = {
 def _loader_of(name: str) -> Callable[..., Data]:
     published = _PUBLISHED[name]
 
-    def load(root: str | Path | None = None, sparse: bool = False) -> Data:
+    def load(root: str | Path | None = None, sparse: bool | None = None) -> Data:
         paths = _raw_files(name, published, root)
         try:
             return published.read(name, paths, sparse)
@@ -208,7 +224,8 @@ def _loader_of(name: str) -> Callable[..., Data]:
 
     Args:
         root: Folder that holds ``{published.folder}/raw``; by default `default_root`. Missing files are downloaded.
-        sparse: Whether the features are sparse COO.
+        sparse: Whether the features are sparse COO; None: if at most a tenth of them is not zero, and they would take
+            more than 128 MB if dense. (Training holds such features sparse in any case where its parts can read them.)
 
     Returns:
         {published.size}.
