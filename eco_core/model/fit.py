@@ -24,6 +24,7 @@ from eco_core.model.composed_parts import ComposedParts
 from eco_core.model.fingerprint import graph_fingerprint
 from eco_core.model.preparation import check_given, on_device
 from eco_core.model.session import FitSession
+from eco_core.ops.compile_notice import compile_notices
 from eco_core.plan.plan import Plan
 from eco_core.results.clustering import Clustering
 
@@ -67,6 +68,8 @@ def fit_composition(
     listening = (*callbacks, *_progress(verbose)) if fabric.is_global_zero else ()
     # The callbacks are closed at the very end, after the metrics, which are computed outside the seeded context.
     with ExitStack() as events:
+        if len(listening) > len(callbacks):  # Progress is shown; eco compose and users who want none say it themselves.
+            events.enter_context(compile_notices(lambda text: print(text, file=current_stderr())))
         with seeded(plan.spec.seed):
             start = time.perf_counter()
             session = _begin(model, plan, on_device(graph, fabric.device))

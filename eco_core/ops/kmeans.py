@@ -126,7 +126,7 @@ class TorchKMeans:
         points = as_points(z, self.n_clusters)
         points = points.to_dense() if points.is_sparse else points
         with torch.autocast(points.device.type, enabled=False):
-            if pays(*points.shape, self.n_clusters, self.n_init) and bool(points.square().sum().isfinite()):
+            if pays(points.size(0), points.size(1), self.n_clusters, self.n_init) and bool(points.square().sum().isfinite()):
                 narrow = narrowed(points)
                 self._fit(Points(narrow.rows, self.block_elements), points.size(1))
                 self.cluster_centers_ = narrow.widened(self.cluster_centers_)

@@ -23,7 +23,7 @@ def test_wide_points_get_the_clusters_that_all_their_columns_give(
     seed: int, shift: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     points = wide(seed, shift)
-    assert pays(*points.shape, 6, 10)
+    assert pays(len(points), points.size(1), n_clusters=6, n_init=10)
     found = TorchKMeans(6, random_state=seed).fit(points)
     monkeypatch.setattr(kmeans, "pays", lambda *_: False)
     expected = TorchKMeans(6, random_state=seed).fit(points)
