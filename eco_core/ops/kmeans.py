@@ -125,13 +125,15 @@ class TorchKMeans:
         """
         points = as_points(z, self.n_clusters)
         points = points.to_dense() if points.is_sparse else points
+        count, width = points.shape
         with torch.autocast(points.device.type, enabled=False):
-            if pays(points.size(0), points.size(1), self.n_clusters, self.n_init) and bool(points.square().sum().isfinite()):
+            # Points whose squares are infinite have no coordinates; `_fit` refuses them.
+            if pays(count, width, self.n_clusters, self.n_init) and bool(points.square().sum().isfinite()):
                 narrow = narrowed(points)
-                self._fit(Points(narrow.rows, self.block_elements), points.size(1))
+                self._fit(Points(narrow.rows, self.block_elements), width)
                 self.cluster_centers_ = narrow.widened(self.cluster_centers_)
             else:
-                self._fit(Points(points, self.block_elements), points.size(1))
+                self._fit(Points(points, self.block_elements), width)
         # The same labels as predict(z) returns, also for ties.
         self.labels_, distances = nearest_centers(points, self.cluster_centers_, self.block_elements)
         self.inertia_ = float(distances[:, 0].double().square().sum())
