@@ -55,6 +55,7 @@ class FitInfo:
         plugins: Maps the distribution of each plugin to its version and status.
         preparation: How the columns of a table became features: an object with a method ``save(folder)``; None for a
             graph that was not made of a table.
+        data_fingerprint: A digest of the graph: ids, features, edges and their weights. Empty if it is not known.
     """
 
     module: nn.Module
@@ -69,6 +70,7 @@ class FitInfo:
     parts: Mapping[str, str] = field(default_factory=dict)
     plugins: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     preparation: Any = None
+    data_fingerprint: str = ""
 
 
 class Callback:

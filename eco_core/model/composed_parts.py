@@ -41,6 +41,7 @@ class ComposedParts(BaseModel):
         self._built: Built | None = None
         self._preparation = GraphPreparation()
         self._encoding: Any = None
+        self.data_fingerprint = ""
 
     @property
     def is_built(self) -> bool:

@@ -16,15 +16,15 @@ _SPARSE_SHARE = 0.1
 tenth, ten times as fast at a hundredth; slower at a fifth)."""
 
 
-def readable(graph: Any, encoder: Any) -> Any:
-    """Returns the graph, with dense features if the encoder cannot read sparse features.
+def readable(graph: Any, *readers: Any) -> Any:
+    """Returns the graph, with dense features if one of its readers cannot read sparse features.
 
     Args:
         graph: A ``torch_geometric.data.Data``.
-        encoder: The encoder.
+        *readers: The encoder and the objective, or their classes.
     """
     x = getattr(graph, "x", None)
-    if not isinstance(x, Tensor) or x.layout == torch.strided or reads_sparse(encoder):
+    if not isinstance(x, Tensor) or x.layout == torch.strided or all(map(reads_sparse, readers)):
         return graph
     dense = copy.copy(graph)
     dense.x = x.to_dense()

@@ -12,13 +12,17 @@ _WHOLE = 2**24
 """Number of entries that are read of a tensor: of a larger tensor, this many evenly spread entries are read."""
 
 
-def graph_fingerprint(graph: Any) -> str:
+def graph_fingerprint(graph: Any, with_ids: bool = False) -> str:
     """Returns a digest of a graph's features, edges and edge weights: their shapes, types and values.
 
     Args:
         graph: A ``torch_geometric.data.Data``. Of tensors with more than 16 million entries, only a part is read.
+        with_ids: Whether the ids of the nodes belong to the digest.
     """
     digest = hashlib.blake2b(digest_size=16)
+    if with_ids:
+        for node in getattr(graph, "node_ids", None) or ():
+            digest.update(f"{node}\0".encode(errors="surrogatepass"))
     for name in ("x", "edge_index", "edge_weight"):
         value = getattr(graph, name, None)
         digest.update(f"{name}:".encode())

@@ -21,8 +21,10 @@ from eco_core.metrics.evaluate import evaluate_clustering, registered_metrics
 from eco_core.model.batching import check_shared, check_trained_on_batches
 from eco_core.model.build import build_parts
 from eco_core.model.composed_parts import ComposedParts
+from eco_core.model.fingerprint import graph_fingerprint
 from eco_core.model.preparation import check_given, on_device
 from eco_core.model.session import FitSession
+from eco_core.ops.compile_notice import compile_notices
 from eco_core.plan.plan import Plan
 from eco_core.results.clustering import Clustering
 
@@ -66,6 +68,8 @@ def fit_composition(
     listening = (*callbacks, *_progress(verbose)) if fabric.is_global_zero else ()
     # The callbacks are closed at the very end, after the metrics, which are computed outside the seeded context.
     with ExitStack() as events:
+        if len(listening) > len(callbacks):  # Progress is shown; eco compose and users who want none say it themselves.
+            events.enter_context(compile_notices(lambda text: print(text, file=current_stderr())))
         with seeded(plan.spec.seed):
             start = time.perf_counter()
             session = _begin(model, plan, on_device(graph, fabric.device))
@@ -74,6 +78,7 @@ def fit_composition(
                 check_trained_on_batches(fabric.world_size, session.batches is not None, plan.part("encoder"))
             session.keep_probe(not stages)
             notes = model.notes_before_a_fit()
+            model.data_fingerprint = graph_fingerprint(graph, with_ids=True)
             info = fit_info(model, fabric.device, fabric.world_size, (*notes, *graph.notes))
             events.enter_context(fit_events(listening, info))
             history = model.start_history()
@@ -145,6 +150,7 @@ def fit_info(model: ComposedParts, device: torch.device, world_size: int = 1, no
         part_names=tuple(part.label for part in parts.values()),
         parts={kind: part.origin for kind, part in parts.items()},
         preparation=model.table_encoding,
+        data_fingerprint=model.data_fingerprint,
         plugins={p.distribution: {"version": p.version, "status": p.status} for p in plan.registry.plugins},
     )
 

@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from eco_core.inject.calls import call
+from eco_core.inject.calls import call, method_names
 from eco_core.model.features import readable, sparse_where_it_pays
 from eco_core.model.prepared import PreparedValues
 from eco_core.ops.sample import is_mini_batch
@@ -46,6 +46,7 @@ class Wiring:
         self.objective = objective
         self.head = head
         self.prepared = PreparedValues()
+        self._readers_of_x = [part for part in readers[1:] if _asks_for_x(part)]
 
     def parts(self) -> list[tuple[str, nn.Module]]:
         """The kinds and modules of the parts that exist."""
@@ -107,7 +108,15 @@ class Wiring:
 
     def readable(self, graph: Any) -> Any:
         """The graph with features in a layout that the encoder and the objective can read."""
-        return sparse_where_it_pays(readable(graph, self.encoder), self.readers)
+        return sparse_where_it_pays(readable(graph, self.encoder, *self._readers_of_x), self.readers)
+
+
+def _asks_for_x(part: Any) -> bool:
+    """Whether calls of a part get the features by name: one that does not can be given any layout."""
+    if not callable(getattr(part, "forward", None)):
+        return False
+    wanted = method_names(part, "forward")
+    return "x" in (*wanted.required, *wanted.optional)
 
 
 @contextmanager

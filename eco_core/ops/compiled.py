@@ -12,6 +12,24 @@ from collections.abc import Callable
 from typing import Any
 
 from numba import njit
+from numba.core import event
+
+from eco_core.ops.compile_notice import compilation_starts
+
+
+class _Listener(event.Listener):
+    """Hears when numba compiles one of our kernels; loading one from the cache is no compilation."""
+
+    def on_start(self, event: Any) -> None:
+        function = getattr(event.data.get("dispatcher"), "py_func", None)
+        if str(getattr(function, "__module__", "")).startswith("eco_"):
+            compilation_starts()
+
+    def on_end(self, event: Any) -> None:
+        pass
+
+
+event.register("numba:compile", _Listener())
 
 
 def compiled(function: Callable[..., Any], **options: Any) -> Any:

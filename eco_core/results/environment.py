@@ -37,6 +37,18 @@ def describe_environment(info: FitInfo) -> dict[str, Any]:
         "threads": torch.get_num_threads(),
         "seed": info.seed,
         "platform": platform.platform(),
-        "command": [Path(sys.argv[0]).name, *sys.argv[1:]],
+        "command": [Path(sys.argv[0]).name, *map(_relative, sys.argv[1:])],
         "pid": os.getpid(),
+        "data_fingerprint": info.data_fingerprint,
     }
+
+
+def _relative(argument: str) -> str:
+    """An argument of the command line; absolute paths become relative, so that they do not tell of the machine."""
+    option, equals, value = argument.partition("=") if argument.startswith("-") else ("", "", argument)
+    if not Path(value).is_absolute():
+        return argument
+    try:
+        return f"{option}{equals}{os.path.relpath(value)}"
+    except ValueError:  # Another drive.
+        return argument

@@ -14,12 +14,15 @@ import torch
 from torch import Tensor
 
 from eco_core._files import write_atomically, write_text
+from eco_core.data.source import is_path
 from eco_core.engine.callbacks import FitInfo
 from eco_core.engine.history import History
 from eco_core.errors import Problem, RunFolderError
 from eco_core.results.assignments import assignment_rows, read_assignments, write_assignments
 from eco_core.results.clustering import Clustering
 from eco_core.results.environment import describe_environment
+from eco_core.spec.data_paths import portable_data
+from eco_core.spec.models import IN_MEMORY
 from eco_core.spec.yaml_io import dump_yaml
 
 SPEC, ASSIGNMENTS, EMBEDDINGS, METRICS = "spec.yaml", "assignments.csv", "embeddings.npy", "metrics.json"
@@ -99,6 +102,9 @@ def files_of(folder: Path) -> list[str]:
 def write_spec(folder: Path, info: FitInfo) -> None:
     """Writes ``spec.yaml``. If the spec alone is not enough to run again, a comment in its first line explains why.
 
+    Paths of the data are written relative to the folder: the spec works from anywhere, and after folder and data were
+    moved together.
+
     Args:
         folder: An existing folder.
         info: The facts of the fit, with the resolved spec.
@@ -110,7 +116,12 @@ def write_spec(folder: Path, info: FitInfo) -> None:
             "# Not re-runnable: names in <> are parts or values that were given from Python. Pass them to eco.load.\n"
         )
     )
-    write_text(folder / SPEC, head + dump_yaml(info.spec))
+    spec = dict(info.spec)
+    data = spec.get("data")
+    if isinstance(data, Mapping):
+        name = data.get("name")
+        spec["data"] = portable_data(data, folder, isinstance(name, str) and name != IN_MEMORY and is_path(name))
+    write_text(folder / SPEC, head + dump_yaml(spec))
 
 
 def write_run(folder: Path, info: FitInfo, clustering: Clustering, **facts: Any) -> None:

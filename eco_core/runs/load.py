@@ -34,6 +34,7 @@ def load(folder: str | Path, *, registry: Registry | None = None, **parts: Any) 
     from eco_core.model.composition import Composition
     from eco_core.plan.plan import plan_run
     from eco_core.results.folder import MODEL, SPEC, check_finished, read_run
+    from eco_core.runs.rerun import earlier_fingerprint
 
     path = Path(folder).expanduser()
     check_finished(path)
@@ -57,5 +58,6 @@ def load(folder: str | Path, *, registry: Registry | None = None, **parts: Any) 
             )
         ) from error
     model.clustering_ = stored.clustering
+    model.data_fingerprint = earlier_fingerprint(model.plan.spec.data.name, path / SPEC, spec.get("data"))
     model.take_encoding(read_encoding(path))
     return model.eval()

@@ -19,16 +19,29 @@ class RunLog(Log):
         recorder: The callback that makes the folder; it must come before this callback.
         terminal: A stream that gets the same lines; None: they go only to the file.
         columns: What was done with each column of the graph's tables, to be written first.
+        early: Sentences that the terminal has shown already; they are written to the file when it is opened.
     """
 
     def __init__(
-        self, recorder: RunFolder, terminal: IO[str] | None, columns: Sequence[Mapping[str, Any]] | None = None
+        self,
+        recorder: RunFolder,
+        terminal: IO[str] | None,
+        columns: Sequence[Mapping[str, Any]] | None = None,
+        early: Sequence[str] = (),
     ) -> None:
         super().__init__(self)
         self._columns = columns
         self._recorder = recorder
         self._terminal = terminal
         self._file: IO[str] | None = None
+        self._early = list(early)
+
+    def say(self, text: str) -> None:
+        """Writes a sentence to the terminal now, and to the file now or when it is opened."""
+        if self._file is None:
+            self._early.append(text)
+        self.write(f"{text}\n")
+        self.flush()
 
     def write(self, text: str) -> None:
         """Writes text to the file and to the terminal."""
@@ -47,6 +60,7 @@ class RunLog(Log):
         if self._recorder.path is None:
             raise RuntimeError("The run folder does not exist yet: put its callback before the log's callback.")
         self._file = (self._recorder.path / LOG).open("w", encoding="utf-8")
+        self._file.writelines(f"{text}\n" for text in self._early)
         if self._columns:
             self.write(columns_text(self._columns, shutil.get_terminal_size((100, 24)).columns))
         for note in dict.fromkeys(info.notes):

@@ -93,18 +93,24 @@ def run(
         EcoError: If the spec, the data or the folder has a mistake; nothing is written then.
         TrainingError: If the run fails.
     """
+    from eco_core.data.validate import add_notes
     from eco_core.engine.collectives import all_gathered, local_rank_0_first
     from eco_core.engine.devices import make_fabric
     from eco_core.model.batching import check_shared
     from eco_core.model.composition import Composition
+    from eco_core.ops.compile_notice import compile_notices
     from eco_core.plan.plan import plan_run
     from eco_core.results.folder import check_free
     from eco_core.results.recorder import RunFolder
     from eco_core.runs.log import RunLog
+    from eco_core.runs.rerun import change_of_data, check_data_exist, earlier_fingerprint
 
     start = time.perf_counter()
     registry = registry or Registry.discover()
-    plan = plan_run(registry, recipe=recipe, spec=read_spec(spec), flags=flags, epochs=epochs, overrides=overrides)
+    content = read_spec(spec)
+    plan = plan_run(registry, recipe=recipe, spec=content, flags=flags, epochs=epochs, overrides=overrides)
+    check_data_exist(plan.spec.data.name, spec, content.get("data"))
+    earlier = earlier_fingerprint(plan.spec.data.name, spec, content.get("data"))
     model = Composition(plan)
     fabric = make_fabric(device)
     check_shared(plan.spec.train, fabric.world_size)
@@ -112,13 +118,30 @@ def run(
     out = None if out is None else Path(out).expanduser()
     if out is not None:
         check_free(out, force)
-    with _threads(threads):
+    logs: list[RunLog] = []
+    early: list[str] = []
+
+    def say(text: str) -> None:
+        if logs:
+            logs[0].say(text)
+            return
+        early.append(text)
+        if stream is not None:
+            stream.write(f"{text}\n")
+            stream.flush()
+
+    with _threads(threads), compile_notices(say):
         with local_rank_0_first(fabric.local_rank):
             graph = model.load_graph()
         model.check_graph(graph)
+        changed = change_of_data(graph, earlier, spec)
+        if changed is not None:
+            add_notes(graph, [changed])
+            if stream is None:
+                warnings.warn(changed, category=EcoWarning, stacklevel=2)
         recorder = RunFolder(out, recipe, force, devices, started=start, loaded=time.perf_counter())
-        log = RunLog(recorder, stream, graph.get("columns"))
-        model.fit(graph, device=device, callbacks=[recorder, log, *callbacks], verbose=False)
+        logs.append(RunLog(recorder, stream, graph.get("columns"), early))
+        model.fit(graph, device=device, callbacks=[recorder, *logs, *callbacks], verbose=False)
         if recorder.path is None:  # Only rank 0 makes a folder.
             recorder.measure(model.clustering_)
         explanation = _explain(recorder.path, graph, model) if recorder.path is not None and plan.spec.report else None

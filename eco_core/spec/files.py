@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from eco_core.errors import Problem, SpecError
+from eco_core.spec.data_paths import resolved_data
 from eco_core.spec.yaml_io import load_yaml
 
 
@@ -33,6 +34,9 @@ def parse_spec(text: str, source: str) -> dict[str, Any]:
 def read_spec(spec: Mapping[str, Any] | str | Path | None) -> dict[str, Any]:
     """Reads a spec file, or copies a mapping.
 
+    Paths of data in a file may be relative to its folder, or to the current folder; see
+    `eco_core.spec.data_paths.resolved_data`.
+
     Raises:
         SpecError: ECO106, if there is no such file or it is not a spec.
     """
@@ -42,7 +46,7 @@ def read_spec(spec: Mapping[str, Any] | str | Path | None) -> dict[str, Any]:
         return dict(spec)
     path = Path(spec).expanduser()
     try:
-        return parse_spec(path.read_text(encoding="utf-8"), str(path))
+        found = parse_spec(path.read_text(encoding="utf-8"), str(path))
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or "it is not a text file"
         raise SpecError(
@@ -50,3 +54,6 @@ def read_spec(spec: Mapping[str, Any] | str | Path | None) -> dict[str, Any]:
                 "ECO106", f"Spec {path} cannot be read: {reason}.", "Give the path of a YAML file; 'eco schema' helps."
             )
         ) from error
+    if "data" in found:
+        found["data"] = resolved_data(found["data"], path.parent)
+    return found

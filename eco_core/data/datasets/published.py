@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 from torch_geometric.data import Data
 
-from eco_core.data.datasets.raw_files import RawFiles, load_raw
+from eco_core.data.datasets.raw_files import RawFiles, are_wide_bags, load_raw
 from eco_core.errors import Problem, SpecError
 
 if TYPE_CHECKING:
@@ -90,7 +90,8 @@ class _Published(NamedTuple):
         folder: The data set's folder in the data root; the raw files are in its subfolder ``raw``.
         url: The address of the folder that the raw files are downloaded from.
         files: The names of the raw files.
-        read: Reads the graph from the data set's name, the paths of the raw files, and whether features are sparse.
+        read: Reads the graph from the data set's name, the paths of the raw files, and whether features are sparse
+            (None: `are_wide_bags` decides).
         title: The title of the data set, for the docstring of its loader.
         size: The size of the graph, for the same docstring.
     """
@@ -98,20 +99,20 @@ class _Published(NamedTuple):
     folder: str
     url: str
     files: tuple[str, ...]
-    read: Callable[[str, list[Path], bool], Data]
+    read: Callable[[str, list[Path], bool | None], Data]
     title: str
     size: str
 
 
-def _read_planetoid(name: str, paths: list[Path], sparse: bool) -> Data:
+def _read_planetoid(name: str, paths: list[Path], sparse: bool | None) -> Data:
     from torch_geometric.io import read_planetoid_data
 
     data = read_planetoid_data(str(paths[0].parent), name)
-    x = data.x.to_sparse_coo().coalesce() if sparse else data.x
+    x = data.x.to_sparse_coo().coalesce() if sparse else data.x  # None of them is large.
     return Data(x=x, edge_index=data.edge_index, y=data.y, name=name)
 
 
-def _read_benchmark(name: str, paths: list[Path], sparse: bool) -> Data:
+def _read_benchmark(name: str, paths: list[Path], sparse: bool | None) -> Data:
     """Reads an archive of the GNN benchmark as PyG's reader does, but without making the features dense."""
     import scipy.sparse as sp
     from torch_geometric.utils import remove_self_loops, to_undirected
@@ -130,6 +131,7 @@ def _read_benchmark(name: str, paths: list[Path], sparse: bool) -> Data:
     features.eliminate_zeros()
     edge_index, _ = remove_self_loops(_edges_of(adjacency))
     edge_index = to_undirected(edge_index, num_nodes=features.shape[0])
+    sparse = are_wide_bags(features.nnz, features.shape) if sparse is None else sparse
     x = _sparse_tensor(features) if sparse else torch.from_numpy(features.toarray())
     return Data(x=x, edge_index=edge_index, y=y, name=name)
 
@@ -184,7 +186,7 @@ _PUBLISHED = {
         "Physics",
         "ms_academic_phy.npz",
         "Coauthor Physics",
-        "34,493 nodes, 495,924 edges, 8,415 binary features (1.2 GB if dense), 5 classes",
+        "34,493 nodes, 495,924 edges, 8,415 binary features, 5 classes",
     ),
     "cora-full": _citation_full(
         "cora", "Full Cora", "19,793 nodes, 126,842 edges, 8,710 binary features (0.7 GB if dense), 70 classes"
@@ -204,7 +206,7 @@ _PUBLISHED = {
 def _loader_of(name: str) -> Callable[..., Data]:
     published = _PUBLISHED[name]
 
-    def load(root: str | Path | None = None, sparse: bool = False) -> Data:
+    def load(root: str | Path | None = None, sparse: bool | None = None) -> Data:
         return _load(name, published, root, sparse)
 
     load.__name__ = load.__qualname__ = name
@@ -212,7 +214,8 @@ def _loader_of(name: str) -> Callable[..., Data]:
 
     Args:
         root: Folder that holds ``{published.folder}/raw``; by default `default_root`. Missing files are downloaded.
-        sparse: Whether the features are sparse COO.
+        sparse: Whether the features are sparse COO; None: if at most a tenth of them is not zero, and they would take
+            more than 128 MB if dense. (Training holds such features sparse in any case where its parts can read them.)
 
     Returns:
         {published.size}.
@@ -230,7 +233,7 @@ cora_full, cora_ml, citeseer_full = _loader_of("cora-full"), _loader_of("cora-ml
 dblp, pubmed_full = _loader_of("dblp"), _loader_of("pubmed-full")
 
 
-def _load(name: str, published: _Published, root: str | Path | None, sparse: bool) -> Data:
+def _load(name: str, published: _Published, root: str | Path | None, sparse: bool | None) -> Data:
     folder = f"{published.folder}/raw"
 
     def download(scratch: Path) -> None:

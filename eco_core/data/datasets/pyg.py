@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch_geometric.data import Data
 
-from eco_core.data.datasets.raw_files import RawFiles, load_raw
+from eco_core.data.datasets.raw_files import RawFiles, are_wide_bags, load_raw
 from eco_core.errors import Problem, SpecError
 
 
@@ -36,7 +36,7 @@ class _Graph(NamedTuple):
     url: str
     folder: str = ""
     words: bool = False
-    read: Callable[[Any, bool], Data] | None = None
+    read: Callable[[Any, bool | None], Data] | None = None
     notes: tuple[str, ...] = ()
 
 
@@ -70,7 +70,7 @@ def _open(graph: _Graph, root: Path) -> Any:
     return Raw(str(root / graph.folder), **graph.arguments)
 
 
-def _load(name: str, root: str | Path | None, sparse: bool) -> Data:
+def _load(name: str, root: str | Path | None, sparse: bool | None) -> Data:
     graph = _GRAPHS[name]
 
     def download(scratch: Path) -> None:
@@ -85,7 +85,7 @@ def _load(name: str, root: str | Path | None, sparse: bool) -> Data:
     return load_raw(RawFiles(name, folder.as_posix(), tuple(files), graph.url, download), root, read)
 
 
-def _finished(name: str, graph: _Graph, dataset: Any, sparse: bool) -> Data:
+def _finished(name: str, graph: _Graph, dataset: Any, sparse: bool | None) -> Data:
     """The features, edges and classes of a graph, in ECO's dtypes; masks of training and test nodes are left out."""
     if graph.read is None:
         dataset.process()
@@ -95,6 +95,8 @@ def _finished(name: str, graph: _Graph, dataset: Any, sparse: bool) -> Data:
     x, y, notes = data.get("x"), data.get("y"), list(graph.notes)
     if x is not None:
         x = x.to(torch.float32)
+        if sparse is None and not x.is_sparse:
+            sparse = are_wide_bags(int(x.count_nonzero()), x.shape)
         x = x.to_sparse_coo().coalesce() if sparse and not x.is_sparse else x
     if getattr(dataset, "task", "") == "regression":
         y = None
@@ -105,7 +107,7 @@ def _finished(name: str, graph: _Graph, dataset: Any, sparse: bool) -> Data:
     return Data(x=x, edge_index=data.edge_index.to(torch.int64), y=y, num_nodes=data.num_nodes, name=name, notes=notes)
 
 
-def _read_attributed(dataset: Any, sparse: bool) -> Data:
+def _read_attributed(dataset: Any, sparse: bool | None) -> Data:
     """Reads the raw files of ``AttributedGraphDataset`` as PyG does, but without making the features dense."""
     import scipy.sparse as sp
 
@@ -122,6 +124,7 @@ def _read_attributed(dataset: Any, sparse: bool) -> Data:
         )
     where = torch.from_numpy(np.stack([x.row, x.col]).astype(np.int64))
     words = torch.sparse_coo_tensor(where, torch.from_numpy(x.data), x.shape, check_invariants=False).coalesce()
+    sparse = are_wide_bags(x.nnz, x.shape) if sparse is None else sparse
     return Data(
         x=words if sparse else words.to_dense(),
         edge_index=torch.from_numpy(np.ascontiguousarray(pairs.T)),
@@ -193,7 +196,7 @@ def _loader_of(name: str) -> Callable[..., Data]:
     graph = _GRAPHS[name]
     if graph.words:
 
-        def load(root: str | Path | None = None, sparse: bool = False) -> Data:
+        def load(root: str | Path | None = None, sparse: bool | None = None) -> Data:
             return _load(name, root, sparse)
 
     else:
@@ -207,7 +210,7 @@ def _loader_of(name: str) -> Callable[..., Data]:
     Args:
         root: The data root; by default `default_root`. Missing files are downloaded.{
         '''
-        sparse: Whether the features are sparse COO.'''
+        sparse: Whether the features are sparse COO; None: if they are wide and mostly zero.'''
         if graph.words
         else ""
     }

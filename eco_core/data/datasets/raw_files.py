@@ -29,6 +29,20 @@ _SECONDS = 60
 """How long a download waits for an answer: PyG's functions set no limit of their own."""
 
 
+_LARGE = 2**25
+"""Features of more numbers than this (128 MB) are large. Smaller ones are dense, which is what users expect; training
+takes the same time, because it holds mostly-zero features sparse anyway where its parts can read them."""
+
+_SPARSE_SHARE = 0.1
+"""Up to this share of non-zero numbers, sparse features take less memory and their products less time."""
+
+
+def are_wide_bags(nonzero: int, shape: tuple[int, int]) -> bool:
+    """Whether features are large, and mostly zero: such as those of the co-author graphs."""
+    numbers = shape[0] * shape[1]
+    return numbers > _LARGE and nonzero <= _SPARSE_SHARE * numbers
+
+
 class RawFiles(NamedTuple):
     """The raw files of a data set: where they belong, and where they come from.
 

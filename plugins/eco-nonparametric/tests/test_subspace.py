@@ -397,3 +397,21 @@ def test_more_vectors_than_features_change_nothing_but_the_width(k: int) -> None
     assert z.shape == (80, k)
     rank = 5 * 6 // 2  # Products of two of four vectors and a constant: the other columns are zero.
     assert int(z.any(dim=0).sum()) == min(k, rank - 1)
+
+
+def test_the_leading_vectors_of_many_columns_are_those_of_the_whole_decomposition() -> None:
+    generator = torch.Generator().manual_seed(0)
+    matrix = torch.randn(700, 600, dtype=torch.float64, generator=generator) * torch.linspace(3, 0.5, 600).pow(2)
+    expected = torch.linalg.svd(matrix, full_matrices=False)[0][:, :12]
+    found = left_singular_vectors(Operator.of(matrix), 12, oversampling=4)
+    assert torch.allclose((found.T @ expected).abs(), torch.eye(12, dtype=torch.float64), atol=1e-6)
+
+
+def test_many_columns_of_a_low_rank_have_no_vectors_beyond_it() -> None:
+    generator = torch.Generator().manual_seed(0)
+    parts = (torch.randn(*shape, dtype=torch.float64, generator=generator) for shape in ((700, 5), (5, 600)))
+    left, right = parts
+    found = left_singular_vectors(Operator.of(left @ right), 12, oversampling=4)
+    assert found.any(dim=0).tolist() == [True] * 5 + [False] * 7
+    basis = torch.linalg.qr(left).Q
+    assert torch.allclose(basis @ (basis.T @ found), found, atol=1e-8)

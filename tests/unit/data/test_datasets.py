@@ -247,6 +247,31 @@ def test_missing_files_are_downloaded_once_and_said_so(
     assert capsys.readouterr().err == ""
 
 
+@pytest.mark.parametrize(("large", "share", "sparse"), [(0, 0.2, True), (0, 0.1, False), (100, 0.2, False)])
+def test_features_load_sparse_where_they_are_large_and_mostly_zero_unless_the_user_decides(
+    large: int, share: float, sparse: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    offline(monkeypatch, download_small)  # A sixth of the twelve numbers is not zero.
+    monkeypatch.setattr(datasets, "_LARGE", large)
+    monkeypatch.setattr(datasets, "_SPARSE_SHARE", share)
+    assert datasets.cs(tmp_path).x.is_sparse == sparse
+    assert datasets.cs(tmp_path, sparse=True).x.is_sparse
+    assert not datasets.cs(tmp_path, sparse=False).x.is_sparse
+    assert load_graph("cs", root=tmp_path).x.is_sparse == sparse
+
+
+@pytest.mark.parametrize(
+    ("nonzero", "shape", "sparse"),
+    [
+        (1_100_000, (18_333, 6805), True),  # Coauthor CS
+        (49_216, (2708, 1433), False),  # Cora: small
+        (105_000_000, (18_333, 6805), False),  # mostly not zero
+    ],
+)
+def test_only_large_bags_of_words_are_sparse_by_default(nonzero: int, shape: tuple[int, int], sparse: bool) -> None:
+    assert datasets._are_wide_bags(nonzero, shape) is sparse
+
+
 def test_a_root_that_cannot_be_written_sends_the_download_to_the_default_root(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -28,7 +28,7 @@ def eco_encoders() -> Iterable[Component]:
         "eco_nonparametric.sgc:SGC",
         "The features smoothed K times over the graph",
         _SGC,
-        tags=("reads_graph", "inductive", "uses_weights", "directed", "deterministic"),
+        tags=("reads_graph", "supports_sparse_x", "inductive", "uses_weights", "directed", "deterministic"),
     )
     yield Component(
         "ssgc",

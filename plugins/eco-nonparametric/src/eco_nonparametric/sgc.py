@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import Annotated
 
+import torch
 from pydantic import Field
 from torch import Tensor
 
 from eco_core import BaseModel
-from eco_core.ops.propagation import normalized_adjacency, propagate
+from eco_core.ops.propagation import column_panels, normalized_adjacency, propagate
+from eco_core.ops.sparse_factor import SparseFactor
 from eco_core.parts import checked
 
 
@@ -25,6 +27,7 @@ class SGC(BaseModel):
     """
 
     learns = False
+    supports_sparse_x = True
     directed = True
 
     def __init__(self, K: Annotated[int, Field(ge=0)] = 1, add_self_loops: bool = True) -> None:
@@ -44,9 +47,22 @@ class SGC(BaseModel):
             Embeddings of shape (num_nodes, in_channels), dense.
         """
         adjacency = normalized_adjacency(
-            edge_index, edge_weight, num_nodes=x.size(0), add_self_loops=self.add_self_loops, dtype=x.dtype
+            edge_index,
+            edge_weight,
+            num_nodes=x.size(0),
+            add_self_loops=self.add_self_loops,
+            dtype=torch.promote_types(x.dtype, torch.float32),
         )
-        return propagate(adjacency, x, self.K)
+        if x.layout is torch.strided:
+            return propagate(adjacency, x, self.K)
+        # A few columns at a time: sparse features are never dense as a whole beside the result.
+        factor = SparseFactor.of(adjacency)
+        z = torch.empty(x.shape, dtype=factor.values.dtype, device=x.device)
+        for columns, panel in column_panels(x):
+            for _ in range(self.K):
+                panel = factor @ panel
+            z[:, columns] = panel
+        return z
 
     def extra_repr(self) -> str:
         """The parameters, for ``repr``."""

@@ -19,6 +19,12 @@ _FEW = 4
 _FEW_AT_HAND = 50
 """The same for a matrix that is stored already: more inner products would take longer than the steps they save."""
 
+_COLUMNS_DECOMPOSED_WHOLE = 512
+"""Of more inner products on a CPU, only the eigenvectors that are wanted are computed, by Lanczos's iteration."""
+
+_LANCZOS_TOLERANCE = 1e-6
+"""Relative error of these eigenvalues. Their vectors are a start; the search makes them exact."""
+
 _COLUMNS_STORED_AT_A_TIME = 64
 """Enough for fast products with sparse matrices: fewer columns take longer, more columns take memory."""
 
@@ -88,7 +94,7 @@ def left_singular_vectors(
         if dense is None:  # Computing all columns once takes as long as a few products of the search.
             dense = _stored(matrix)
             matrix = replace(Operator.of(dense), rounding=matrix.rounding)
-        right = torch.linalg.eigh(_inner_products(dense), UPLO="U").eigenvectors[:, -width:]
+        right = _leading_eigenvectors(_inner_products(dense), width, seed)
     else:
         # Drawn on the CPU: the same vectors on every device.
         start = torch.randn(columns, width, dtype=torch.float64, generator=torch.Generator().manual_seed(seed))
@@ -164,6 +170,23 @@ def _inner_products(matrix: Tensor) -> Tensor:
             columns[start : start + _COLUMNS_OF_A_PRODUCT] @ matrix[:, start:]
         )
     return products
+
+
+def _leading_eigenvectors(upper: Tensor, width: int, seed: int) -> Tensor:
+    """The eigenvectors of the largest eigenvalues, by rising eigenvalue, of a symmetric matrix's upper triangle.
+
+    All eigenvectors of 5,000 columns take two minutes on a CPU, the leading 100 ten seconds.
+    """
+    columns = len(upper)
+    if upper.device.type == "cpu" and columns > max(_COLUMNS_DECOMPOSED_WHOLE, 4 * width):
+        symmetric = upper.triu().add_(upper.triu(1).t()).numpy()
+        start = np.random.default_rng(seed).standard_normal(columns)
+        try:
+            _, vectors = scipy.sparse.linalg.eigsh(symmetric, width, v0=start, tol=_LANCZOS_TOLERANCE)
+            return torch.from_numpy(vectors)
+        except scipy.sparse.linalg.ArpackError:  # It did not converge: the slow way never fails.
+            pass
+    return torch.linalg.eigh(upper, UPLO="U").eigenvectors[:, -width:]
 
 
 def _within_rank(left: Tensor, values: Tensor, matrix: Operator) -> Tensor:
