@@ -9,6 +9,8 @@ from torch_geometric.data import Data
 
 from eco_core.data.readers.named_arrays import graph_of_arrays
 from eco_core.data.readers.paths import existing, unreadable
+from eco_core.data.readers.texts import bytes_of, text_of
+from eco_core.data.validate import check_count
 from eco_core.errors import DataError, Problem
 
 
@@ -36,14 +38,14 @@ def read_mat(
     try:
         arrays = loadmat(path, squeeze_me=False)
     except NotImplementedError:  # Version 7.3.
-        arrays = _hdf5_arrays(path)
+        arrays = _hdf5_arrays(path, fix)
     except Exception as error:  # SciPy raises whatever the bytes of a damaged file lead to.
         raise unreadable(path, error, fix) from error
     arrays = {name: value for name, value in arrays.items() if not name.startswith("__")}
     return graph_of_arrays(arrays, path, features=features, edges=edges, labels=labels)
 
 
-def _hdf5_arrays(path: Path) -> dict[str, Any]:
+def _hdf5_arrays(path: Path, fix: str) -> dict[str, Any]:
     """The arrays of a version 7.3 file; MATLAB stores columns first, so that all of them are transposed."""
     try:
         import h5py
@@ -52,23 +54,30 @@ def _hdf5_arrays(path: Path) -> dict[str, Any]:
             Problem(
                 "ECO302",
                 f"{path} is a MATLAB 7.3 file, and reading it needs h5py, which is not installed.",
-                "pip install h5py, or save the file with save(file, '-v7').",
+                "pip install 'eco-core[formats]', or save the file with save(file, '-v7').",
             )
         ) from None
+    try:
+        with h5py.File(path) as file:
+            return _arrays_in(file, h5py.Dataset)
+    except Exception as error:  # h5py raises many types for a damaged file.
+        raise unreadable(path, error, fix) from error
+
+
+def _arrays_in(file: Any, dataset: type) -> dict[str, Any]:
     import scipy.sparse as sp
 
     found: dict[str, Any] = {}
-    with h5py.File(path) as file:
-        for name, entry in file.items():
-            if name.startswith("#"):
-                continue
-            if isinstance(entry, h5py.Dataset):
-                found[name] = entry[()].T
-            elif {"ir", "jc"} <= set(entry):  # A sparse matrix, by columns.
-                starts, rows = entry["jc"][()], entry["ir"][()]
-                values = entry["data"][()] if "data" in entry else [1.0] * len(rows)
-                shape = (int(entry.attrs["MATLAB_sparse"]), len(starts) - 1)
-                found[name] = sp.csc_matrix((values, rows, starts), shape=shape)
+    for name, entry in file.items():
+        if name.startswith("#"):
+            continue
+        if isinstance(entry, dataset):
+            found[name] = entry[()].T
+        elif {"ir", "jc"} <= set(entry):  # A sparse matrix, by columns.
+            starts, rows = entry["jc"][()], entry["ir"][()]
+            values = entry["data"][()] if "data" in entry else [1.0] * len(rows)
+            shape = (int(entry.attrs["MATLAB_sparse"]), len(starts) - 1)
+            found[name] = sp.csc_matrix((values, rows, starts), shape=shape)
     return found
 
 
@@ -100,7 +109,7 @@ def read_mtx(path: str | Path, features: str | None = None, labels: str | None =
     if features is not None:
         arrays["x"] = _matrix(existing(path.parent / features))
     if labels is not None:
-        arrays["y"] = existing(path.parent / labels).read_text(encoding="utf-8").split()
+        arrays["y"] = text_of(existing(path.parent / labels), []).split()
     data = graph_of_arrays(arrays, path)
     if features is None:
         data.num_nodes = matrix.shape[0]
@@ -112,9 +121,45 @@ def _matrix(path: Path) -> Any:
     from scipy.io import mmread
 
     try:
+        _check_header(path)
         return mmread(path)
+    except DataError:
+        raise
     except Exception as error:  # SciPy raises several types, down to UnicodeDecodeError.
         raise unreadable(path, error, "Write it with scipy.io.mmwrite(path, matrix).") from error
+
+
+def _check_header(path: Path) -> None:
+    """Compares the sizes of a MatrixMarket file's header with its length, before SciPy makes room for them."""
+    fix = "Write it with scipy.io.mmwrite(path, matrix)."
+    if path.suffix.lower() == ".gz":
+        raw = bytes_of(path)
+        size = len(raw)
+    else:
+        with path.open("rb") as file:
+            raw = file.read(2**16)
+        size = path.stat().st_size
+    first = raw.split(b"\n", 1)[0].lower()
+    if not first.removeprefix(b"\xef\xbb\xbf").startswith(b"%%matrixmarket"):
+        raise unreadable(path, "line 1: it does not begin with %%MatrixMarket", fix)
+    if b"complex" in first:
+        raise unreadable(path, "line 1: its entries are complex numbers, which are no weights", fix)
+    for number, line in enumerate(raw.split(b"\n", 1000), 1):
+        if line.startswith(b"%") or not line.strip() or number == 1:
+            continue
+        sizes = line.split()
+        if len(sizes) not in (2, 3) or not all(size.isdigit() for size in sizes):
+            raise unreadable(path, f"line {number}: expected the numbers of rows, columns and entries", fix)
+        rows, columns, *entries = map(int, sizes)
+        least = 4 * entries[0] if entries else rows * columns  # "1 1\n" is the shortest entry; "0\n" a dense one.
+        if least > size + 4:
+            raise unreadable(
+                path, f"line {number}: it claims {b' x '.join(sizes[:2]).decode()} and more entries than it holds", fix
+            )
+        check_count(rows, entries[0] if entries else rows * columns, f"{path}, line {number}")
+        return
+    if size == len(raw):
+        raise unreadable(path, "it has no line with the numbers of rows, columns and entries", fix)
 
 
 __all__ = ["read_mat", "read_mtx"]

@@ -208,7 +208,24 @@ def _with_joined_parts(arrays: Mapping[str, Any], path: Path) -> dict[str, Any]:
                 )
             ) from error
         found[stem] = matrix
-    return found
+    return {name: _checked_sparse(value, name, path) for name, value in found.items()}
+
+
+def _checked_sparse(value: Any, name: str, path: Path) -> Any:
+    """Refuses a sparse matrix whose entries lie outside of it: SciPy would read memory that is not its own."""
+    try:
+        if hasattr(value, "check_format"):
+            value.check_format(full_check=True)
+        elif hasattr(value, "tocoo") and len(value.row):
+            if value.row.min() < 0 or value.col.min() < 0:
+                raise ValueError("negative position")
+            if value.row.max() >= value.shape[0] or value.col.max() >= value.shape[1]:
+                raise ValueError("a position lies outside of its shape")
+    except (ValueError, TypeError, IndexError, AttributeError) as error:
+        raise DataError(
+            Problem("ECO302", f"{name} in {path} is no sound sparse matrix: {_first_line(error)}.", "Write it again.")
+        ) from error
+    return value
 
 
 def _numbers(value: Any, name: str, path: Path) -> Any:
@@ -269,10 +286,14 @@ def edges_of_matrix(matrix: Any, name: str) -> tuple[NDArray[np.int64], NDArray[
     import scipy.sparse as sp
 
     coo = sp.coo_matrix(matrix)
+    entries = coo.nnz
     coo.sum_duplicates()
     kept = coo.data != 0
     row, column, values = coo.row[kept].astype(np.int64), coo.col[kept].astype(np.int64), coo.data[kept]
     loops, notes = row == column, []
+    if coo.nnz < entries:
+        more = entries - coo.nnz
+        notes.append(f"{more:,} duplicate {'entry' if more == 1 else 'entries'} of {name} added to the others")
     if loops.sum() == coo.shape[0] > 0 and loops.sum() < len(row):
         row, column, values = row[~loops], column[~loops], values[~loops]
         notes.append(f"a self-loop at every node of {name} left out")

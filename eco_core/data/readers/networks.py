@@ -111,8 +111,12 @@ def _read_pajek(path: Path, notes: list[str]) -> Any:
     import networkx
 
     text = text_of(path, notes)
-    check_pajek(path, text)
-    return networkx.parse_pajek(text)
+    count = check_pajek(path, text)
+    network = networkx.parse_pajek(text)
+    if network.number_of_nodes() != count:
+        found = network.number_of_nodes()
+        raise unreadable(path, f"its {count} vertices have only {found} different labels", "Give each its own label.")
+    return network
 
 
 _PARSERS: dict[str, Callable[[Path, list[str]], Any]] = {
@@ -191,7 +195,8 @@ def read_metis(path: str | Path) -> Data:
                 raise unreadable(path, f"line {line}: the weight is {cell}; expected a finite number of 0 or more", fix)
     ends = np.stack([np.array(source, dtype=np.int64), np.array(target, dtype=np.int64) - 1])
     if len(source) != 2 * num_edges:
-        notes.append(f"{path}: line {at} says {num_edges:,} edges; the lines name {len(source):,} ends, not twice as many")
+        said = f"line {at} says {num_edges:,} edges; the lines name {len(source):,} ends, not twice as many"
+        notes.append(f"{path}: {said}")
     data = Data(edge_index=torch.from_numpy(ends), notes=notes)
     data.num_nodes, data.name = num_nodes, path.name.split(".")[0]
     if step == 2:

@@ -130,8 +130,11 @@ def check_xml(path: Path, raw: bytes) -> list[str]:
     return []
 
 
-def check_pajek(path: Path, text: str) -> None:
+def check_pajek(path: Path, text: str) -> int:
     """Checks the numbers of vertices and edges of Pajek's format, which networkx takes as they are.
+
+    Returns:
+        The number of vertices.
 
     Raises:
         DataError: ECO302 and ECO305, with the line.
@@ -157,7 +160,8 @@ def check_pajek(path: Path, text: str) -> None:
             if not cells[0].isdecimal() or not 1 <= int(cells[0]) <= count:
                 raise unreadable(path, f"line {number}: {cells[0]!r} is no number from 1 to {count}", fix)
             if int(cells[0]) in listed:
-                raise unreadable(path, f"line {number}: vertex {cells[0]} is already on line {listed[int(cells[0])]}", fix)
+                earlier = listed[int(cells[0])]
+                raise unreadable(path, f"line {number}: vertex {cells[0]} is already on line {earlier}", fix)
             if line.count('"') % 2:
                 raise unreadable(path, f"line {number}: a quote is opened and not closed", fix)
             listed[int(cells[0])] = number
@@ -176,11 +180,13 @@ def check_pajek(path: Path, text: str) -> None:
                 try:
                     float(cells[2])
                 except ValueError:
-                    raise unreadable(path, f"line {number}: the weight is {cells[2]!r}; expected a number", fix) from None
+                    reason = f"line {number}: the weight is {cells[2]!r}; expected a number"
+                    raise unreadable(path, reason, fix) from None
     if section == "*vertices" and len(listed) != count:
         raise unreadable(path, f"line {len(lines)}: the file ends after {len(listed)} of {count} vertices", fix)
     if not listed:
         raise unreadable(path, "line 1: it has no vertices", fix)
+    return count
 
 
 __all__ = ["bytes_of", "check_pajek", "check_xml", "text_of"]

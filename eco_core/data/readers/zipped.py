@@ -31,9 +31,7 @@ def reader_of_zip(path: Path) -> Callable[..., Data]:
     """
     names = _graph_files(path)
     if not names:
-        raise DataError(
-            Problem("ECO302", f"{path} holds no file of a known format; it holds {_held(path)}.", FORMATS)
-        )
+        raise DataError(Problem("ECO302", f"{path} holds no file of a known format; it holds {_held(path)}.", FORMATS))
     tables = [name for name in names if suffix_of(name) in (*TABLES, *LISTS)]
     if len(names) > 1 and tables != names:
         raise DataError(

@@ -43,6 +43,7 @@ def test_every_figure_of_a_small_graph() -> None:
         "labelled_nodes": 3,
         "declared_classes": 3,
         "notes": [],
+        "columns": [],
     }
 
 
