@@ -87,7 +87,11 @@ def read_npz(
     objects: list[str] = []
     key = ""
     try:
-        if not zipfile.is_zipfile(path):  # NumPy would take it for a pickle, and advise to load it unsafely.
+        with path.open("rb") as file:
+            begins = file.read(2) == b"PK"
+        if not begins or not zipfile.is_zipfile(
+            path
+        ):  # NumPy would take it for a pickle, and advise to load it unsafely.
             raise ValueError("it is not an archive")
         with np.load(path, allow_pickle=False) as archive:
             if not hasattr(archive, "files"):

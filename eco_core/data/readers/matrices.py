@@ -140,7 +140,9 @@ def _check_header(path: Path) -> None:
             raw = file.read(2**16)
         size = path.stat().st_size
     first = raw.split(b"\n", 1)[0].lower()
-    if not first.removeprefix(b"\xef\xbb\xbf").startswith(b"%%matrixmarket"):
+    if first.startswith(b"\xef\xbb\xbf"):
+        raise unreadable(path, "line 1: it begins with a byte order mark", "Save it as ASCII or as UTF-8 without one.")
+    if not first.startswith(b"%%matrixmarket"):
         raise unreadable(path, "line 1: it does not begin with %%MatrixMarket", fix)
     if b"complex" in first:
         raise unreadable(path, "line 1: its entries are complex numbers, which are no weights", fix)
@@ -148,7 +150,7 @@ def _check_header(path: Path) -> None:
         if line.startswith(b"%") or not line.strip() or number == 1:
             continue
         sizes = line.split()
-        if len(sizes) not in (2, 3) or not all(size.isdigit() for size in sizes):
+        if len(sizes) != (3 if b"coordinate" in first else 2) or not all(size.isdigit() for size in sizes):
             raise unreadable(path, f"line {number}: expected the numbers of rows, columns and entries", fix)
         rows, columns, *entries = map(int, sizes)
         least = 4 * entries[0] if entries else rows * columns  # "1 1\n" is the shortest entry; "0\n" a dense one.
