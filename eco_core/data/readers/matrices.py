@@ -7,6 +7,7 @@ from typing import Any
 
 from torch_geometric.data import Data
 
+from eco_core.data.readers.matlab_check import check_mat
 from eco_core.data.readers.named_arrays import graph_of_arrays
 from eco_core.data.readers.paths import existing, unreadable
 from eco_core.data.readers.texts import bytes_of, text_of
@@ -36,6 +37,7 @@ def read_mat(
     path = existing(path)
     fix = "Save it in MATLAB with save(file, '-v7'), or from Python with scipy.io.savemat."
     try:
+        check_mat(path.read_bytes())
         arrays = loadmat(path, squeeze_me=False)
     except NotImplementedError:  # Version 7.3.
         arrays = _hdf5_arrays(path, fix)
