@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 from typing import Any
 
@@ -122,48 +123,64 @@ def read_mtx(path: str | Path, features: str | None = None, labels: str | None =
 def _matrix(path: Path) -> Any:
     from scipy.io import mmread
 
+    raw = bytes_of(path)
+    _check_matrix_market(path, raw)
     try:
-        _check_header(path)
-        return mmread(path)
-    except DataError:
-        raise
+        return mmread(io.BytesIO(raw))
     except Exception as error:  # SciPy raises several types, down to UnicodeDecodeError.
-        raise unreadable(path, error, "Write it with scipy.io.mmwrite(path, matrix).") from error
+        raise unreadable(path, error, _WRITE) from error
 
 
-def _check_header(path: Path) -> None:
-    """Compares the sizes of a MatrixMarket file's header with its length, before SciPy makes room for them."""
-    fix = "Write it with scipy.io.mmwrite(path, matrix)."
-    if path.suffix.lower() == ".gz":
-        raw = bytes_of(path)
-        size = len(raw)
-    else:
-        with path.open("rb") as file:
-            raw = file.read(2**16)
-        size = path.stat().st_size
-    first = raw.split(b"\n", 1)[0].lower()
+def _check_matrix_market(path: Path, raw: bytes) -> None:
+    """Checks a MatrixMarket file: SciPy makes room for what the header claims, and a torn line can crash Python."""
+    first, _, _ = raw.partition(b"\n")
+    first = first.lower()
     if first.startswith(b"\xef\xbb\xbf"):
         raise unreadable(path, "line 1: it begins with a byte order mark", "Save it as ASCII or as UTF-8 without one.")
     if not first.startswith(b"%%matrixmarket"):
-        raise unreadable(path, "line 1: it does not begin with %%MatrixMarket", fix)
+        raise unreadable(path, "line 1: it does not begin with %%MatrixMarket", _WRITE)
     if b"complex" in first:
-        raise unreadable(path, "line 1: its entries are complex numbers, which are no weights", fix)
-    for number, line in enumerate(raw.split(b"\n", 1000), 1):
-        if line.startswith(b"%") or not line.strip() or number == 1:
-            continue
-        sizes = line.split()
-        if len(sizes) != (3 if b"coordinate" in first else 2) or not all(size.isdigit() for size in sizes):
-            raise unreadable(path, f"line {number}: expected the numbers of rows, columns and entries", fix)
-        rows, columns, *entries = map(int, sizes)
-        least = 4 * entries[0] if entries else rows * columns  # "1 1\n" is the shortest entry; "0\n" a dense one.
-        if least > size + 4:
-            raise unreadable(
-                path, f"line {number}: it claims {b' x '.join(sizes[:2]).decode()} and more entries than it holds", fix
-            )
-        check_count(rows, entries[0] if entries else rows * columns, f"{path}, line {number}")
+        raise unreadable(path, "line 1: its entries are complex numbers, which are no weights", _WRITE)
+    begin, number = 0, 0
+    while True:
+        end = raw.find(b"\n", begin)
+        line = raw[begin : end if end >= 0 else None]
+        number += 1
+        if line.strip() and not line.startswith(b"%"):
+            break
+        if end < 0:
+            raise unreadable(path, "it has no line with the numbers of rows, columns and entries", _WRITE)
+        begin = end + 1
+    sizes = line.split()
+    coordinate = b"coordinate" in first
+    if len(sizes) != (3 if coordinate else 2) or not all(size.isdigit() for size in sizes):
+        raise unreadable(path, f"line {number}: expected the numbers of rows, columns and entries", _WRITE)
+    rows, columns = int(sizes[0]), int(sizes[1])
+    if coordinate:
+        entries, cells = int(sizes[2]), 2 if b"pattern" in first else 3
+    else:
+        below = rows * (rows - 1) // 2
+        half = below if b"skew" in first else below + rows if b"symmetric" in first else rows * columns
+        entries, cells = half, 1
+    body = raw[end + 1 :] if end >= 0 else b""
+    if 2 * cells * entries > len(body) + 1:  # "1 1\n" is the shortest entry.
+        raise unreadable(path, f"line {number}: it claims {entries:,} entries, more than the file holds", _WRITE)
+    check_count(rows, entries, f"{path}, line {number}")
+    found = body.count(b"\n") + (not body.endswith(b"\n") and len(body) > 0)
+    if found == entries and not body.translate(None, _SIGNS) and len(body.split()) == entries * cells:
         return
-    if size == len(raw):
-        raise unreadable(path, "it has no line with the numbers of rows, columns and entries", fix)
+    found = 0
+    for place, text in enumerate(body.split(b"\n"), number + 1):
+        found += bool(text.strip())
+        if text.strip() and (len(text.split()) != cells or text.translate(None, _SIGNS)):
+            shown = text.decode(errors="replace").strip()[:40]
+            kind = "a row, a column and a number" if cells == 3 else "a row and a column" if cells == 2 else "a number"
+            raise unreadable(path, f"line {place} is {shown!r}; expected {kind}", _WRITE)
+    if found != entries:
+        raise unreadable(path, f"line {number}: it claims {entries:,} entries; there are {found:,}", _WRITE)
 
+
+_SIGNS = b"0123456789.+-eE \t\r\nnaifNAIFtyTY"
+_WRITE = "Write it with scipy.io.mmwrite(path, matrix)."
 
 __all__ = ["read_mat", "read_mtx"]

@@ -367,7 +367,7 @@ TABLE: dict[str, dict[str, Cell]] = {
         # A matrix has neither ids nor columns of features, and no quotes.
         "missing column": refuses(swap("12 12 26\n", "12 12\n"), "ECO302", "line"),
         "dangling edge": refuses(swap("\n1 2 ", "\n1 99 "), "ECO302"),
-        "mixed types": refuses(swap("\n1 2 1", "\n1 2 much"), "ECO302", "Line"),
+        "mixed types": refuses(swap("\n1 2 1", "\n1 2 much"), "ECO302", "line 4 is '1 2 much'"),
         "duplicate entries": repairs(swap("\n1 7 ", "\n1 2 "), "1 duplicate entry", pairs=None),
         "NaN": refuses(swap("\n1 2 1", "\n1 2 nan"), "ECO303", "edge_weight", "edge"),
         "infinity": refuses(swap("\n1 2 1", "\n1 2 inf"), "ECO303", "edge_weight", "edge"),
@@ -375,6 +375,8 @@ TABLE: dict[str, dict[str, Cell]] = {
         "wrong delimiter": refuses(lambda raw: raw.replace(b" ", b",").replace(b",", b" ", 4), "ECO302", "line"),
         "wrong layout": refuses(swap("12 12 26", "12 13 26"), "ECO302", "(12, 13)", "square"),
         "huge integers": refuses(swap("12 12 26", f"{2**60} {2**60} 26"), "ECO303", "line", "nodes"),
+        "torn line": refuses(swap("\n1 7 1\n", "\n1 7 1 "), "ECO302", "line 5 is '1 7 1 1 12 1'"),
+        "claims less": refuses(swap("12 12 26", "12 12 25"), "ECO302", "line 3", "claims 25 entries; there are 26"),
         "claims more": refuses(swap("12 12 26", f"12 12 {10**12}"), "ECO302", "line", "claims"),
         "non-UTF-8": repairs(
             swap(
@@ -659,8 +661,8 @@ def _mistype(raw: bytes, rng: np.random.Generator) -> bytes:
     return bytes(changed)
 
 
-# Without flipped bytes in .h5ad: a few of them make the HDF5 library itself crash, and nothing short of a process of its
-# own would keep that from the reader.
+# Without flipped bytes in .h5ad: a few of them make the HDF5 library itself crash, and only a process of its own would
+# keep that from the reader.
 RANDOM = [(form, damage) for form in FORMATS for damage in (_cut, _flip, _mistype) if form != "h5ad" or damage is _cut]
 
 
