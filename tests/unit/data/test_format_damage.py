@@ -6,9 +6,11 @@
 from __future__ import annotations
 
 import gzip
+import importlib.util
 import io
 import re
 import resource
+import sys
 import tempfile
 import time
 import zipfile
@@ -25,7 +27,8 @@ import scipy.sparse as sp
 import torch
 from torch_geometric.data import Data
 
-from eco_core.data import load_graph
+from eco_core.cli import main
+from eco_core.data import graph_info, load_graph
 from eco_core.errors import EcoError
 
 N = 12
@@ -688,3 +691,148 @@ def test_random_damage_ends_in_a_graph_or_a_clear_error(
     assert not unnamed
     assert time.perf_counter() - begin < 30
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 400_000  # KiB
+
+
+# -------------------------------------------------------------------------------------------------------------- counts
+
+UNUSUAL = [(node, node + 1) for node in range(N - 2)] + [(0, 0), (1, 2)]
+"""A path, a self-loop, an edge given twice, and the last node without edges."""
+
+
+def nx_writer(kind: str) -> Callable[[nx.Graph, Any], None]:
+    return lambda graph, stream: getattr(nx, f"write_{kind}")(graph, stream)
+
+
+def unusual_network() -> nx.MultiGraph:
+    graph = nx.MultiGraph()
+    graph.add_nodes_from((f"n{node}", {"age": float(node % 5)}) for node in range(N))
+    graph.add_edges_from((f"n{source}", f"n{target}") for source, target in UNUSUAL)
+    return graph
+
+
+def unusual_pajek() -> bytes:
+    vertices = "".join(f'{node + 1} "n{node}"\n' for node in range(N))
+    edges = "".join(f"{source + 1} {target + 1}\n" for source, target in UNUSUAL)
+    return f"*Vertices {N}\n{vertices}*Edges\n{edges}".encode()
+
+
+def unusual_metis() -> bytes:
+    lines: list[list[int]] = [[] for _ in range(N)]
+    for source, target in UNUSUAL:
+        lines[source].append(target + 1)
+        if source != target:
+            lines[target].append(source + 1)
+    return "\n".join([f"{N} {len(UNUSUAL)}", *(" ".join(map(str, line)) for line in lines)]).encode() + b"\n"
+
+
+def unusual_matrix() -> sp.coo_matrix:
+    source, target = np.array(UNUSUAL).T
+    return sp.coo_matrix((np.ones(len(source)), (source, target)), shape=(N, N))
+
+
+def unusual_list(sign: bytes) -> bytes:
+    return b"".join(b"%d%b%d\n" % (source, sign, target) for source, target in UNUSUAL)
+
+
+def unusual_cells() -> Any:
+    adata = cells()
+    matrix = sp.csr_matrix(unusual_matrix())
+    matrix.data[:] = 1
+    adata.obsp["connectivities"] = matrix
+    return adata
+
+
+ALL = ("1 self-loop kept", "1 duplicate", "1 isolated node")
+LOOP, AGAIN, ALONE = ALL
+NODES, FEWER = "12 nodes and 12 edges read", "12 nodes and 11 edges read"
+ROWS, EDGE_ROWS = "12 rows read", "12 rows read, 12 edges"
+PLENTY: dict[str, tuple[str, Callable[[Path], bytes], tuple[str, ...]]] = {
+    "npz": ("g.npz", lambda _: npz({"x": X, "edge_index": np.array(UNUSUAL).T}), (NODES, *ALL)),
+    "npz, heterophilous": ("g.npz", lambda _: npz({"node_features": X, "edges": UNUSUAL}), (NODES, *ALL)),
+    "npz, Shchur": (
+        "g.npz",
+        lambda _: npz({**csr("attr_matrix", X), **csr("adj_matrix", unusual_matrix())}),
+        (FEWER, LOOP, ALONE),  # Making a CSR matrix merges equal entries.
+    ),
+    "mat": ("g.mat", lambda _: mat({"A": sp.csc_matrix(unusual_matrix()), "X": X}), (FEWER, LOOP, ALONE)),
+    "pt": ("g.pt", lambda _: pt({"x": X, "edge_index": np.array(UNUSUAL).T}), (NODES, *ALL)),
+    "mtx": (
+        "g.mtx",
+        lambda _: written(lambda m, s: scipy.io.mmwrite(s, m), unusual_matrix()),
+        (FEWER, *ALL),
+    ),
+    "graphml": (
+        "g.graphml",
+        lambda _: written(lambda g, s: nx.write_graphml(g, s), unusual_network()),
+        (ROWS, EDGE_ROWS, *ALL),
+    ),
+    "gexf": (
+        "g.gexf",
+        lambda _: written(nx_writer("gexf"), unusual_network()),
+        (ROWS, EDGE_ROWS, *ALL),
+    ),
+    "gml": (
+        "g.gml",
+        lambda _: written(nx_writer("gml"), unusual_network()),
+        (ROWS, EDGE_ROWS, *ALL),
+    ),
+    "pajek": ("g.net", lambda _: unusual_pajek(), (ROWS, EDGE_ROWS, *ALL)),
+    "metis": ("g.metis", lambda _: unusual_metis(), ("12 nodes and 23 edges read", LOOP, "2 duplicate edges", ALONE)),
+    "list": ("g.txt", lambda _: unusual_list(b" "), (EDGE_ROWS, LOOP, AGAIN)),
+    "zip": (
+        "g.zip",
+        lambda _: packed("a.tsv", unusual_list(b"\t")),
+        (EDGE_ROWS, LOOP, AGAIN),
+    ),
+    "h5ad": ("g.h5ad", lambda folder: h5ad(unusual_cells(), folder), (FEWER, LOOP, ALONE)),
+}
+
+
+@pytest.mark.parametrize("form", PLENTY)
+def test_what_is_unusual_is_counted_and_shown_without_a_run(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], form: str
+) -> None:
+    name, make, words = PLENTY[form]
+    path = tmp_path / name
+    path.write_bytes(make(tmp_path))
+    facts = graph_info(load_graph(path))
+    assert facts["self_loops"] == 1
+    assert facts["isolated_nodes"] == (ALONE in words)
+    assert main(["data", "info", str(path)]) == 0
+    shown = capsys.readouterr().out
+    for word in words:
+        assert word in shown
+
+
+# ------------------------------------------------------------------------------------------------- missing libraries
+
+
+@pytest.mark.parametrize(
+    ("form", "library", "extra"),
+    [
+        *((form, "networkx", "formats") for form in ("graphml", "gexf", "gml", "pajek")),
+        *((form, "pandas", "formats") for form in ("graphml", "gexf", "gml", "pajek")),
+        *((form, "pyarrow", "tables") for form in ("snap", "edges", "zip")),
+        ("h5ad", "anndata", "bio"),
+        ("mat", "h5py", "formats"),
+    ],
+)
+def test_a_missing_library_is_named_with_the_extra_that_installs_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, form: str, library: str, extra: str
+) -> None:
+    path = write(tmp_path, form)
+    if library == "h5py":
+        h5py = pytest.importorskip("h5py")
+        with h5py.File(path, "w", userblock_size=512) as file:
+            file["X"] = X
+        raw = bytearray(path.read_bytes())
+        raw[:128] = b"MATLAB 7.3 MAT-file".ljust(124) + b"\x00\x02IM"
+        path.write_bytes(bytes(raw))
+    find = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name, *more: None if name == library else find(name, *more))
+    monkeypatch.setitem(sys.modules, library, None)
+    with pytest.raises(EcoError, match=library) as caught:
+        load_graph(path)
+    assert "ECO302" in str(caught.value)
+    assert path.name in str(caught.value)
+    assert f"pip install 'eco-core[{extra}]'" in str(caught.value)
