@@ -20,14 +20,12 @@ Reading a file never runs code from it: archives are read with ``allow_pickle=Fa
 
 from __future__ import annotations
 
-import pkgutil
 from collections.abc import Callable
 from pathlib import Path
-from typing import cast
 
 from torch_geometric.data import Data
 
-from eco_core.data.readers.paths import not_found
+from eco_core.data.readers.paths import not_found, read_function
 from eco_core.data.source import FORMATS, READERS, suffix_of
 from eco_core.errors import DataError, Problem
 
@@ -62,9 +60,4 @@ def reader_for(path: str | Path) -> Callable[..., Data]:
     return read_function(READERS[suffix])
 
 
-def read_function(target: str) -> Callable[..., Data]:
-    """Imports the function that ``"module:name"`` names."""
-    return cast("Callable[..., Data]", pkgutil.resolve_name(target))
-
-
-__all__ = ["read_function", "reader_for"]
+__all__ = ["reader_for"]

@@ -67,7 +67,7 @@ def _hdf5_arrays(path: Path, fix: str) -> dict[str, Any]:
         raise unreadable(path, error, fix) from error
 
 
-def _arrays_in(file: Any, dataset: type) -> dict[str, Any]:
+def _arrays_in(file: Any, dataset: Any) -> dict[str, Any]:
     import scipy.sparse as sp
 
     found: dict[str, Any] = {}

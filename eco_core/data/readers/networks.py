@@ -181,9 +181,9 @@ def read_metis(path: str | Path) -> Data:
             what = f"{wrong!r} is not a node" if wrong is not None else "a neighbour has no weight"
             raise unreadable(path, f"line {line}: {what}", fix)
         neighbors = [int(name) for name in names]
-        wrong = next((name for name in neighbors if not 1 <= name <= num_nodes), None)
-        if wrong is not None:
-            raise DataError(Problem("ECO305", f"{path}, line {line} names node {wrong}; there are {num_nodes}.", fix))
+        outside = next((name for name in neighbors if not 1 <= name <= num_nodes), None)
+        if outside is not None:
+            raise DataError(Problem("ECO305", f"{path}, line {line} names node {outside}; there are {num_nodes}.", fix))
         source.extend([node] * len(neighbors))
         target.extend(neighbors)
         for cell in weights:

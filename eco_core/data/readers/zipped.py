@@ -13,8 +13,8 @@ from typing import Any
 
 from torch_geometric.data import Data
 
-from eco_core.data.readers.paths import unreadable
-from eco_core.data.source import FORMATS, KNOWN_SUFFIXES, LISTS, TABLES, suffix_of
+from eco_core.data.readers.paths import read_function, unreadable
+from eco_core.data.source import FORMATS, KNOWN_SUFFIXES, LISTS, READERS, TABLES, suffix_of
 from eco_core.errors import DataError, Problem
 
 _ABOUT = ("readme", "licen", "license", "description", "about")
@@ -41,14 +41,7 @@ def reader_of_zip(path: Path) -> Callable[..., Data]:
                 "Unpack it, and name one of these files.",
             )
         )
-    if len(names) == 1:
-        from eco_core.data.readers.formats import READERS, read_function
-
-        inner = read_function(READERS[suffix_of(names[0])])
-    else:
-        from eco_core.data.readers.table_files import read_tables
-
-        inner = read_tables
+    inner = read_function(READERS[suffix_of(names[0]) if len(names) == 1 else ".csv"])
 
     @functools.wraps(inner)
     def read(path: str | Path, **parameters: Any) -> Data:
