@@ -14,7 +14,7 @@ from torch_geometric.data import Data
 
 from eco_core.data.neighbors import NeighborOptions, edges_to_neighbors, merge_edges, nearest_edges
 from eco_core.data.structure_features import structure_features
-from eco_core.data.validate import add_notes, as_tensor, checked_edges, convert_graph, counted
+from eco_core.data.validate import add_notes, as_tensor, check_count, checked_edges, convert_graph, counted
 from eco_core.errors import DataError, Problem
 
 MADE_FEATURES = "made_features"
@@ -145,7 +145,9 @@ def _number_of_nodes(data: Data, edges: Tensor) -> int:
             return len(data[key])
     if edges.numel() == 0:
         raise DataError(Problem("ECO303", "The graph has neither features nor edges.", "Give x, edge_index, or both."))
-    return max(int(edges.max()) + 1, 1)
+    largest = int(edges.max())
+    check_count(largest + 1, int(edges.shape[1]), f"edge_index names node {largest:,}")
+    return max(largest + 1, 1)
 
 
 def _drop_edge_attributes(graph: Data) -> list[str]:

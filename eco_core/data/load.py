@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -106,11 +108,13 @@ def load_graph(
             Problem("ECO104", f"duplicates is {duplicates!r}; expected 'max', 'sum' or 'mean'.", suggestion)
         )
     neighbors = NeighborOptions(knn, metric, radius, knn_augment)
-    data = _encoded(_read(source, root, registry, parameters, preparation), preparation)
+    with _named(source):
+        data = _encoded(_read(source, root, registry, parameters, preparation), preparation)
     if isinstance(data, OnDiskGraph) and data.is_as_stored:
         _check_conversion(data, undirected, normalize_features, duplicates, neighbors)
         return copy.copy(data)
-    graph = complete_graph(data, neighbors)
+    with _named(source):
+        graph = complete_graph(data, neighbors)
     if duplicates != "max":
         graph = _merge_duplicates(graph, duplicates, undirected)
     if undirected:
@@ -121,6 +125,19 @@ def load_graph(
         graph.x, zero_rows = _normalize_rows(graph.x)
         add_notes(graph, ["features divided by row sums" + (f", {zero_rows:,} rows are zero" if zero_rows else "")])
     return graph
+
+
+@contextlib.contextmanager
+def _named(source: Any) -> Iterator[None]:
+    """Context manager: adds the file to what is wrong with the graph that it holds, where a message lacks it."""
+    try:
+        yield
+    except DataError as error:
+        if not (isinstance(source, Path) or (isinstance(source, str) and is_path(source))):
+            raise
+        path = Path(source).expanduser()
+        named = [p if path.name in p.message else replace(p, message=f"{path}: {p.message}") for p in error.problems]
+        raise DataError(*named) from error
 
 
 def _are_signed(graph: Data) -> bool:
@@ -261,7 +278,24 @@ def _from_path(path: Path, parameters: dict[str, Any], preparation: Any) -> Data
     checked = _checked_parameters(reader, parameters, provided=("path", "fitted"))
     if preparation is not None and "fitted" in inspect.signature(reader).parameters:
         checked["fitted"] = preparation
-    return reader(path, **checked)
+    data = reader(path, **checked)
+    if not isinstance(data, OnDiskGraph) and not any(" read" in note for note in data.get("notes") or []):
+        _add_counts(data, path)
+    return data
+
+
+def _add_counts(data: Data, path: Path) -> None:
+    """Notes how much a file holds, before anything is merged or added."""
+    rows = data._store.get("num_nodes")
+    for key in ("x", "node_ids", "y"):
+        if rows is None and data.get(key) is not None and hasattr(data[key], "__len__"):
+            rows = data[key].shape[0] if hasattr(data[key], "shape") else len(data[key])
+    edges = data.get("edge_index")
+    found = [counted(int(rows), "node")] if rows is not None else []
+    if edges is not None and len(getattr(edges, "shape", ())) == 2:
+        found.append(counted(int(edges.shape[1]), "edge"))
+    if found:
+        data.notes = [f"{path}: {' and '.join(found)} read", *(data.get("notes") or [])]
 
 
 def _from_name(name: str, root: str | Path | None, registry: Registry | None, parameters: dict[str, Any]) -> Data:

@@ -9,6 +9,9 @@ PACKED = ("", ".gz", ".bz2", ".xz")
 TABLES = (*(kind + pack for kind in (".csv", ".tsv", ".tab") for pack in PACKED), ".parquet", ".pq")
 """Suffixes of tables of nodes and edges."""
 
+LISTS = tuple(kind + pack for kind in (".txt", ".edges", ".edgelist", ".el", ".ncol", ".snap") for pack in PACKED)
+"""Suffixes of lists of edges, whose columns are mostly separated by spaces or tabs."""
+
 NETWORKS = tuple(kind + pack for kind in (".graphml", ".gexf", ".gml", ".net") for pack in ("", ".gz"))
 """Suffixes of the formats of network programs."""
 
@@ -20,20 +23,22 @@ READERS = {
     ".mtx.gz": "eco_core.data.readers.matrices:read_mtx",
     ".metis": "eco_core.data.readers.networks:read_metis",
     ".metis.gz": "eco_core.data.readers.networks:read_metis",
+    ".graph": "eco_core.data.readers.networks:read_metis",
+    ".graph.gz": "eco_core.data.readers.networks:read_metis",
     **dict.fromkeys(NETWORKS, "eco_core.data.readers.networks:read_network"),
     ".npy": "eco_core.data.features_alone:read_npy",
     ".h5ad": "eco_core.data.annotated.graph:read_h5ad",
-    **dict.fromkeys(TABLES, "eco_core.data.readers.table_files:read_tables"),
+    **dict.fromkeys((*TABLES, *LISTS), "eco_core.data.readers.table_files:read_tables"),
 }
 """Maps the suffix of a file to the function that reads it."""
 
-KNOWN_SUFFIXES = tuple(READERS)
+KNOWN_SUFFIXES = (*READERS, ".zip")
 """Suffixes of the readable files."""
 
 FORMATS = (
     "Known formats: .npz, .pt, .mat, .mtx, .h5ad, .graphml, .gexf, .gml, .net, .metis, .npy (features alone), tables "
-    "(.csv, .tsv, .parquet, also .gz), or a folder: with nodes.csv and edges.csv (or features.csv, labels.csv), or "
-    "written by 'eco data convert'."
+    "(.csv, .tsv, .parquet, also .gz), lists of edges (.txt, .edges, .edgelist, .el), a .zip of one of these, or a "
+    "folder: with nodes.csv and edges.csv (or features.csv, labels.csv), or written by 'eco data convert'."
 )
 """The readable formats, for messages."""
 

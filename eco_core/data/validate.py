@@ -120,6 +120,26 @@ def count_structure(edge_index: Tensor, num_nodes: int) -> tuple[int, int, int]:
     return int(is_loop.sum()), duplicates, num_nodes - int(touched.sum())
 
 
+def check_count(num_nodes: int, num_entries: int, where: str) -> None:
+    """Refuses a number of nodes that the edges make implausible: memory would be taken for each of them.
+
+    Args:
+        num_nodes: The number that a header or the largest id gives.
+        num_entries: How many edges there are.
+        where: The place of the number, for the message.
+
+    Raises:
+        DataError: ECO303, if there are more than 10 million nodes, and more than 100 for each edge.
+    """
+    if num_nodes > max(10_000_000, 100 * num_entries):
+        raise DataError(
+            _invalid(
+                f"{where}: it would make {num_nodes:,} nodes, but there are only {counted(num_entries, 'edge')}.",
+                "Number the nodes from 0 without gaps, or give a table of edges, whose ids may be any numbers.",
+            )
+        )
+
+
 def counted(number: int, noun: str) -> str:
     """Writes a number with its noun in the right form: ``"1 self-loop"``, ``"1,200 edges"``."""
     return f"{number:,} {noun}" + ("" if number == 1 else "s")

@@ -224,7 +224,7 @@ def graphs() -> None:
         ("missing.npz", "ECO301", ("'missing.npz'",)),
         ("nowhere/graph.npz", "ECO301", ("nowhere",)),
         ("fin.npz", "ECO301", ("'fin.npz'", "Did you mean 'fine.npz'")),
-        ("graph.gml", "ECO303", ("graph.gml", "no nodes")),
+        ("graph.gml", "ECO302", ("graph.gml", "no nodes")),
         ("graph.doc", "ECO302", ("graph.doc", ".npz, .pt")),
         ("bare", "ECO302", ("bare", ".npz, .pt")),
         ("folder", "ECO301", ("folder", "edges.csv")),

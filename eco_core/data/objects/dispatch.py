@@ -40,7 +40,9 @@ def read_networkx(
 ) -> Data:
     """Reads a networkx graph; node attributes are encoded like the columns of a table."""
     from eco_core.data.objects.networks import graph_of_network, tables_of_networkx
+    from eco_core.data.readers.text_table import require_tables
 
+    require_tables("a networkx graph", "formats")
     return graph_of_network(
         tables_of_networkx(source),
         label_column=label_column,
@@ -57,7 +59,9 @@ def read_igraph(
 ) -> Data:
     """Reads an igraph graph; vertex attributes are encoded like the columns of a table."""
     from eco_core.data.objects.networks import graph_of_network, tables_of_igraph
+    from eco_core.data.readers.text_table import require_tables
 
+    require_tables("an igraph graph", "formats")
     return graph_of_network(
         tables_of_igraph(source),
         label_column=label_column,

@@ -91,6 +91,7 @@ def graph_of_network(
     label_column: str | None = None,
     weight_column: str | None = None,
     ignore_columns: list[str] | str | None = None,
+    where: str = "the network",
 ) -> Data:
     """Makes a graph of the tables of a network; node attributes are encoded like the columns of a table.
 
@@ -99,6 +100,7 @@ def graph_of_network(
         label_column: Node attribute that holds the classes; None: one of the usual names.
         weight_column: Edge attribute that holds the weights; None: one of the usual names.
         ignore_columns: Node attributes that are not used.
+        where: The file, for messages.
 
     Returns:
         The graph, not yet validated.
@@ -120,8 +122,8 @@ def graph_of_network(
         tables.edges,
         options,
         name=tables.name or "network",
-        nodes_origin=Origin("the nodes of the network"),
-        edges_origin=Origin("the edges of the network"),
+        nodes_origin=Origin(f"the nodes of {where}"),
+        edges_origin=Origin(f"the edges of {where}"),
     )
 
 

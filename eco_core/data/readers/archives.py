@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import pickle
+import math
 import zipfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -85,21 +85,35 @@ def read_npz(
     path = existing(path)
     arrays: dict[str, Any] = {}
     objects: list[str] = []
+    key = ""
     try:
-        if not zipfile.is_zipfile(path):  # NumPy would take it for a pickle, and advise to load it unsafely.
+        with path.open("rb") as file:
+            begins = file.read(2) == b"PK"
+        if not begins or not zipfile.is_zipfile(
+            path
+        ):  # NumPy would take it for a pickle, and advise to load it unsafely.
             raise ValueError("it is not an archive")
         with np.load(path, allow_pickle=False) as archive:
             if not hasattr(archive, "files"):
                 raise ValueError("it holds a single array, not an archive")
             for key in archive.files:
                 try:
+                    _check_size(archive, key)
                     arrays[key] = archive[key]
                 except ValueError as error:
                     if "allow_pickle" not in str(error):
                         raise
                     objects.append(key)
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile, pickle.UnpicklingError) as error:
-        raise unreadable(path, error, _SAVE_NPZ) from error
+    except Exception as error:  # zipfile, zlib and NumPy raise many types for a damaged archive.
+        what = f"array {key!r}: " if key else ""
+        raise unreadable(path, f"{what}{first_line(error)}", _SAVE_NPZ) from error
+    wanted = {*EDGES, *FEATURES, features, edges}
+    if unusable := [name for name in objects if name in wanted]:
+        raise unreadable(
+            path,
+            f"{', '.join(unusable)} {'holds' if len(unusable) == 1 else 'hold'} Python objects, which could run code",
+            "Save arrays of numbers.",
+        )
     data = graph_of_arrays(arrays, path, features=features, edges=edges, labels=labels)
     for role, names in (("x", FEATURES), ("edge_index", EDGES)):
         needed = [key for key in objects if key in names]
@@ -111,6 +125,18 @@ def read_npz(
             f"Python objects in {path.name}, which could run code, left out: {', '.join(objects)}",
         ]
     return data
+
+
+def _check_size(archive: Any, key: str) -> None:
+    """Refuses an array whose header claims more than its file in the archive holds, before NumPy makes room for it."""
+    name = key if key in archive.zip.namelist() else f"{key}.npy"
+    with archive.zip.open(name) as file:
+        version = np.lib.format.read_magic(file)
+        read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+        shape, _, dtype = read(file)
+        held = archive.zip.getinfo(name).file_size
+    if not dtype.hasobject and math.prod(shape) * dtype.itemsize > held:
+        raise OSError(f"its header claims the shape {shape}, but the file has {held:,} bytes")
 
 
 def read_pt(path: str | Path, features: str | None = None, edges: str | None = None, labels: str | None = None) -> Data:
@@ -135,7 +161,7 @@ def read_pt(path: str | Path, features: str | None = None, edges: str | None = N
     try:
         with _plain_data_allowed():
             content = torch.load(path, map_location="cpu", weights_only=True)
-    except (OSError, ValueError, EOFError, RuntimeError, KeyError, pickle.UnpicklingError) as error:
+    except Exception as error:  # torch raises many types for a damaged file.
         raise DataError(
             Problem(
                 "ECO302",

@@ -8,6 +8,8 @@
                     packed, such as ``.csv.gz``) or Parquet; nodes or edges may be missing
 ``nodes.csv``       one of these tables, the others named by the user (`eco_core.data.readers.table_files`)
 ``x.npy``           features alone: an array with one row for each node
+``edges.txt``       a list of edges, separated by spaces, tabs or commas, with or without a header and ``#`` comments
+``graph.zip``       one of these files, or tables, in an archive (`eco_core.data.readers.zipped`)
 ``cells.h5ad``      an AnnData (`eco_core.data.annotated.graph.graph_of_anndata`)
 ``folder/``         ``manifest.json`` and arrays: a graph on disk (`eco_core.data.on_disk.graph`)
 ==================  ============================================================================================
@@ -18,14 +20,12 @@ Reading a file never runs code from it: archives are read with ``allow_pickle=Fa
 
 from __future__ import annotations
 
-import pkgutil
 from collections.abc import Callable
 from pathlib import Path
-from typing import cast
 
 from torch_geometric.data import Data
 
-from eco_core.data.readers.paths import not_found
+from eco_core.data.readers.paths import not_found, read_function
 from eco_core.data.source import FORMATS, READERS, suffix_of
 from eco_core.errors import DataError, Problem
 
@@ -51,9 +51,13 @@ def reader_for(path: str | Path) -> Callable[..., Data]:
     if not path.exists():
         raise DataError(not_found(path))
     suffix = suffix_of(path)
+    if suffix == ".zip":
+        from eco_core.data.readers.zipped import reader_of_zip
+
+        return reader_of_zip(path)
     if suffix not in READERS:
         raise DataError(Problem("ECO302", f"The format of {path} is not known (suffix {suffix!r}).", FORMATS))
-    return cast("Callable[..., Data]", pkgutil.resolve_name(READERS[suffix]))
+    return read_function(READERS[suffix])
 
 
 __all__ = ["reader_for"]

@@ -8,10 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
+from torch import Tensor
 from torch_geometric.data import Data
 
-from eco_core.data.validate import as_tensor
+from eco_core.data.validate import as_tensor, id_text
 from eco_core.errors import DataError, Problem, did_you_mean
 
 _CSR_PARTS = ("data", "indices", "indptr", "shape")
@@ -144,7 +146,8 @@ def graph_of_arrays(
     if x is not None:
         data.x = _numbers(x, roles.names["features"], path)
     if "edges" in roles.names:
-        edge_index, weight = _edges_of(roles, None if x is None else int(x.shape[0]), path)
+        rows = int(data.x.shape[0]) if x is not None and data.x.dim() else None
+        edge_index, weight = _edges_of(roles, rows, path)
         data.edge_index = as_tensor(edge_index)
         if weight is not None:
             data.edge_weight = as_tensor(weight)
@@ -153,7 +156,10 @@ def graph_of_arrays(
     if roles.get("labels") is not None:
         data.y = as_tensor(_labels_of(roles))
     if roles.get("ids") is not None:
-        data.node_ids = [_text(value) for value in np.asarray(roles.get("ids")).reshape(-1).tolist()]
+        values = np.asarray(roles.get("ids")).reshape(-1).tolist()
+        data.node_ids = [_text(value) for value in values]
+        if any(isinstance(value, bytes) and not _is_utf8(value) for value in values):
+            roles.notes.append(f"the ids in {roles.names['ids']!r} are not all UTF-8; the others were read as Latin-1")
     if _DECLARED in roles.arrays:
         declared = np.asarray(roles.arrays[_DECLARED]).reshape(-1)
         data.n_classes = declared[0].item() if len(declared) == 1 else declared.tolist()
@@ -208,7 +214,24 @@ def _with_joined_parts(arrays: Mapping[str, Any], path: Path) -> dict[str, Any]:
                 )
             ) from error
         found[stem] = matrix
-    return found
+    return {name: _checked_sparse(value, name, path) for name, value in found.items()}
+
+
+def _checked_sparse(value: Any, name: str, path: Path) -> Any:
+    """Refuses a sparse matrix whose entries lie outside of it: SciPy would read memory that is not its own."""
+    try:
+        if hasattr(value, "check_format"):
+            value.check_format(full_check=True)
+        elif hasattr(value, "tocoo") and len(value.row):
+            if value.row.min() < 0 or value.col.min() < 0:
+                raise ValueError("negative position")
+            if value.row.max() >= value.shape[0] or value.col.max() >= value.shape[1]:
+                raise ValueError("a position lies outside of its shape")
+    except (ValueError, TypeError, IndexError, AttributeError) as error:
+        raise DataError(
+            Problem("ECO302", f"{name} in {path} is no sound sparse matrix: {_first_line(error)}.", "Write it again.")
+        ) from error
+    return value
 
 
 def _numbers(value: Any, name: str, path: Path) -> Any:
@@ -224,7 +247,18 @@ def _edges_of(roles: _Roles, num_nodes: int | None, path: Path) -> tuple[NDArray
     value = roles.get("edges")
     name = roles.names["edges"]
     weight = roles.get("weights")
+    value = _as_matrix(value, name, path)
     if hasattr(value, "tocoo") or _is_adjacency(value, num_nodes):
+        wrong = value.shape[0] != value.shape[1] or (num_nodes is not None and value.shape[0] != num_nodes)
+        if wrong:
+            rows = "" if num_nodes is None else f", and the features have {num_nodes} rows"
+            raise DataError(
+                Problem(
+                    "ECO302",
+                    f"The adjacency matrix {name} in {path} has the shape {tuple(value.shape)}{rows}.",
+                    "It is square, with a row for each node. Name another one with --set data.edges=NAME.",
+                )
+            )
         edges, weight, notes = edges_of_matrix(value, repr(name))
         roles.notes += notes
         return edges, weight
@@ -250,6 +284,26 @@ def _edges_of(roles: _Roles, num_nodes: int | None, path: Path) -> tuple[NDArray
     return listed, None if weight is None else np.asarray(weight).reshape(-1)
 
 
+def _as_matrix(value: Any, name: str, path: Path) -> Any:
+    """Edges as an array of numbers or a SciPy matrix; sparse tensors become the latter."""
+    import scipy.sparse as sp
+
+    if hasattr(value, "tocoo"):
+        return value
+    if isinstance(value, Tensor):
+        if value.layout == torch.strided:
+            return value.detach().numpy()
+        coo = value.to_sparse_coo().coalesce()
+        return sp.coo_matrix((coo.values().numpy(), coo.indices().numpy()), shape=tuple(coo.shape))
+    try:
+        array = np.asarray(value)
+    except ValueError:  # Lists of different lengths.
+        array = np.empty(0, dtype=object)
+    if array.dtype.kind not in "biuf":
+        raise DataError(Problem("ECO302", f"{name} in {path} is not numeric ({array.dtype}).", "Store numbers."))
+    return array
+
+
 def _is_adjacency(value: Any, num_nodes: int | None) -> bool:
     shape: tuple[int, ...] = getattr(value, "shape", ())
     return len(shape) == 2 and shape[0] == shape[1] and (shape[0] > 2 or num_nodes == shape[0])
@@ -269,10 +323,14 @@ def edges_of_matrix(matrix: Any, name: str) -> tuple[NDArray[np.int64], NDArray[
     import scipy.sparse as sp
 
     coo = sp.coo_matrix(matrix)
+    entries = coo.nnz
     coo.sum_duplicates()
     kept = coo.data != 0
     row, column, values = coo.row[kept].astype(np.int64), coo.col[kept].astype(np.int64), coo.data[kept]
     loops, notes = row == column, []
+    if coo.nnz < entries:
+        more = entries - coo.nnz
+        notes.append(f"{more:,} duplicate {'entry' if more == 1 else 'entries'} of {name} added to the others")
     if loops.sum() == coo.shape[0] > 0 and loops.sum() < len(row):
         row, column, values = row[~loops], column[~loops], values[~loops]
         notes.append(f"a self-loop at every node of {name} left out")
@@ -304,7 +362,15 @@ def _labels_of(roles: _Roles) -> NDArray[np.int64]:
 def _text(value: Any) -> str:
     if isinstance(value, np.ndarray):  # MATLAB's cells.
         value = value.reshape(-1)[0] if value.size else ""
-    return value.decode() if isinstance(value, bytes) else str(value)
+    return id_text(value)
+
+
+def _is_utf8(value: bytes) -> bool:
+    try:
+        value.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def _notes(roles: _Roles, path: Path) -> list[str]:

@@ -1,12 +1,18 @@
-"""Messages about files that a reader cannot use."""
+"""Messages about files that a reader cannot use; and readers by their names."""
 
 from __future__ import annotations
 
 import difflib
+import pkgutil
+from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING, cast
 
 from eco_core.data.source import FORMATS, KNOWN_SUFFIXES
 from eco_core.errors import DataError, Problem
+
+if TYPE_CHECKING:
+    from torch_geometric.data import Data
 
 
 def existing(path: str | Path) -> Path:
@@ -61,4 +67,9 @@ def first_line(error: object) -> str:
     return (lines[0] if lines else type(error).__name__).rstrip(".")
 
 
-__all__ = ["existing", "first_line", "not_found", "unreadable"]
+def read_function(target: str) -> Callable[..., Data]:
+    """Imports the function that ``"module:name"`` names."""
+    return cast("Callable[..., Data]", pkgutil.resolve_name(target))
+
+
+__all__ = ["existing", "first_line", "not_found", "read_function", "unreadable"]

@@ -11,7 +11,7 @@ from typing import Any, Literal
 from torch_geometric.data import Data
 
 from eco_core.data.readers.csv_graph import graph_of_tables
-from eco_core.data.readers.text_table import is_table, read_frame, require_tables
+from eco_core.data.readers.text_table import FrameRead, is_list, is_table, read_frame, require_tables
 from eco_core.data.source import FORMATS
 from eco_core.data.tables.encoding import TableEncoding
 from eco_core.data.tables.ids import ids_of, may_be_ids
@@ -184,6 +184,21 @@ def _has_ends(frame: Any, options: TableOptions) -> bool:
     )
 
 
+def _are_edges(table: FrameRead, file: Path, options: TableOptions) -> bool:
+    """Whether a single table is one of edges: by its names, as a list of edges, or as two columns without names."""
+    width = int(table.frame.shape[1])
+    if _has_ends(table.frame, options):
+        return True
+    if is_list(file):
+        return file.name.lower().partition(".txt")[1] == "" or width <= 3 or not table.header
+    return width == 2 and not table.header and all(_are_whole(table.frame.iloc[:, place]) for place in range(2))
+
+
+def _are_whole(series: Any) -> bool:
+    """Whether the texts of a column are no fractions, and so may be ids."""
+    return not any("." in text and text.replace(".", "", 1).lstrip("-").isdecimal() for text in map(str, series[:200]))
+
+
 def _graph(
     files: dict[str, Path],
     name: str,
@@ -217,7 +232,7 @@ def _graph(
     edges, nodes = read("edges"), None
     if "table" in files:  # A single file: its columns say what it is.
         table = read("table")
-        kind = "nodes" if table is None or not _has_ends(table.frame, options) else "edges"
+        kind = "edges" if table is not None and _are_edges(table, files["table"], options) else "nodes"
         nodes, edges = (table, None) if kind == "nodes" else (None, table)
     elif "nodes" in files:
         few = edges is not None and edges.frame.shape[1] <= 3
@@ -309,7 +324,9 @@ def _nearby(file: Path) -> str:
 
 def _stems(folder: Path, stems: tuple[str, ...]) -> list[Path]:
     """The tables in a folder with one of these names, those with the first name that occurs."""
-    tables = sorted(entry for entry in folder.iterdir() if entry.is_file() and is_table(entry))
+    lists = stems == EDGES  # Texts of other names may be anything.
+    entries = (entry for entry in folder.iterdir() if entry.is_file())
+    tables = sorted(entry for entry in entries if is_table(entry) or (lists and is_list(entry)))
     for stem in stems:
         found = [table for table in tables if table.name.partition(".")[0].lower() == stem]
         if found:

@@ -20,7 +20,9 @@ from pathlib import Path
 from typing import Any
 
 from eco_core.data.readers.csv_graph import looks_like_data
+from eco_core.data.source import LISTS
 from eco_core.data.tables.origin import Origin
+from eco_core.data.validate import counted
 from eco_core.errors import DataError, Problem
 
 PACKED: dict[str, Callable[[bytes], bytes]] = {".gz": gzip.decompress, ".bz2": bz2.decompress, ".xz": lzma.decompress}
@@ -28,8 +30,13 @@ PACKED: dict[str, Callable[[bytes], bytes]] = {".gz": gzip.decompress, ".bz2": b
 
 TEXT_SUFFIXES = (".csv", ".tsv", ".tab")
 TABLE_SUFFIXES = (*TEXT_SUFFIXES, ".parquet", ".pq")
+LIST_SUFFIXES = tuple(suffix for suffix in LISTS if not suffix.endswith(tuple(PACKED)))
 
 _SAMPLE = 200
+_SPACES = re.compile(rb"[ \t]+")
+_COMMENT = re.compile(rb"(?m)^[ \t]*[#%][^\r\n]*")
+_ATTRIBUTES = re.compile(rb"(?m)[ \t]*\{([^{}\r\n]*)\}[ \t]*\r?$")
+_WEIGHT = re.compile(rb"'weight':\s*([^,\s]+)")
 _DECIMAL_COMMA = re.compile(r"[-+]?\d+(,\d+)?")
 _NAMES = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars", " ": "spaces"}
 
@@ -62,8 +69,17 @@ def is_table(path: Path) -> bool:
     return table_suffix(path) in TABLE_SUFFIXES
 
 
-def require_tables(what: str) -> None:
+def is_list(path: Path) -> bool:
+    """Whether a path has the suffix of a list of edges."""
+    return table_suffix(path) in LIST_SUFFIXES
+
+
+def require_tables(what: str, extra: str = "tables") -> None:
     """Refuses what needs pandas and pyarrow, if they are missing.
+
+    Args:
+        what: What is read.
+        extra: The extra that installs them.
 
     Raises:
         DataError: ECO302, naming the command that installs them.
@@ -75,7 +91,7 @@ def require_tables(what: str) -> None:
                 "ECO302",
                 f"Reading {what} needs {' and '.join(missing)}, which {'is' if len(missing) == 1 else 'are'} not "
                 "installed.",
-                "pip install 'eco-core[tables]'",
+                f"pip install 'eco-core[{extra}]'",
             )
         )
 
@@ -163,9 +179,13 @@ class _TextFile:
         self.raw = self._as_utf8(raw, encoding)
         if b"\0" in self.raw:
             raise _unreadable(path, "it is not a text: it has zero bytes", "Give a table as CSV or Parquet.")
-        self.skipped = self._comments()
-        sample = self._sample()
-        self.delimiter = delimiter or self._delimiter(sample)
+        self.names: list[str] | None = None
+        if is_list(path):
+            self.skipped = 0
+            self.delimiter = self._as_list(delimiter)
+        else:
+            self.skipped = self._comments()
+            self.delimiter = delimiter or self._delimiter(self._sample())
         self._check_quotes()
 
     def read(self, header: bool | None, is_data: Callable[[list[str]], bool]) -> FrameRead:
@@ -173,7 +193,10 @@ class _TextFile:
         if not rows:
             raise DataError(Problem("ECO302", f"{self.path}, line 1: the file is empty; expected a header line.", ""))
         first = rows[0][1]
-        if header is None:
+        if self.names is not None and len(self.names) == len(first):
+            header = False
+        elif header is None:
+            self.names = None
             header = not (is_data(first) or _is_row(first, [row for _, row in rows[1:]]))
             if not header:
                 self.notes.append(
@@ -181,6 +204,7 @@ class _TextFile:
                     "so on; --set data.header=true takes it for a header"
                 )
         names = [cell.strip() for cell in first] if header else [f"column{place + 1}" for place in range(len(first))]
+        names = self.names or names
         start = rows[1][0] if header and len(rows) > 1 else rows[0][0]
         frame = self._frame(len(names), rows[0][0] if not header else (start if len(rows) > 1 else None))
         frame.columns = names
@@ -208,6 +232,48 @@ class _TextFile:
                 "spreadsheets write; --set data.encoding=... names another encoding"
             )
             return raw.decode("cp1252", errors="replace").encode()
+
+    def _as_list(self, delimiter: str | None) -> str:
+        """Prepares a list of edges: empties comments, makes spaces one tab; returns the delimiter.
+
+        Lines keep their numbers.
+        """
+        comments = _COMMENT.findall(self.raw)
+        if comments:
+            self.raw = _COMMENT.sub(b"", self.raw)
+            self.notes.append(f"{self.path}: {counted(len(comments), 'line')} of comments skipped")
+            if not self.raw.strip():
+                raise _unreadable(self.path, "it holds comments alone, no edges", "Write the list again.")
+        if delimiter is not None:
+            return delimiter
+        lines = [line for line in self._sample().splitlines() if line.strip()][:200]
+        for sign in (",", ";", "|", "\t"):
+            if lines and lines[0].count(sign) and all(line.count(sign) == lines[0].count(sign) for line in lines):
+                found = sign
+                break
+        else:
+            self._take_weights()
+            self.raw = b"\n".join(_SPACES.sub(b"\t", line.strip(b" \t\r")) for line in self.raw.split(b"\n"))
+            found = "\t"
+        title = comments[-1].decode(errors="replace").strip(" \t#%").split() if comments else []
+        if len(title) > 1 and _are_ends(title):
+            self.names = title
+        return found
+
+    def _take_weights(self) -> None:
+        """Replaces the attributes that networkx writes behind an edge, such as ``{'weight': 2.0}``, by the weight."""
+        attributes = _ATTRIBUTES.findall(self.raw)
+        if not attributes:
+            return
+        weighted = all(_WEIGHT.search(found) for found in attributes)
+
+        def weight(match: re.Match[bytes]) -> bytes:
+            found = _WEIGHT.search(match[1])
+            return b" " + found[1] if weighted and found else b""
+
+        self.raw = _ATTRIBUTES.sub(weight, self.raw)
+        taken = "the weight was taken" if weighted else "they were left out"
+        self.notes.append(f"{self.path}: {counted(len(attributes), 'edge')} with attributes in braces: {taken}")
 
     def _check_quotes(self) -> None:
         """Refuses a file whose last quote is never closed: the rest of the file would be a single value."""
@@ -361,6 +427,14 @@ class _Lines:
         return self._known[row + 1] if row + 1 < len(self._known) else len(self._known) + 1
 
 
+def _are_ends(names: list[str]) -> bool:
+    """Whether two names in a line of comments are those of an edge's ends, as SNAP writes them."""
+    from eco_core.data.tables.roles import ENDS, plain_name
+
+    plain = {plain_name(name) for name in names}
+    return any(one in plain and other in plain for one, other in ENDS)
+
+
 def _is_row(first: list[str], others: list[list[str]]) -> bool:
     """Whether a first line is a row like the others: numbers only, or values that come back in their columns."""
     cells = [cell.strip() for cell in first]
@@ -393,4 +467,4 @@ def _is_number(text: str) -> bool:
     return True
 
 
-__all__ = ["TABLE_SUFFIXES", "FrameRead", "is_table", "read_frame", "require_tables", "table_suffix"]
+__all__ = ["TABLE_SUFFIXES", "FrameRead", "is_list", "is_table", "read_frame", "require_tables", "table_suffix"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -273,3 +274,62 @@ def test_the_files_of_strangers_load_by_path_alone(name: str) -> None:
     found = graph.num_nodes, graph.edge_index.shape[1], graph.x.shape[1], int(graph.y.max()) + 1
     assert found == STRANGERS[name]
     assert graph.x.is_sparse == name.endswith(".mat")
+
+
+# ------------------------------------------------------------------------------------------------------ lists of edges
+
+LISTED = EDGES.t().tolist()
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("snap.txt", "# Nodes: 5 Edges: 5\n# FromNodeId\tToNodeId\n" + "".join(f"{a}\t{b}\n" for a, b in LISTED)),
+        ("bare.edges", "".join(f"{a} {b}\n" for a, b in LISTED)),
+        ("konect.txt", "% asym unweighted\n% 5 5 5\n" + "".join(f"{a}   {b}\n" for a, b in LISTED)),
+        ("commas.el", "".join(f"{a}, {b}\n" for a, b in LISTED)),
+        ("headed.edgelist", "src dst\n" + "".join(f"{a} \t {b}\n" for a, b in LISTED)),
+        ("plain.tsv", "".join(f"{a}\t{b}\n" for a, b in LISTED)),
+        ("late.txt", "".join(f"{a} {b}\n# and then\n" for a, b in LISTED)),
+    ],
+)
+def test_lists_of_edges_are_read_in_every_habit(tmp_path: Path, name: str, text: str) -> None:
+    (tmp_path / name).write_text(text, encoding="utf-8")
+    graph = load_graph(tmp_path / name)
+    assert pairs(graph) == EXPECTED
+    assert graph.get("edge_weight") is None
+
+
+@pytest.mark.parametrize("data", [True, ["weight"], False])
+def test_what_networkx_writes_as_a_list_is_read(tmp_path: Path, data: Any) -> None:
+    nx.write_edgelist(network(), tmp_path / "people.edgelist", data=data)
+    graph = load_graph(tmp_path / "people.edgelist")
+    assert pairs(graph) == EXPECTED
+    assert (graph.get("edge_weight") is not None) == bool(data)
+    if data:
+        assert sorted(graph.edge_weight.unique().tolist()) == [1.0, 2.0, 3.0, 4.0]
+
+
+def test_the_tables_in_a_zip_are_read_like_those_in_a_folder(tmp_path: Path) -> None:
+    tables = {
+        "nodes.csv": "id,age,size\n" + "".join(f"n{i},{a},{b}\n" for i, (a, b, _) in enumerate(X.tolist())),
+        "edges.csv": "source,target,kg\n" + "".join(f"n{a},n{b},{1 + a}\n" for a, b in LISTED),
+    }
+    (tmp_path / "folder").mkdir()
+    with zipfile.ZipFile(tmp_path / "people.zip", "w") as archive:
+        for name, text in tables.items():
+            (tmp_path / "folder" / name).write_text(text)
+            archive.writestr(f"people/{name}", text)
+        archive.writestr("__MACOSX/people/._nodes.csv", "nothing")
+    packed, unpacked = (load_graph(tmp_path / name, weight_column="kg") for name in ("people.zip", "folder"))
+    assert packed.node_ids == unpacked.node_ids
+    assert torch.equal(packed.x, unpacked.x)
+    assert torch.equal(packed.edge_weight, unpacked.edge_weight)
+    assert packed.name == "people"
+
+
+def test_a_table_of_nodes_as_text_is_no_list_of_edges(tmp_path: Path) -> None:
+    (tmp_path / "people.txt").write_text(
+        "id\tage\tsize\tcity\n" + "".join(f"n{i}\t{i}\t{i % 3}\tRome\n" for i in range(12))
+    )
+    assert load_graph(tmp_path / "people.txt").num_nodes == 12

@@ -242,7 +242,7 @@ def test_constant_columns_are_left_out_and_said(tmp_path: Path, kind: str) -> No
     assert [column(graph, name)["kind"] for name in ("planet", "zero", "nothing")] == ["constant"] * 3
     assert "'Earth'" in column(graph, "planet")["action"]
     write(tmp_path, kind, nodes_table()[["id"]].assign(planet="Earth"), edges_table())
-    assert any("no column gives a feature" in note for note in load_graph(tmp_path).notes)
+    assert any("the data have no features" in note for note in load_graph(tmp_path).notes)
 
 
 def test_a_missing_header_is_said_and_no_row_is_lost(tmp_path: Path) -> None:
