@@ -16,6 +16,7 @@ from torch_geometric.data import Data
 
 from eco_core.data import graph_info, load_graph
 from eco_core.data.datasets import published as datasets
+from eco_core.data.datasets import raw_files
 from eco_core.data.datasets.catalogue import DATASETS
 from eco_core.errors import DataError, SpecError
 from tests.real_data import needs_real_data, real_data_root
@@ -252,8 +253,8 @@ def test_features_load_sparse_where_they_are_large_and_mostly_zero_unless_the_us
     large: int, share: float, sparse: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     offline(monkeypatch, download_small)  # A sixth of the twelve numbers is not zero.
-    monkeypatch.setattr(datasets, "_LARGE", large)
-    monkeypatch.setattr(datasets, "_SPARSE_SHARE", share)
+    monkeypatch.setattr(raw_files, "_LARGE", large)
+    monkeypatch.setattr(raw_files, "_SPARSE_SHARE", share)
     assert datasets.cs(tmp_path).x.is_sparse == sparse
     assert datasets.cs(tmp_path, sparse=True).x.is_sparse
     assert not datasets.cs(tmp_path, sparse=False).x.is_sparse
@@ -269,7 +270,7 @@ def test_features_load_sparse_where_they_are_large_and_mostly_zero_unless_the_us
     ],
 )
 def test_only_large_bags_of_words_are_sparse_by_default(nonzero: int, shape: tuple[int, int], sparse: bool) -> None:
-    assert datasets._are_wide_bags(nonzero, shape) is sparse
+    assert raw_files.are_wide_bags(nonzero, shape) is sparse
 
 
 def test_a_root_that_cannot_be_written_sends_the_download_to_the_default_root(
