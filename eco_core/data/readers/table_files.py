@@ -41,6 +41,7 @@ def read_tables(
     dangling: Literal["error", "drop"] = "error",
     scale: Literal["auto", "standard", "none"] = "auto",
     text_features: int = 64,
+    text_model: str | None = None,
     delimiter: str | None = None,
     encoding: str | None = None,
     header: bool | None = None,
@@ -67,6 +68,7 @@ def read_tables(
         dangling: ``drop`` leaves out edges that name an unknown node; ``error`` refuses them.
         scale: ``auto``, ``standard`` or ``none``; see `TableOptions`.
         text_features: How many features a column of texts becomes at most.
+        text_model: Static word embeddings for texts; see `TableOptions`.
         delimiter: The sign between the columns of a text file; by default it is found.
         encoding: The encoding of a text file; by default UTF-8, else Windows-1252.
         header: Whether text files begin with the names of the columns; by default it is found.
@@ -92,6 +94,7 @@ def read_tables(
         dangling=dangling,
         scale=scale,
         text_features=text_features,
+        text_model=text_model,
     )
     path = Path(path)
     files = _files_of_folder(path, edges, features, labels) if path.is_dir() else _files(path, edges, features, labels)
@@ -116,6 +119,7 @@ def graph_of_data_frames(
     dangling: Literal["error", "drop"] = "error",
     scale: Literal["auto", "standard", "none"] = "auto",
     text_features: int = 64,
+    text_model: str | None = None,
     fitted: TableEncoding | None = None,
 ) -> Data:
     """Makes a graph of data frames.
@@ -140,6 +144,7 @@ def graph_of_data_frames(
         dangling=dangling,
         scale=scale,
         text_features=text_features,
+        text_model=text_model,
     )
     nodes, edges = source if isinstance(source, (tuple, list)) else (source, None)
     nodes, edges = _pandas(nodes), _pandas(edges)

@@ -16,6 +16,7 @@ from eco_core.data.tables.roles import has_id_name, is_index_name, plain_name
 from eco_core.data.tables.scaling import LIMIT, NumberFacts, facts_of, to_be_standardised
 from eco_core.data.tables.text import analyzer_of, fit_texts
 from eco_core.data.tables.values import Values, numbers_of, texts_of, values_of
+from eco_core.data.tables.word_embeddings import fit_embedded_texts
 from eco_core.errors import Problem
 
 CATEGORIES = 40
@@ -200,7 +201,7 @@ def _fit(
     )
     if as_categories:
         return _categories(column, values.codes, values.uniques, missing)
-    return _texts(column, values.codes, values.uniques, missing, options.text_features)
+    return _texts(column, values.codes, values.uniques, missing, options)
 
 
 def _most(values: Values) -> int:
@@ -265,15 +266,23 @@ def _categories(column: str, codes: NDArray[np.int64], uniques: tuple[str, ...],
     return Fitted(encoding, entry_of(column, "categorical", action, len(names), missing))
 
 
-def _texts(column: str, codes: NDArray[np.int64], uniques: tuple[str, ...], missing: int, width: int) -> Fitted:
+def _texts(
+    column: str, codes: NDArray[np.int64], uniques: tuple[str, ...], missing: int, options: TableOptions
+) -> Fitted:
     counts = np.bincount(codes[codes >= 0], minlength=len(uniques))
-    analyzer = analyzer_of(uniques)
-    arrays = fit_texts(uniques, counts, width, analyzer)
+    if options.text_model is not None:
+        settings = {"model": options.text_model}
+        arrays = fit_embedded_texts(uniques, counts, options.text_features, options.text_model)
+        what = f"word embeddings of {options.text_model}, averaged"
+    else:
+        settings = {"analyzer": analyzer_of(uniques)}
+        arrays = fit_texts(uniques, counts, options.text_features, settings["analyzer"])
+        what = "words" if settings["analyzer"] == "word" else "parts of words"
+        what += " hashed, weighted by TF-IDF"
     names = tuple(f"{column}[{place}]" for place in range(arrays["components"].shape[1]))
-    what = "words" if analyzer == "word" else "parts of words"
-    action = f"{what} hashed, weighted by TF-IDF, reduced to {len(names)} directions"
+    action = f"{what}, reduced to {len(names)} directions"
     action += f"; {missing:,} missing: all zeros" if missing else ""
-    encoding = ColumnEncoding(column, "text", names, {"analyzer": analyzer}, arrays)
+    encoding = ColumnEncoding(column, "text", names, settings, arrays)
     return Fitted(encoding, entry_of(column, "text", action, len(names), missing))
 
 

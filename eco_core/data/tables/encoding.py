@@ -18,6 +18,7 @@ from eco_core._files import write_atomically, write_text
 from eco_core.data.tables.scaling import scaled
 from eco_core.data.tables.text import encode_texts
 from eco_core.data.tables.values import numbers_of, texts_of
+from eco_core.data.tables.word_embeddings import encode_embedded_texts
 from eco_core.errors import DataError, Problem
 
 PREPARATION, ARRAYS = "preparation.json", "preparation.npz"
@@ -33,8 +34,8 @@ class ColumnEncoding:
         kind: ``numeric``, ``vector``, ``boolean``, ``date``, ``categorical`` or ``text``.
         features: The names of its features.
         settings: What was learnt, as plain values: ``fill``, ``mean``, ``deviation``, ``categories``, ``format``,
-            ``analyzer``, where the kind has them.
-        arrays: What was learnt, as arrays: ``idf`` and ``components`` of texts.
+            ``analyzer`` or ``model``, where the kind has them.
+        arrays: What was learnt, as arrays: ``components`` of texts, with ``idf`` or ``mean``.
     """
 
     column: str
@@ -64,7 +65,10 @@ class ColumnEncoding:
             return out
         if self.kind == "text":
             codes, uniques = texts_of(series.astype(object))
-            encoded = encode_texts(uniques, dict(self.arrays), known["analyzer"])
+            if "model" in known:
+                encoded = encode_embedded_texts(uniques, dict(self.arrays), known["model"])
+            else:
+                encoded = encode_texts(uniques, dict(self.arrays), known["analyzer"])
             return np.concatenate([encoded, np.zeros((1, encoded.shape[1]), dtype=np.float32)])[codes]
         numbers = numbers_of(series, self.kind, known.get("format", ""))
         if self.kind == "vector":

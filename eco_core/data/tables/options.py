@@ -29,6 +29,8 @@ class TableOptions:
         scale: ``standard`` standardises every numeric column; ``none`` standardises none; ``auto`` standardises unless
             all features are numbers of a similar scale.
         text_features: How many features a column of texts becomes at most.
+        text_model: Static word embeddings that texts are encoded by: a folder, or a name on the Hugging Face Hub, that
+            model2vec loads. None: words are hashed and weighted by TF-IDF.
     """
 
     id_column: str | None = None
@@ -43,6 +45,7 @@ class TableOptions:
     dangling: Literal["error", "drop"] = "error"
     scale: Literal["auto", "standard", "none"] = "auto"
     text_features: int = 64
+    text_model: str | None = None
 
 
 def names_of(value: Any) -> tuple[str, ...]:

@@ -434,3 +434,41 @@ def test_what_was_read_is_counted_and_the_info_has_the_columns(tmp_path: Path) -
     for part in ("8 rows read", "7 rows read", "2 duplicate edges merged", "1 self-loop kept", "4 isolated nodes"):
         assert part in said
     assert graph_info(graph)["columns"] == graph.columns
+
+
+# ------------------------------------------------------------------------------------------------- word embeddings
+
+
+@pytest.fixture
+def embeddings(tmp_path: Path) -> str:
+    """Two groups of words with alike vectors, as model2vec saves them."""
+    model2vec = pytest.importorskip("model2vec")
+    from tokenizers import Tokenizer
+    from tokenizers.models import WordLevel
+    from tokenizers.pre_tokenizers import Whitespace
+
+    words = ["[UNK]", "boats", "sea", "sails", "chess", "books", "maps"]
+    tokenizer = Tokenizer(WordLevel({word: place for place, word in enumerate(words)}, unk_token="[UNK]"))  # noqa: S106
+    tokenizer.pre_tokenizer = Whitespace()
+    vectors = np.array([[0, 0, 0], [1, 0, 0], [0.9, 0.1, 0], [1, 0.1, 0], [0, 1, 0], [0, 0.9, 0.2], [0, 1, 0.1]])
+    model2vec.StaticModel(vectors.astype(np.float32), tokenizer).save_pretrained(str(tmp_path / "words"))
+    return str(tmp_path / "words")
+
+
+def test_texts_become_averages_of_word_embeddings(embeddings: str, tmp_path: Path) -> None:
+    texts = ["boats and the sea", "old sails and boats", "books on chess", "maps and books and chess"]
+    graph = load_graph((people(about=texts), cycle()), text_model=embeddings, kinds={"about": "text"})
+    about = [place for place, name in enumerate(graph.encoding.features) if name.startswith("about")]
+    first = graph.x[:, about[0]]
+    assert (first[:2] * first[2:] < 0).all()  # No word of the first text is in the second, but the vectors are alike.
+    assert "word embeddings" in entries(graph)["about"]["action"]
+    graph.encoding.save(tmp_path)
+    read = read_encoding(tmp_path)
+    assert read is not None
+    assert np.array_equal(read.encode(people(about=texts)), graph.x.numpy())
+
+
+def test_word_embeddings_that_cannot_be_loaded_are_named(embeddings: str) -> None:
+    nodes = people(about=["boats and the sea", "sails and boats", "books on chess", "maps and chess books"])
+    with pytest.raises(DataError, match=r"(?s)ECO302.*'no/such/model/here'.*save_pretrained"):
+        load_graph((nodes, cycle()), text_model="no/such/model/here", kinds={"about": "text"})
