@@ -16,8 +16,6 @@ EIGENVECTORS = 32
 _SMALL = 500
 """Up to this many nodes all eigenvectors are computed."""
 
-_PAIRS_AT_A_TIME = 20_000_000
-
 
 def structure_features(
     edge_index: Tensor, edge_weight: Tensor | None, num_nodes: int, eigenvectors: int = EIGENVECTORS
@@ -87,6 +85,8 @@ def clustering_coefficients(adjacency: sp.csr_matrix) -> NDArray[np.float64]:
     Args:
         adjacency: Symmetric, without self-loops, all entries 1.
     """
+    from eco_core.ops import _triangle_kernels as kernels
+
     num_nodes = adjacency.shape[0]
     degree = np.diff(adjacency.indptr).astype(np.int64)
     # From the node of lower degree to that of higher degree: then no node has many successors, and each triangle
@@ -95,21 +95,10 @@ def clustering_coefficients(adjacency: sp.csr_matrix) -> NDArray[np.float64]:
     rank[np.argsort(degree, kind="stable")] = np.arange(num_nodes)
     coo = adjacency.tocoo()
     up = rank[coo.row] < rank[coo.col]
-    forward = sp.csr_matrix(
-        (np.ones(int(up.sum()), dtype=np.int64), (coo.row[up], coo.col[up])), shape=(num_nodes, num_nodes)
-    )
+    forward = sp.csr_matrix((np.ones(int(up.sum())), (coo.row[up], coo.col[up])), shape=(num_nodes, num_nodes))
     triangles = np.zeros(num_nodes, dtype=np.int64)
-    work = np.concatenate([[0], np.cumsum(forward @ np.diff(forward.indptr))])
-    first = 0
-    while first < num_nodes:
-        last = max(first + 1, int(np.searchsorted(work, work[first] + _PAIRS_AT_A_TIME, side="right")) - 1)
-        here = forward[first:last]
-        through = (here @ forward).multiply(here).tocsr()  # Entry (a, c): the number of b.
-        triangles[first:last] += np.asarray(through.sum(axis=1)).ravel()
-        triangles += np.asarray(through.sum(axis=0)).ravel()
-        middle = (here @ forward.T).multiply(here)  # Entry (a, b): the number of c.
-        triangles += np.asarray(middle.sum(axis=0)).ravel()
-        first = last
+    last = np.full(num_nodes, -1, dtype=np.int64)
+    kernels.count_triangles(forward.indptr.astype(np.int64), forward.indices.astype(np.int64), last, triangles)
     pairs = degree * (degree - 1) / 2
     return np.divide(triangles, pairs, out=np.zeros(num_nodes), where=pairs > 0)
 

@@ -12,7 +12,8 @@ def reader_of_object(source: Any) -> Callable[..., Data] | None:
     """Returns a function ``(source, ...) -> Data`` for an object; its other parameters are the user's.
 
     Args:
-        source: A networkx or igraph graph, a PyG ``HeteroData`` or ``Dataset``, or a SciPy sparse matrix.
+        source: A networkx or igraph graph, a PyG ``HeteroData`` or ``Dataset``, or a SciPy sparse matrix (a square
+            one is an adjacency, another one features).
 
     Returns:
         The function, or None for anything else.
@@ -28,7 +29,7 @@ def reader_of_object(source: Any) -> Callable[..., Data] | None:
     if module == "igraph" or {"Graph", "GraphBase"} <= names:
         return read_igraph
     if hasattr(source, "tocoo") and hasattr(source, "shape"):
-        return read_adjacency
+        return read_adjacency if source.shape[0] == source.shape[-1] else read_sparse_features
     return None
 
 
@@ -94,6 +95,13 @@ def read_adjacency(source: Any) -> Data:
     data.num_nodes, data.name = int(source.shape[0]), "graph"
     data.notes = [note for note in data.notes if "adjacency" not in note or "self-loop" in note]
     return data
+
+
+def read_sparse_features(source: Any) -> Data:
+    """Reads a SciPy sparse matrix that is not square as features without edges."""
+    from eco_core.data.validate import as_tensor
+
+    return Data(x=as_tensor(source), name="graph")
 
 
 __all__ = ["reader_of_object"]

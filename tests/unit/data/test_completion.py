@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import scipy.sparse as sp
 import torch
 from torch_geometric.data import Data
 
@@ -234,3 +235,11 @@ def test_eco_data_info_shows_what_is_made(tmp_path: Path, capsys: pytest.Capture
     assert main(["data", "info", str(tmp_path / "x.npy"), "--set", "graph.knn=3"]) == 0
     assert "3 nearest neighbours" in capsys.readouterr().out
     assert main(["data", "info", str(tmp_path / "x.npy"), "--set", "graph.knn=0"]) == 2
+
+
+def test_a_sparse_matrix_that_is_not_square_is_features_alone() -> None:
+    matrix = sp.random(40, 7, density=0.5, format="csr", random_state=0)
+    graph = eco.load_graph(matrix, knn=3)
+    assert graph.x.is_sparse
+    assert np.allclose(graph.x.to_dense().numpy(), matrix.toarray())
+    assert "3 nearest neighbours" in graph.notes[0]

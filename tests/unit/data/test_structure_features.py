@@ -43,13 +43,6 @@ def test_core_numbers_and_clustering_coefficients_equal_those_of_networkx(graph:
     assert np.allclose(clustering_coefficients(matrix), list(nx.clustering(graph).values()))
 
 
-def test_triangles_are_counted_the_same_in_small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
-    matrix = adjacency_of(GRAPHS[1])
-    expected = clustering_coefficients(matrix)
-    monkeypatch.setattr(module, "_PAIRS_AT_A_TIME", 7)
-    assert np.allclose(clustering_coefficients(matrix), expected)
-
-
 def test_eigenvectors_are_those_of_the_regularised_normalised_adjacency(monkeypatch: pytest.MonkeyPatch) -> None:
     matrix = adjacency_of(GRAPHS[0])
     vectors = leading_eigenvectors(matrix, 5)
