@@ -295,7 +295,7 @@ def _add_counts(data: Data, path: Path) -> None:
     if edges is not None and len(getattr(edges, "shape", ())) == 2:
         found.append(counted(int(edges.shape[1]), "edge"))
     if found:
-        data.notes = [f"{path}: {' and '.join(found)} read", *(data.get("notes") or [])]
+        data.notes = [f"{path.name}: {' and '.join(found)} read", *(data.get("notes") or [])]
 
 
 def _from_name(name: str, root: str | Path | None, registry: Registry | None, parameters: dict[str, Any]) -> Data:
