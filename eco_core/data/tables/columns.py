@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from eco_core.data.tables.encoding import ColumnEncoding
 from eco_core.data.tables.options import TableOptions
 from eco_core.data.tables.origin import Origin, shortened
-from eco_core.data.tables.roles import has_id_name, is_index_name, plain_name
+from eco_core.data.tables.roles import is_index_name, plain_name, speaks_of_ids
 from eco_core.data.tables.scaling import LIMIT, NumberFacts, facts_of, to_be_standardised
 from eco_core.data.tables.text import analyzer_of, fit_texts
 from eco_core.data.tables.values import Values, numbers_of, texts_of, values_of
@@ -125,20 +125,16 @@ def _is_id(column: str, values: Values, options: TableOptions) -> bool:
         different = len(values.uniques) == rows - values.missing and len(values.uniques) > 1
         single = sum(len(text.split()) for text in values.uniques[:2000]) < 3 * min(2000, max(1, len(values.uniques)))
         short = all(len(text) <= 80 for text in values.uniques[:2000])
-        return different and single and short and (rows >= _FEW or _speaks_of_ids(column)) and not values.declared
+        return different and single and short and (rows >= _FEW or speaks_of_ids(column)) and not values.declared
     if values.kind != "numeric" or values.numbers is None or values.missing:
         return False
     numbers = values.numbers
     if not bool((numbers == np.floor(numbers)).all()) or len(np.unique(numbers)) != len(numbers) or len(numbers) < 2:
         return False
-    if _speaks_of_ids(column):
+    if speaks_of_ids(column):
         return True
     consecutive = numbers.max() - numbers.min() == len(numbers) - 1
     return bool(consecutive) and len(numbers) >= _FEW and bool((np.diff(numbers) == 1).all())
-
-
-def _speaks_of_ids(column: str) -> bool:
-    return has_id_name(column) or re.search(r"(_|\b|[a-z])(id|ID|Id|uuid|UUID|key)$", column) is not None
 
 
 def _is_code(column: str, values: Values) -> bool:

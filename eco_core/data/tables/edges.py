@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -109,6 +110,7 @@ def numbered(
     edges: EdgesRead,
     nodes: NodeNumbers,
     nodes_name: str,
+    better: Callable[[], str],
     options: TableOptions,
     origin: Origin,
     problems: list[Problem],
@@ -118,7 +120,8 @@ def numbered(
     Args:
         edges: The columns.
         nodes: The nodes.
-        nodes_name: The name of their table, for messages.
+        nodes_name: The name of their table and its ids, for messages.
+        better: Says which column holds more of the ends of the edges; asked only if edges dangle.
         options: How dangling edges are treated.
         origin: Where the edges come from.
         problems: Takes the problems.
@@ -130,16 +133,27 @@ def numbered(
     notes = []
     bad = np.asarray((ends < 0).any(axis=0))
     if bad.any():
-        if options.dangling == "drop":
-            notes.append(f"{origin.name}: {int(bad.sum()):,} of {len(bad):,} edges left out: an end is not a node")
+        if options.dangling == "drop" and bad.all():
+            problems.append(
+                Problem(
+                    "ECO305",
+                    f"{origin.name}: none of the {len(bad):,} edges joins two nodes of {nodes_name}; all would be left out.",
+                    better() or "Name the nodes' column of ids with --id-column, or give these nodes rows.",
+                )
+            )
+        elif options.dangling == "drop":
+            sentence = f"{origin.name}: {int(bad.sum()):,} of {len(bad):,} edges left out: an end is not a node"
+            notes.append(f"{sentence} of {nodes_name}")
+            if hint := better():
+                notes.append(hint.strip().removesuffix("."))
             ends, edges.rows = ends[:, ~bad], edges.rows[~bad]
         else:
-            problems.extend(_dangling(edges, ends, nodes_name, origin))
+            problems.extend(_dangling(edges, ends, nodes_name, better(), origin))
     weight = None if edges.weight is None else edges.weight[edges.rows].astype(np.float32)
     return ends, weight, notes
 
 
-def _dangling(edges: EdgesRead, ends: NDArray[np.int64], nodes_name: str, origin: Origin) -> list[Problem]:
+def _dangling(edges: EdgesRead, ends: NDArray[np.int64], nodes_name: str, better: str, origin: Origin) -> list[Problem]:
     problems = []
     for place, (word, column, name) in enumerate(
         (("source", edges.source, edges.roles.source), ("target", edges.target, edges.roles.target))
@@ -168,7 +182,7 @@ def _dangling(edges: EdgesRead, ends: NDArray[np.int64], nodes_name: str, origin
                     row,
                     f"{word} {text!r} is not a node of {nodes_name} (column {name!r}{known})",
                     len(unknown) - 1,
-                    "Give these nodes a row, or leave such edges out with --set data.dangling=drop.",
+                    f"{better}Give these nodes a row, or leave such edges out with --set data.dangling=drop.",
                 )
             )
     return problems

@@ -165,16 +165,22 @@ def edge_roles(columns: Sequence[str], options: TableOptions, table: str, proble
 
 
 def id_candidates(columns: Sequence[str]) -> list[str]:
-    """The columns of a nodes table that may hold the ids, those with a well-known name first."""
+    """The columns of a nodes table that may hold the ids: known names, names such as customer_id, the index, others."""
     by_name = {plain_name(column): column for column in reversed(columns)}
     known = [by_name[name] for name in IDS if name in by_name]
     index = [column for column in columns if is_index_name(column)]
-    return list(dict.fromkeys([*known, *index, *columns]))
+    alike = [column for column in columns if column not in index and speaks_of_ids(column)]
+    return list(dict.fromkeys([*known, *alike, *index, *columns]))
 
 
 def has_id_name(column: str) -> bool:
     """Whether a column has a name that is well known for ids, or that pandas gives to an index."""
     return plain_name(column) in IDS or is_index_name(column)
+
+
+def speaks_of_ids(column: str) -> bool:
+    """Whether a column's name is one of ids, or ends as one: ``customer_id``, ``orderKey``."""
+    return has_id_name(column) or re.search(r"(_|\b|[a-z])(id|ID|Id|uuid|UUID|key)$", column) is not None
 
 
 def check_given(name: str | None, columns: Sequence[str], flag: str, table: str, problems: list[Problem]) -> None:
@@ -209,4 +215,5 @@ __all__ = [
     "is_index_name",
     "listed",
     "plain_name",
+    "speaks_of_ids",
 ]

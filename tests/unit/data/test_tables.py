@@ -104,6 +104,41 @@ def test_an_index_of_names_is_the_ids() -> None:
     )
 
 
+@pytest.mark.parametrize("source", ["frame", "csv"])
+def test_a_filtered_table_keeps_its_ids_and_not_the_index(tmp_path: Path, source: str) -> None:
+    nodes = pd.DataFrame({"customer_id": [f"C{n}" for n in range(8)], "age": [20.5, 50, 60, 70, 30, 80, 90, 95]})
+    ends = [f"C{n}" for n in range(8)]
+    edges = pd.DataFrame({"source": ends, "target": ends[1:] + ends[:1]})
+    old = nodes[nodes["age"] > 40]
+    data: Any = (old, edges)
+    if source == "csv":
+        old.to_csv(tmp_path / "nodes.csv")
+        edges.to_csv(tmp_path / "edges.csv")
+        data = tmp_path
+    graph = load_graph(data, dangling="drop", undirected=False)
+    assert graph.node_ids == list(old["customer_id"])
+    assert graph.num_edges == 4
+    assert any("the ids are column 'customer_id'" in note for note in graph.notes)
+    assert graph.x.shape[1] == 1
+    assert load_graph(old).node_ids == list(old["customer_id"])
+
+
+def test_integer_ids_win_over_an_index_that_overlaps_as_well() -> None:
+    nodes = pd.DataFrame({"customer_id": range(1, 21), "age": np.arange(20) / 3}).iloc[4:]
+    edges = pd.DataFrame({"source": range(1, 20), "target": range(2, 21)})
+    graph = load_graph((nodes, edges), dangling="drop")
+    assert graph.node_ids == [str(number) for number in range(5, 21)]
+
+
+def test_dangling_edges_name_the_ids_and_the_column_that_fits_better() -> None:
+    nodes = people(code=list("wxyz"))
+    edges = cycle().replace(dict(zip("abcd", "wxyz", strict=True)))
+    with pytest.raises(DataError, match=r"(?s)ids are column 'id'.*'code' holds 100%.*--id-column code"):
+        graph_of_frames(nodes, edges, TableOptions(id_column="id"))
+    with pytest.raises(DataError, match=r"(?s)ECO305.*none of the 4 edges.*--id-column code"):
+        graph_of_frames(nodes, edges, TableOptions(id_column="id", dangling="drop"))
+
+
 def test_columns_that_the_user_names_come_first() -> None:
     nodes = people(code=list("wxyz"), group=["u", "u", "v", "v"])
     edges = cycle().replace(dict(zip("abcd", "wxyz", strict=True))).assign(t=[9.0, 8.0, 7.0, 6.0], other="abcd")
