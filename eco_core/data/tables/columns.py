@@ -17,6 +17,7 @@ from eco_core.data.tables.scaling import LIMIT, NumberFacts, facts_of, to_be_sta
 from eco_core.data.tables.text import analyzer_of, fit_texts
 from eco_core.data.tables.values import Values, numbers_of, texts_of, values_of
 from eco_core.data.tables.word_embeddings import fit_embedded_texts
+from eco_core.data.tables.written_numbers import form_of
 from eco_core.errors import Problem
 
 CATEGORIES = 40
@@ -51,7 +52,7 @@ def fit_columns(
             continue
         values = values_of(table[column])
         kind = options.kinds.get(column)
-        found[column] = values if kind is None else _as_kind(table[column], values, kind, column, problems)
+        found[column] = values if kind is None else _as_kind(table[column], values, kind, origin, problems)
     numeric = {
         c: facts_of(v.numbers.ravel())
         for c, v in found.items()
@@ -82,8 +83,9 @@ def entry_of(column: str, kind: str, action: str, features: int = 0, missing: in
     return {"column": column, "kind": kind, "action": action, "features": features, "missing": missing}
 
 
-def _as_kind(series: Any, values: Values, kind: str, column: str, problems: list[Problem]) -> Values:
+def _as_kind(series: Any, values: Values, kind: str, origin: Origin, problems: list[Problem]) -> Values:
     """Reads a column as the kind that the user says."""
+    column = str(series.name)
     if kind not in KINDS:
         problems.append(
             Problem(
@@ -98,9 +100,27 @@ def _as_kind(series: Any, values: Values, kind: str, column: str, problems: list
         return Values(kind, codes=codes, uniques=uniques, missing=int((codes < 0).sum()))
     if values.kind == kind:
         return values
-    numbers = numbers_of(series, kind, values.format or ("ISO8601" if kind == "date" else ""))
+    form = values.format or ("ISO8601" if kind == "date" else "")
+    if kind == "numeric" and values.codes is not None:
+        plain = int(np.isfinite(numbers_of(series, kind)).sum())
+        found = form_of(values.uniques, some=True)
+        form = found if found and int(np.isfinite(numbers_of(series, kind, found)).sum()) > plain else ""
+    numbers = numbers_of(series, kind, form)
     missing = int(np.isnan(numbers).sum())
-    return Values("empty" if missing == len(numbers) else kind, numbers=numbers, missing=missing)
+    if missing == len(numbers) and values.missing < len(numbers):
+        given = series.notna().to_numpy() if values.codes is None else values.codes >= 0
+        row = int(np.flatnonzero(given)[0])
+        problems.append(
+            origin.problem(
+                "ECO302",
+                row,
+                f"column {column!r} is said to be {kind}, but no value can be read so; this one is "
+                f"{shortened(series.iloc[row])}",
+                0,
+                f"Correct the values, or change --set data.kinds.{column}=...",
+            )
+        )
+    return Values("empty" if missing == len(numbers) else kind, numbers=numbers, missing=missing, format=form)
 
 
 def _is_constant(values: Values) -> bool:
@@ -215,10 +235,13 @@ def _numbers(column: str, values: Values, facts: NumberFacts, standard: bool) ->
     if standard:
         beyond = int((np.abs(np.nan_to_num(values.numbers, nan=mean) - mean) > LIMIT * deviation).sum())
         action += f", {beyond:,} beyond {LIMIT:g} deviations cut off" if beyond else ""
+    action += f"; read as numbers written like {values.format}" if values.format else ""
     action += _filled(values, f"filled with the median {facts.median:.4g}")
     width = values.numbers.shape[1] if values.numbers.ndim == 2 else 1
     names = tuple(f"{column}[{place}]" for place in range(width)) if values.numbers.ndim == 2 else (column,)
-    settings = {"fill": facts.median, "mean": mean, "deviation": deviation}
+    settings: dict[str, Any] = {"fill": facts.median, "mean": mean, "deviation": deviation}
+    if values.format:
+        settings["format"] = values.format
     encoding = ColumnEncoding(column, values.kind, names, settings)
     return Fitted(encoding, entry_of(column, "numeric", action, width, values.missing))
 

@@ -70,7 +70,7 @@ def read_edges(table: Any, options: TableOptions, origin: Origin, problems: list
             + (f", and {roles.weight!r} as their weight" if roles.weight is not None else "")
         )
     if roles.weight is not None:
-        weight = _weights(table[roles.weight], roles, options, origin, problems)
+        weight = _weights(table[roles.weight], roles, options, origin, problems, notes)
     kinds = None if roles.type is None else _types(table[roles.type], roles.type, options, origin, problems)
     if kinds is not None:
         chosen, sentence = kinds
@@ -137,7 +137,8 @@ def numbered(
             problems.append(
                 Problem(
                     "ECO305",
-                    f"{origin.name}: none of the {len(bad):,} edges joins two nodes of {nodes_name}; all would be left out.",
+                    f"{origin.name}: none of the {len(bad):,} edges joins two nodes of {nodes_name}; all would be left "
+                    "out.",
                     better() or "Name the nodes' column of ids with --id-column, or give these nodes rows.",
                 )
             )
@@ -189,10 +190,17 @@ def _dangling(edges: EdgesRead, ends: NDArray[np.int64], nodes_name: str, better
 
 
 def _weights(
-    series: Any, roles: EdgeRoles, options: TableOptions, origin: Origin, problems: list[Problem]
+    series: Any,
+    roles: EdgeRoles,
+    options: TableOptions,
+    origin: Origin,
+    problems: list[Problem],
+    notes: list[str],
 ) -> NDArray[np.float64] | None:
     values = values_of(series)
     name = roles.weight
+    if values.format:
+        notes.append(f"{origin.name}: the weights (column {name!r}) were read as numbers written like {values.format}")
     asked = options.weight_column is not None
     fix = f"Correct it, or leave the column out with --ignore-columns {name}."
     if values.kind == "empty" and not asked:

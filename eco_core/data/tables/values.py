@@ -12,6 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from eco_core.data.tables.written_numbers import form_of, read_numbers
+
 MISSING = frozenset(
     {"", "na", "n/a", "#n/a", "#na", "n.a.", "nan", "-nan", "null", "none", "<na>", "nil", "?", "-", "--", "."}
 )
@@ -53,7 +55,7 @@ class Values:
         uniques: For texts: the different texts, sorted.
         missing: Number of rows without a value.
         infinite: Number of infinite numbers, which count as missing.
-        format: For dates that were texts: how they were read.
+        format: For dates and numbers that were texts: how they were read; empty for plain numbers.
         odd: For mixed columns: the row of the first value that is no number, the value, and their number.
         declared: Whether the column's type says that it holds categories.
     """
@@ -128,13 +130,13 @@ def written(value: Any) -> str:
     return str(value).strip()
 
 
-def numbers_of(series: Any, kind: str, date_format: str = "") -> NDArray[np.float64]:
+def numbers_of(series: Any, kind: str, form: str = "") -> NDArray[np.float64]:
     """Reads a column as numbers; what is no number is missing.
 
     Args:
         series: A ``pandas.Series`` of any type.
         kind: ``numeric``, ``boolean``, ``date`` or ``vector``.
-        date_format: How dates are written in texts.
+        form: How dates or numbers are written in texts (`Values.format`); for numbers, by default it is found.
 
     Returns:
         float64, NaN where missing; dates in days since 1970.
@@ -142,13 +144,16 @@ def numbers_of(series: Any, kind: str, date_format: str = "") -> NDArray[np.floa
     import pandas as pd
 
     found = values_of(series)
+    if form and kind == "numeric" and pd.api.types.infer_dtype(series, skipna=True) == "string":
+        codes, uniques = texts_of(series)
+        return np.append(read_numbers(uniques, form), np.nan)[codes]
     if found.kind == "empty" or (found.numbers is None and found.codes is None):
         return np.full(len(series), np.nan)
     if found.numbers is not None and (found.kind == kind or {found.kind, kind} <= {"numeric", "boolean"}):
         return found.numbers
     codes, uniques = (found.codes, found.uniques) if found.codes is not None else texts_of(series)
     if kind == "date":
-        parsed = _parsed_dates(list(uniques), date_format) if date_format else None
+        parsed = _parsed_dates(list(uniques), form) if form else None
         table = np.full(len(uniques), np.nan) if parsed is None else parsed
     elif kind == "boolean":
         table = np.array([_TRUTH.get(text.lower(), np.nan) for text in uniques], dtype=np.float64)
@@ -163,20 +168,20 @@ def _declared(series: Any) -> Values:
     return Values("text", codes=codes, uniques=uniques, missing=int((codes < 0).sum()), declared=True)
 
 
-def _numbers(numbers: NDArray[np.float64]) -> Values:
+def _numbers(numbers: NDArray[np.float64], form: str = "") -> Values:
     infinite = np.isinf(numbers)
     count = int(infinite.sum())
     if count:
         numbers = np.where(infinite, np.nan, numbers)
     present = numbers[~np.isnan(numbers)]
     kind = "boolean" if len(present) and bool(np.isin(present, (0.0, 1.0)).all()) and present.any() else "numeric"
-    return _counted(kind, numbers, count)
+    return _counted(kind, numbers, count, form)
 
 
-def _counted(kind: str, numbers: NDArray[np.float64], infinite: int = 0, date_format: str = "") -> Values:
+def _counted(kind: str, numbers: NDArray[np.float64], infinite: int = 0, form: str = "") -> Values:
     missing = int(np.isnan(numbers).sum())
     kind = "empty" if missing == len(numbers) else kind
-    return Values(kind, numbers=numbers, missing=missing, infinite=infinite, format=date_format)
+    return Values(kind, numbers=numbers, missing=missing, infinite=infinite, format=form)
 
 
 def _of_objects(series: Any) -> Values | None:
@@ -227,6 +232,9 @@ def _of_texts(codes: NDArray[np.int64], uniques: tuple[str, ...]) -> Values:
     if is_number.all():
         table = pd.to_numeric(pd.Series(uniques, dtype=object), errors="coerce").to_numpy(dtype=np.float64)
         return _numbers(np.append(table, np.nan)[codes])
+    form = form_of(uniques)
+    if form:
+        return _numbers(np.append(read_numbers(uniques, form), np.nan)[codes], form)
     if is_number.any():
         rows = np.append(is_number, True)[codes]
         odd = np.flatnonzero(~rows)
@@ -244,7 +252,7 @@ def _of_texts(codes: NDArray[np.int64], uniques: tuple[str, ...]) -> Values:
         for date_format in _FORMATS:
             parsed = _parsed_dates(list(uniques), date_format)
             if parsed is not None and not np.isnan(parsed).any():
-                return _counted("date", np.append(parsed, np.nan)[codes], date_format=date_format)
+                return _counted("date", np.append(parsed, np.nan)[codes], form=date_format)
     return texts
 
 

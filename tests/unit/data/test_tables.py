@@ -212,6 +212,49 @@ def test_the_kinds_of_columns_are_recognised_and_said(tables: tuple[pd.DataFrame
     assert all(name in text for name in kinds)
 
 
+@pytest.mark.parametrize(
+    ("texts", "said"),
+    [
+        (["4.155.443,78", "999", "1.158,5", "-3,25"], "1.234,5"),
+        (["4,155,443.78", "999", "1,158.5", "-3.25"], "1,234.5"),
+        (["€ 4,155,443.78", "€ 999", "€ 1,158.5", "-€ 3.25"], "€ 1,234.5"),
+        (["4 155 443,78 €", "999 €", "1 158,5 €", "-3,25 €"], "1 234,5 €"),
+        (["4'155'443.78", "999", "1'158.5", "-3.25"], "1'234.5"),
+        (["4155443.78%", "999%", "1158.5%", "-3.25%"], "1,234.5%"),
+    ],
+)
+def test_numbers_are_read_however_people_write_them(texts: list[str], said: str) -> None:
+    graph = graph_of_frames(people(revenue=texts), options=TableOptions(scale="none"))
+    action = entries(graph)["revenue"]["action"]
+    assert action.endswith(f"read as numbers written like {said}")
+    place = graph.encoding.features.index("revenue")
+    assert graph.x[:, place].tolist() == pytest.approx([4155443.78, 999, 1158.5, -3.25])
+    few = people(revenue=texts).iloc[1:3]
+    assert graph.encoding.encode(few)[:, place].tolist() == [999, 1158.5]
+
+
+def test_texts_that_only_look_like_numbers_stay_texts() -> None:
+    nodes = people(
+        phone=["555 123 456", "555 123 457", "555 123 456", "555 123 458"],
+        price=["€ 5", "$ 7", "€ 5", "$ 9"],
+        version=["1.2.3", "1.2.4", "1.2.3", "1.2.4"],
+    )
+    found = entries(graph_of_frames(nodes))
+    assert {found[name]["kind"] for name in ("phone", "price", "version")} <= {"categorical", "text"}
+
+
+def test_one_separator_alone_is_a_guess_that_is_said() -> None:
+    graph = graph_of_frames(people(size=["1,234", "5,678", "9,100", "2,000"]), options=TableOptions(scale="none"))
+    assert "(a guess)" in entries(graph)["size"]["action"]
+    assert graph.x[:, 1].tolist() == [1234, 5678, 9100, 2000]
+
+
+@pytest.mark.parametrize("kind", ["numeric", "date", "boolean"])
+def test_a_kind_that_no_value_has_is_refused_with_an_example(kind: str) -> None:
+    with pytest.raises(DataError, match=rf"ECO302.*row 2.*'plan' is said to be {kind}.*'gold coins'"):
+        graph_of_frames(people(plan=[None, "gold coins", "pro", "basic"]), options=TableOptions(kinds={"plan": kind}))
+
+
 def test_columns_of_very_different_scale_are_standardised(tables: tuple[pd.DataFrame, pd.DataFrame]) -> None:
     graph = graph_of_frames(*tables)
     names = list(graph.encoding.features)
