@@ -16,7 +16,7 @@ from eco_core.data.source import FORMATS
 from eco_core.data.tables.encoding import TableEncoding
 from eco_core.data.tables.ids import ids_of, may_be_ids
 from eco_core.data.tables.options import TableOptions, names_of
-from eco_core.data.tables.roles import ENDS, plain_name
+from eco_core.data.tables.roles import ends_among, plain_name
 from eco_core.errors import DataError, Problem
 
 NODES = ("nodes", "features", "node", "vertices", "attributes", "node_features", "node_table")
@@ -183,10 +183,9 @@ def _has_ends(frame: Any, options: TableOptions) -> bool:
     names = {str(column) for column in frame.columns}
     if options.source_column in names or options.target_column in names:
         return True
-    plain = {plain_name(str(column)): frame[column] for column in frame.columns}
-    return any(
-        one in plain and other in plain and may_be_ids(plain[one]) and may_be_ids(plain[other]) for one, other in ENDS
-    )
+    columns = {str(column): frame[column] for column in frame.columns}
+    pair = ends_among([name for name, column in columns.items() if may_be_ids(column)])
+    return pair is not None
 
 
 def _are_edges(table: FrameRead, file: Path, options: TableOptions) -> bool:

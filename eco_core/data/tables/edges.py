@@ -56,10 +56,10 @@ def read_edges(table: Any, options: TableOptions, origin: Origin, problems: list
         The columns; None if the ends of the edges are not known.
     """
     names = [str(column) for column in table.columns]
-    roles = edge_roles(names, options, origin.name, problems)
+    table = table.set_axis(names, axis=1)
+    roles = edge_roles(names, options, origin.name, problems, lambda name: _may_be_weight(table[name]))
     if roles is None:
         return None
-    table = table.set_axis(names, axis=1)
     source, target = ids_of(table[roles.source]), ids_of(table[roles.target])
     weight, rows = None, np.arange(len(table))
     columns, notes = [], []
@@ -69,6 +69,8 @@ def read_edges(table: Any, options: TableOptions, origin: Origin, problems: list
             f"were taken as the ends of the edges, by their position"
             + (f", and {roles.weight!r} as their weight" if roles.weight is not None else "")
         )
+    elif roles.only_weight:
+        notes.append(f"{origin.name}: column {roles.weight!r} was taken as the weight, as the only other column")
     if roles.weight is not None:
         weight = _weights(table[roles.weight], roles, options, origin, problems, notes)
     kinds = None if roles.type is None else _types(table[roles.type], roles.type, options, origin, problems)
@@ -187,6 +189,14 @@ def _dangling(edges: EdgesRead, ends: NDArray[np.int64], nodes_name: str, better
                 )
             )
     return problems
+
+
+def _may_be_weight(series: Any) -> bool:
+    """Whether a column without a name of weights may hold them: mostly numbers, hardly any below 0."""
+    values = values_of(series)
+    if values.kind not in ("numeric", "boolean", "mixed", "empty"):
+        return False
+    return values.numbers is None or int((values.numbers < 0).sum()) * 10 <= len(values.numbers)
 
 
 def _weights(

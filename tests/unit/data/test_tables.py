@@ -70,6 +70,42 @@ def test_a_third_column_whose_name_speaks_against_it_is_no_weight(name: str) -> 
         assert any(f"not used: '{name}'" in note for note in graph.notes)
 
 
+@pytest.mark.parametrize(
+    ("source", "target"),
+    [
+        ("from_customer", "to_customer"),
+        ("source_id", "target_id"),
+        ("account_from", "account_to"),
+        ("sourceAccount", "targetAccount"),
+        ("sender", "receiver"),
+        ("payer", "payee"),
+        ("sender_iban", "receiver_iban"),
+    ],
+)
+def test_edges_alone_are_recognised_by_pairs_of_names(source: str, target: str) -> None:
+    edges = cycle(type="x").rename(columns={"source": source, "target": target})[["type", target, source]]
+    graph = load_graph(edges, undirected=False)
+    assert edges_of(graph) == CYCLE
+
+
+@pytest.mark.parametrize("names", [("from_date", "to_date"), ("valid_from", "valid_to"), ("start_year", "end_year")])
+def test_pairs_of_times_are_no_ends(names: tuple[str, str]) -> None:
+    nodes = people(**{names[0]: ["2001", "2002", "2003", "2005"], names[1]: ["2011", "2012", "2013", "2017"]})
+    assert load_graph(nodes, knn=1).node_ids == list("abcd")
+
+
+@pytest.mark.parametrize("names", [("source", "target"), ("from_customer", "to_customer"), ("p", "q")])
+def test_the_only_other_column_is_the_weight_however_the_ends_are_found(names: tuple[str, str]) -> None:
+    for amount, expected in (([2.0, 3.0, 4.0, 5.0], [2.0, 3.0, 4.0, 5.0]), (["up", "to", "no", "good"], None)):
+        edges = cycle(amount=amount, type="x").rename(columns=dict(zip(("source", "target"), names, strict=True)))
+        for options in (TableOptions(), TableOptions(source_column=names[0], target_column=names[1])):
+            graph = graph_of_frames(people(), edges, options)
+            weight = graph.get("edge_weight")
+            assert (None if weight is None else weight.tolist()) == expected
+    signed = cycle(change=[-1.0, 1.0, -2.0, 2.0])
+    assert graph_of_frames(people(), signed).get("edge_weight") is None
+
+
 def test_what_is_taken_by_position_is_said() -> None:
     graph = graph_of_frames(people(), cycle(z=1.5).rename(columns={"source": "p", "target": "q"}))
     assert graph.edge_weight.tolist() == [1.5] * 4
