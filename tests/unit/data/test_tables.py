@@ -407,6 +407,38 @@ def test_every_format_gives_the_same_graph(tmp_path: Path, tables: tuple[pd.Data
         assert [entry["kind"] for entry in graph.columns] == [entry["kind"] for entry in expected.columns]
 
 
+def test_two_tables_of_other_names_are_told_apart_and_said(tmp_path: Path) -> None:
+    nodes = people().rename(columns={"id": "customer"})
+    for names in (("from_customer", "to_customer"), ("one", "another")):
+        edges = cycle(amount=2.0).rename(columns=dict(zip(("source", "target"), names, strict=True)))
+        nodes.to_csv(tmp_path / "customers.csv", index=False)
+        edges.to_csv(tmp_path / "transactions.csv", index=False)
+        graph = load_graph(tmp_path, undirected=False)
+        assert edges_of(graph) == CYCLE
+        assert any("transactions.csv was taken as the edges" in note for note in graph.notes)
+    people().to_csv(tmp_path / "transactions.csv", index=False)
+    with pytest.raises(DataError, match=r"ECO302.*customers.csv, transactions.csv.*\n?.*--data .* --edges "):
+        load_graph(tmp_path)
+
+
+def test_a_table_among_other_graphs_is_not_taken_unasked(tmp_path: Path) -> None:
+    people().to_csv(tmp_path / "customers.csv", index=False)
+    np.savez(tmp_path / "x.npz", x=np.eye(4))
+    with pytest.raises(DataError, match=r"(?s)ECO302.*customers.csv, x.npz.*--data "):
+        load_graph(tmp_path)
+    assert load_graph(tmp_path / "customers.csv", knn=1).node_ids == list("abcd")
+
+
+def test_a_file_that_does_not_exist_is_named_as_the_user_gave_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_tables(tmp_path / "shop", people(), cycle())
+    monkeypatch.chdir(tmp_path)
+    for data in ("shop/nodes.csv", "shop"):
+        with pytest.raises(DataError, match=r"(?s)no file 'shop/edge.csv'.*Did you mean 'edges.csv'"):
+            load_graph(data, edges="shop/edge.csv")
+
+
 def test_a_saved_encoding_encodes_the_same_table_alike(
     tmp_path: Path, tables: tuple[pd.DataFrame, pd.DataFrame]
 ) -> None:
