@@ -88,6 +88,11 @@ def graph_of_frames(
         notes.append(f"{edges_origin.name}: the nodes are the {len(ids):,} ids that the edges name")
         if not ids and not problems:
             problems.append(Problem("ECO303", f"{edges_origin.name} has no rows.", "Give at least one edge."))
+    if encoding is None and not (nodes is not None and table is None):
+        both = [str(c) for frame in (table, edges) if frame is not None for c in frame.columns]
+        where = " and ".join(o.name for o, f in ((nodes_origin, table), (edges_origin, edges)) if f is not None)
+        for ignored in options.ignore_columns:
+            check_given(ignored, both, "ignore_columns", where, problems)
     if labels is not None and numbers is not None:
         y, classes = labels_of_table(
             _with_unique_names(_without_index(labels), labels_origin or Origin("the labels table"), notes),
@@ -103,11 +108,13 @@ def graph_of_frames(
         notes += read.notes
         if numbers is not None:
             chosen = next((entry["column"] for entry in columns if entry["kind"] == "id"), None)
-            ids_said = "the ids are the numbers of the rows" if chosen is None else f"the ids are column {chosen!r}"
+            ids_said = (
+                " (the ids are the numbers of the rows)" if chosen is None else f" (the ids are column {chosen!r})"
+            )
             ends, weights, more = numbered(
                 read,
                 numbers,
-                f"{nodes_origin.name} ({ids_said})",
+                nodes_origin.name + ("" if table is None else ids_said),
                 partial(better_column, table, chosen, read),
                 options,
                 edges_origin,
@@ -202,10 +209,13 @@ def _read_nodes(
         unknown = int((codes < 0).sum())
         columns.append(entry_of(name, "label", f"taken as {len(classes)} classes, for reporting only", missing=unknown))
         notes += order_note(classes)
-    for flag, given in (("ignore_columns", options.ignore_columns), ("kinds", tuple(options.kinds))):
-        if edges is None or flag == "kinds":
-            for name in given:
-                check_given(name, names, flag, origin.name, problems)
+        if 2 * len(classes) > len(nodes) > 2:
+            notes.append(
+                f"{origin.name}: column {name!r} holds {len(classes):,} classes for {counted(len(nodes), 'node')}: "
+                "it is hardly one of classes, and metrics against it say little"
+            )
+    for name in options.kinds:
+        check_given(name, names, "kinds", origin.name, problems)
     return nodes, numbers, columns, y
 
 

@@ -88,10 +88,12 @@ def better_column(nodes: Any, chosen: str | None, edges: EdgesRead) -> str:
     """A sentence that names the column which holds more of the ends of the edges than the ids; empty if none does.
 
     Args:
-        nodes: A ``pandas.DataFrame``.
+        nodes: A ``pandas.DataFrame``; None if there is no nodes table.
         chosen: The column of ids; None: the numbers of the rows.
         edges: The ends of the edges.
     """
+    if nodes is None:
+        return ""
     ends = ends_of(edges)
     names = [name for name in id_candidates(list(nodes.columns)) if may_be_ids(nodes[name])]
     shares = {name: _share(ids, ends) for name, ids in _read(nodes, names).items() if name != chosen}

@@ -6,6 +6,7 @@ The same values give the same result whatever they come from: a CSV file, Parque
 from __future__ import annotations
 
 import re
+from collections.abc import Hashable
 from dataclasses import dataclass
 from typing import Any
 
@@ -107,14 +108,23 @@ def texts_of(series: Any) -> tuple[NDArray[np.int64], tuple[str, ...]]:
     Returns:
         The position of each row's text among the different texts (-1: missing), and the different texts, sorted.
     """
-    import pandas as pd
-
-    codes, uniques = pd.factorize(series)
+    codes, uniques = factorized(series)
     raw = [written(value) for value in np.asarray(uniques, dtype=object).tolist()]
     kept = sorted({text for text in raw if text.lower() not in MISSING})
     number = {text: position for position, text in enumerate(kept)}
     place = np.array([number.get(text, -1) for text in raw] + [-1], dtype=np.int64)
     return place[codes], tuple(kept)
+
+
+def factorized(series: Any) -> tuple[NDArray[np.int64], Any]:
+    """Numbers the different values of a column, -1 where missing; objects such as dicts are compared as texts."""
+    import pandas as pd
+
+    try:
+        codes, uniques = pd.factorize(series)
+    except TypeError:  # They cannot be hashed.
+        codes, uniques = pd.factorize(series.map(str, na_action="ignore"))
+    return codes.astype(np.int64), uniques
 
 
 def written(value: Any) -> str:
@@ -198,6 +208,8 @@ def _of_objects(series: Any) -> Values | None:
         if len(lengths) != 1 or len(present) != len(series) or matrix.ndim != 2:
             return Values("other")
         return Values("vector", numbers=matrix, missing=int(np.isnan(matrix).any(axis=1).sum()))
+    if not all(issubclass(kind, Hashable) for kind in set(map(type, present))):
+        return Values("other", missing=len(series) - len(present))
     kind = pd.api.types.infer_dtype(present, skipna=True)
     if kind == "boolean":
         return _counted("boolean", pd.to_numeric(series, errors="coerce").to_numpy(dtype=np.float64))
@@ -273,4 +285,4 @@ def _days(dates: Any) -> NDArray[np.float64]:
     return np.where(np.asarray(moments.isna()), np.nan, seconds / DAY)
 
 
-__all__ = ["DAY", "MISSING", "Values", "numbers_of", "texts_of", "values_of", "written"]
+__all__ = ["DAY", "MISSING", "Values", "factorized", "numbers_of", "texts_of", "values_of", "written"]

@@ -175,6 +175,35 @@ def test_dangling_edges_name_the_ids_and_the_column_that_fits_better() -> None:
         graph_of_frames(nodes, edges, TableOptions(id_column="id", dangling="drop"))
 
 
+@pytest.mark.parametrize("edges", [None, cycle(weight=1.0)])
+def test_a_column_to_ignore_must_be_in_one_of_the_tables(edges: pd.DataFrame | None) -> None:
+    nodes = people(revenue=[1.0, 5.0, 2.0, 7.0])
+    with pytest.raises(DataError, match=r"(?s)no column 'revenu'.*Did you mean 'revenue'.*--ignore-columns"):
+        graph_of_frames(nodes, edges, TableOptions(ignore_columns=("revenu", "age")))
+    given = ("age",) if edges is None else ("age", "weight")
+    assert graph_of_frames(nodes, edges, TableOptions(ignore_columns=given)).x.shape[1] == 1
+
+
+def test_as_many_classes_as_nodes_are_said() -> None:
+    nodes = people(revenue=[1.5, 5.0, 2.0, 7.0], plan=["a", "b", "a", "b"])
+    many = graph_of_frames(nodes, cycle(), TableOptions(label_column="revenue"))
+    assert any("'revenue' holds 4 classes for 4 nodes" in note for note in many.notes)
+    few = graph_of_frames(nodes, cycle(), TableOptions(label_column="plan"))
+    assert not any("hardly" in note for note in few.notes)
+
+
+@pytest.mark.parametrize("value", [{"a": 1}, {1, 2}])
+def test_columns_of_objects_are_left_out(value: Any) -> None:
+    nodes = people(first=[value] * 4, second=[None, "text", value, None])
+    graph = graph_of_frames(nodes, cycle().assign(extra=[value] * 4))
+    for name in ("first", "second"):
+        assert "objects" in entries(graph)[name]["action"]
+    assert graph.x.shape[1] == 1
+    assert graph_of_frames(nodes[["first", "second", "id", "age"]]).node_ids == list("abcd")
+    asked = graph_of_frames(nodes, cycle(), TableOptions(kinds={"first": "categorical"}, label_column="second"))
+    assert asked.y.unique().numel() == 3
+
+
 def test_columns_that_the_user_names_come_first() -> None:
     nodes = people(code=list("wxyz"), group=["u", "u", "v", "v"])
     edges = cycle().replace(dict(zip("abcd", "wxyz", strict=True))).assign(t=[9.0, 8.0, 7.0, 6.0], other="abcd")
