@@ -37,6 +37,7 @@ def read_tables(
     label_column: str | None = None,
     ignore_columns: list[str] | str | None = None,
     kinds: dict[str, str] | None = None,
+    date_format: dict[str, str] | str | None = None,
     edge_types: list[str] | str | None = None,
     dangling: Literal["error", "drop"] = "error",
     scale: Literal["auto", "standard", "none"] = "auto",
@@ -64,6 +65,7 @@ def read_tables(
         label_column: The nodes' column of classes.
         ignore_columns: Columns that are left out.
         kinds: The kind of a column, where the recognised one is wrong.
+        date_format: How dates are written, for all columns or by column: ``day-first``, ``month-first`` or a format.
         edge_types: The types of edges that are used; by default all.
         dangling: ``drop`` leaves out edges that name an unknown node; ``error`` refuses them.
         scale: ``auto``, ``standard`` or ``none``; see `TableOptions`.
@@ -90,6 +92,7 @@ def read_tables(
         label_column=label_column,
         ignore_columns=names_of(ignore_columns),
         kinds=dict(kinds or {}),
+        date_format=date_format,
         edge_types=names_of(edge_types),
         dangling=dangling,
         scale=scale,
@@ -121,6 +124,7 @@ def graph_of_data_frames(
     label_column: str | None = None,
     ignore_columns: list[str] | str | None = None,
     kinds: dict[str, str] | None = None,
+    date_format: dict[str, str] | str | None = None,
     edge_types: list[str] | str | None = None,
     dangling: Literal["error", "drop"] = "error",
     scale: Literal["auto", "standard", "none"] = "auto",
@@ -146,6 +150,7 @@ def graph_of_data_frames(
         label_column=label_column,
         ignore_columns=names_of(ignore_columns),
         kinds=dict(kinds or {}),
+        date_format=date_format,
         edge_types=names_of(edge_types),
         dangling=dangling,
         scale=scale,

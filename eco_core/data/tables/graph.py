@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch_geometric.data import Data
 
-from eco_core.data.tables.columns import entry_of, fit_columns
+from eco_core.data.tables.columns import check_date_formats, entry_of, fit_columns
 from eco_core.data.tables.edges import EdgesRead, numbered, read_edges
 from eco_core.data.tables.encoding import TableEncoding
 from eco_core.data.tables.id_column import better_column, choose_id_column
@@ -216,6 +216,7 @@ def _read_nodes(
             )
     for name in options.kinds:
         check_given(name, names, "kinds", origin.name, problems)
+    check_date_formats(names, options, origin.name, problems)
     return nodes, numbers, columns, y
 
 
@@ -296,7 +297,12 @@ def _features(
         if problems:
             return None, table, encoding, []
         x = torch.from_numpy(encoding.encode(table, origin.name)) if encoding.columns else None
-        return x, typed_table(table.drop(columns=ids)), encoding, [dict(entry) for entry in encoding.report]
+        return (
+            x,
+            typed_table(table.drop(columns=ids), _forms(encoding)),
+            encoding,
+            [dict(entry) for entry in encoding.report],
+        )
     roles = {entry["column"]: entry for entry in taken}
     fitted = fit_columns(table, options, origin, roles, problems)
     entries = [column.entry for column in fitted]
@@ -311,7 +317,12 @@ def _features(
     if options.id_column == INDEX:
         known["id_column"] = INDEX
     found = TableEncoding(kept, {**known, **_plain(known)})
-    return torch.from_numpy(found.encode(table)), typed_table(own), found, entries
+    return torch.from_numpy(found.encode(table)), typed_table(own, _forms(found)), found, entries
+
+
+def _forms(encoding: TableEncoding) -> dict[str, tuple[str, str]]:
+    """How the texts of columns write numbers and dates, so that reports show them as they became features."""
+    return {c.column: (c.kind, c.settings["format"]) for c in encoding.columns if c.settings.get("format")}
 
 
 def _plain(roles: dict[str, Any]) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Hashable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -30,9 +30,11 @@ _FORMATS = (
     "%Y/%m/%d",
     "%Y.%m.%d",
     "%d.%m.%Y",
+    "%m.%d.%Y",
     "%m/%d/%Y",
     "%d/%m/%Y",
     "%d-%m-%Y",
+    "%m-%d-%Y",
     "%Y/%m/%d %H:%M:%S",
     "%d.%m.%Y %H:%M",
     "%d.%m.%Y %H:%M:%S",
@@ -57,6 +59,8 @@ class Values:
         missing: Number of rows without a value.
         infinite: Number of infinite numbers, which count as missing.
         format: For dates and numbers that were texts: how they were read; empty for plain numbers.
+        guess: For dates: whether day and month may as well be the other way round.
+        proof: For dates: the column that shows the order of day and month.
         odd: For mixed columns: the row of the first value that is no number, the value, and their number.
         declared: Whether the column's type says that it holds categories.
     """
@@ -68,15 +72,19 @@ class Values:
     missing: int = 0
     infinite: int = 0
     format: str = ""
+    guess: bool = False
+    proof: str = ""
     odd: tuple[int, str, int] | None = None
     declared: bool = False
 
 
-def values_of(series: Any) -> Values:
+def values_of(series: Any, dates: str = "") -> Values:
     """Recognises the values of a column.
 
     Args:
         series: A ``pandas.Series``.
+        dates: How dates are written in texts: ``day-first``, ``month-first`` or a format such as ``%d %b %Y``. By
+            default it is found; if day and month are in doubt, the first of the known formats is a guess.
     """
     import pandas as pd
 
@@ -96,7 +104,7 @@ def values_of(series: Any) -> Values:
         special = _of_objects(series)
         if special is not None:
             return special
-    return _of_texts(*texts_of(series))
+    return _of_texts(*texts_of(series), dates)
 
 
 def texts_of(series: Any) -> tuple[NDArray[np.int64], tuple[str, ...]]:
@@ -154,9 +162,12 @@ def numbers_of(series: Any, kind: str, form: str = "") -> NDArray[np.float64]:
     import pandas as pd
 
     found = values_of(series)
-    if form and kind == "numeric" and pd.api.types.infer_dtype(series, skipna=True) == "string":
+    if form and kind in ("numeric", "date") and pd.api.types.infer_dtype(series, skipna=True) == "string":
         codes, uniques = texts_of(series)
-        return np.append(read_numbers(uniques, form), np.nan)[codes]
+        read = read_numbers(uniques, form) if kind == "numeric" else _parsed_dates(list(uniques), form)
+        # Dates of another form are still dates; what is no date is missing.
+        if read is not None and (kind == "numeric" or np.isfinite(read).any()):
+            return np.append(read, np.nan)[codes]
     if found.kind == "empty" or (found.numbers is None and found.codes is None):
         return np.full(len(series), np.nan)
     if found.numbers is not None and (found.kind == kind or {found.kind, kind} <= {"numeric", "boolean"}):
@@ -225,13 +236,17 @@ def _has_vectors(series: Any) -> bool:
     return isinstance(first, (list, tuple, np.ndarray))
 
 
-def _of_texts(codes: NDArray[np.int64], uniques: tuple[str, ...]) -> Values:
+def _of_texts(codes: NDArray[np.int64], uniques: tuple[str, ...], dates: str = "") -> Values:
     import pandas as pd
 
     missing = int((codes < 0).sum())
     if not uniques:
         return Values("empty", codes=codes, missing=missing)
     texts = Values("text", codes=codes, uniques=uniques, missing=missing)
+    if "%" in dates:
+        parsed = _parsed_dates(list(uniques), dates)
+        if parsed is not None and not np.isnan(parsed).any():
+            return _counted("date", np.append(parsed, np.nan)[codes], form=dates)
     lowered = {text.lower() for text in uniques} if len(uniques) <= 4 else set()
     if lowered and any(lowered <= pair for pair in _PAIRS):
         table = np.array([*(_TRUTH[text.lower()] for text in uniques), np.nan])
@@ -261,11 +276,22 @@ def _of_texts(codes: NDArray[np.int64], uniques: tuple[str, ...]) -> Values:
             )
         return texts
     if _DATE.match(uniques[0]) and _DATE.match(uniques[-1]):
-        for date_format in _FORMATS:
+        first = {"day-first": "%d", "month-first": "%m"}.get(dates)
+        for date_format in sorted(_FORMATS, key=lambda known: first is not None and not known.startswith(first)):
             parsed = _parsed_dates(list(uniques), date_format)
             if parsed is not None and not np.isnan(parsed).any():
-                return _counted("date", np.append(parsed, np.nan)[codes], form=date_format)
+                guess = first is None and _is_guess(list(uniques), date_format)
+                return replace(_counted("date", np.append(parsed, np.nan)[codes], form=date_format), guess=guess)
     return texts
+
+
+def _is_guess(texts: list[str], date_format: str) -> bool:
+    """Whether dates can be read with day and month the other way round, too."""
+    if not date_format.startswith(("%d", "%m")):
+        return False
+    other = date_format.replace("%d", "%#").replace("%m", "%d").replace("%#", "%m")
+    parsed = _parsed_dates(texts, other)
+    return parsed is not None and not np.isnan(parsed).any()
 
 
 def _parsed_dates(texts: list[str], date_format: str) -> NDArray[np.float64] | None:

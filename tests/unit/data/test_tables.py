@@ -382,6 +382,44 @@ def test_dates_are_read_however_they_are_written(values: list[Any], day: str) ->
     assert f"({day} to 2021-02-03)" in entries(graph)["when"]["action"]
 
 
+DOUBTFUL = ["05/03/2020", "06/03/2020", "07/04/2020", "01/02/2021"]
+
+
+def test_a_guess_of_the_order_of_day_and_month_is_said_and_can_be_changed(tmp_path: Path) -> None:
+    def action(**options: Any) -> str:
+        graph = load_graph((people(when=DOUBTFUL), cycle()), **options)
+        assert str(graph.node_table["when"].iloc[0].date()) in entries(graph)["when"]["action"]
+        return str(entries(graph)["when"]["action"])
+
+    assert "(2020-05-03 to 2021-01-02); read as month/day/year, a guess" in action()
+    for given in ("day-first", "%d/%m/%Y", {"when": "day-first"}):
+        assert "(2020-03-05 to 2021-02-01)" in action(date_format=given)
+        assert "guess" not in action(date_format=given)
+    assert "guess" not in action(date_format="month-first")
+    words = people(when=["5 Mar 2020", "6 Mar 2020", "7 Apr 2020", "1 Feb 2021"])
+    assert entries(load_graph((words, cycle()), date_format="%d %b %Y"))["when"]["kind"] == "date"
+    with pytest.raises(DataError, match=r"(?s)ECO104.*'dmy'.*day-first"):
+        action(date_format="dmy")
+    with pytest.raises(DataError, match=r"no column 'then'"):
+        action(date_format={"then": "day-first"})
+
+
+@pytest.mark.parametrize(
+    ("other", "first"),
+    [("31/01/2020", "2020-03-05"), ("01/31/2020", "2020-05-03"), ("31.01.2020", "2020-05-03")],
+)
+def test_another_column_shows_the_order_of_day_and_month(other: str, first: str) -> None:
+    nodes = people(when=DOUBTFUL, other=[other, *(text.replace("/", other[2]) for text in DOUBTFUL[1:])])
+    graph = graph_of_frames(nodes, cycle())
+    action = entries(graph)["when"]["action"]
+    assert f"({first} to" in action
+    assert ("column 'other' shows" in action) == ("/" in other)
+    assert graph.node_table["when"].iloc[0] == pd.Timestamp(first)
+    place = graph.encoding.features.index("when")
+    again = graph.encoding.encode(nodes.drop(columns="other").assign(other=None))
+    assert np.array_equal(again[:, place], graph.x[:, place].numpy())
+
+
 def test_a_column_of_lists_is_as_many_features() -> None:
     nodes = people(vector=[[1.0, 0.0, 2.0]] * 2 + [[0.0, 1.0, 3.0]] * 2)
     graph = graph_of_frames(nodes, cycle(), TableOptions(ignore_columns=("age",)))
