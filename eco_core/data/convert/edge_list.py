@@ -66,12 +66,23 @@ def edges_of_file(path: Path, are_nodes: Callable[[Ids], bool], portions: Portio
 def _columns_of(table: Table, path: Path) -> list[int]:
     """The positions of source, target and weight: by their names, else the only two or three columns there are."""
     names = list(table.columns)
-    roles = edge_roles(names, TableOptions(), str(path), []) if len(set(names)) == len(names) else None
+    roles = None
+    if len(set(names)) == len(names):
+        roles = edge_roles(names, TableOptions(), str(path), [], lambda name: _may_be_weight(table, names.index(name)))
     if roles is not None and not roles.by_position:
         return [names.index(name) for name in (roles.source, roles.target, roles.weight) if name is not None]
     if len(names) not in (2, 3):
         raise unreadable(path, f"it has {len(names)} columns; expected source, target and, optionally, weight")
     return list(range(len(names)))
+
+
+def _may_be_weight(table: Table, place: int) -> bool:
+    """Whether a column without a name of weights may hold them, by its first rows."""
+    try:
+        first = next(table.chunks([], [place]), None)
+    except DataError:
+        return False
+    return first is None or (first.numbers.shape[1] == 1 and int((first.numbers < 0).sum()) * 10 <= len(first.numbers))
 
 
 def edges_of_graph(data: Data, portions: Portions = Portions()) -> EdgeList:

@@ -12,12 +12,12 @@ from torch_geometric.data import Data
 
 from eco_core.data.readers.csv_graph import graph_of_tables
 from eco_core.data.readers.text_table import FrameRead, is_list, is_table, read_frame, require_tables
-from eco_core.data.source import FORMATS
+from eco_core.data.source import FORMATS, READERS, suffix_of
 from eco_core.data.tables.encoding import TableEncoding
-from eco_core.data.tables.ids import ids_of, may_be_ids
+from eco_core.data.tables.ids import IdColumn, ids_of, may_be_ids
 from eco_core.data.tables.options import TableOptions, names_of
-from eco_core.data.tables.roles import ENDS, plain_name
-from eco_core.errors import DataError, Problem
+from eco_core.data.tables.roles import ends_among, plain_name
+from eco_core.errors import DataError, Problem, did_you_mean
 
 NODES = ("nodes", "features", "node", "vertices", "attributes", "node_features", "node_table")
 EDGES = ("edges", "edge", "links", "edgelist", "edge_list", "relations", "relationships", "ties")
@@ -37,6 +37,7 @@ def read_tables(
     label_column: str | None = None,
     ignore_columns: list[str] | str | None = None,
     kinds: dict[str, str] | None = None,
+    date_format: dict[str, str] | str | None = None,
     edge_types: list[str] | str | None = None,
     dangling: Literal["error", "drop"] = "error",
     scale: Literal["auto", "standard", "none"] = "auto",
@@ -64,6 +65,7 @@ def read_tables(
         label_column: The nodes' column of classes.
         ignore_columns: Columns that are left out.
         kinds: The kind of a column, where the recognised one is wrong.
+        date_format: How dates are written, for all columns or by column: ``day-first``, ``month-first`` or a format.
         edge_types: The types of edges that are used; by default all.
         dangling: ``drop`` leaves out edges that name an unknown node; ``error`` refuses them.
         scale: ``auto``, ``standard`` or ``none``; see `TableOptions`.
@@ -90,6 +92,7 @@ def read_tables(
         label_column=label_column,
         ignore_columns=names_of(ignore_columns),
         kinds=dict(kinds or {}),
+        date_format=date_format,
         edge_types=names_of(edge_types),
         dangling=dangling,
         scale=scale,
@@ -97,12 +100,18 @@ def read_tables(
         text_model=text_model,
     )
     path = Path(path)
-    files = _files_of_folder(path, edges, features, labels) if path.is_dir() else _files(path, edges, features, labels)
+    said: list[str] = []
+    if path.is_dir():
+        files = _files_of_folder(path, edges, features, labels, said)
+    else:
+        files = _files(path, edges, features, labels)
     name = path.resolve().name if path.is_dir() else path.name.partition(".")[0]
     if not _has_pandas() and options == TableOptions() and fitted is None and _are_plain(files):
         return graph_of_tables(files["edges"], files["nodes"], files.get("labels"), name)
     require_tables(" and ".join(str(file) for file in files.values()))
-    return _graph(files, name, options, (delimiter, encoding, header), fitted)
+    graph = _graph(files, name, options, (delimiter, encoding, header), fitted)
+    graph.notes = [*said, *graph.notes]
+    return graph
 
 
 def graph_of_data_frames(
@@ -115,6 +124,7 @@ def graph_of_data_frames(
     label_column: str | None = None,
     ignore_columns: list[str] | str | None = None,
     kinds: dict[str, str] | None = None,
+    date_format: dict[str, str] | str | None = None,
     edge_types: list[str] | str | None = None,
     dangling: Literal["error", "drop"] = "error",
     scale: Literal["auto", "standard", "none"] = "auto",
@@ -140,6 +150,7 @@ def graph_of_data_frames(
         label_column=label_column,
         ignore_columns=names_of(ignore_columns),
         kinds=dict(kinds or {}),
+        date_format=date_format,
         edge_types=names_of(edge_types),
         dangling=dangling,
         scale=scale,
@@ -183,10 +194,9 @@ def _has_ends(frame: Any, options: TableOptions) -> bool:
     names = {str(column) for column in frame.columns}
     if options.source_column in names or options.target_column in names:
         return True
-    plain = {plain_name(str(column)): frame[column] for column in frame.columns}
-    return any(
-        one in plain and other in plain and may_be_ids(plain[one]) and may_be_ids(plain[other]) for one, other in ENDS
-    )
+    columns = {str(column): frame[column] for column in frame.columns}
+    pair = ends_among([name for name, column in columns.items() if may_be_ids(column)])
+    return pair is not None
 
 
 def _are_edges(table: FrameRead, file: Path, options: TableOptions) -> bool:
@@ -283,17 +293,11 @@ def _with_repairs(problem: Problem, repairs: list[str]) -> Problem:
 
 def _files(path: Path, edges: str | None, features: str | None, labels: str | None) -> dict[str, Path]:
     """Names the tables, if the user named one of them."""
-
-    def beside(name: str) -> Path:
-        given = Path(name).expanduser()
-        here = path.parent / given
-        return given if not here.exists() and given.exists() else here
-
     files: dict[str, Path] = {}
     if edges is not None:
-        files = {"nodes": path, "edges": beside(edges)}
+        files = {"nodes": path, "edges": _beside(path.parent, edges)}
     elif features is not None:
-        files = {"nodes": beside(features), "edges": path}
+        files = {"nodes": _beside(path.parent, features), "edges": path}
     else:
         stem = path.name.partition(".")[0].lower()
         is_nodes, is_edges = stem in NODES, stem in EDGES
@@ -303,28 +307,42 @@ def _files(path: Path, edges: str | None, features: str | None, labels: str | No
         else:
             files = {"nodes" if is_nodes else "edges" if is_edges else "table": path}
     if labels is not None:
-        files["labels"] = beside(labels)
-    flags = {"edges": "edges", "nodes": "features", "labels": "labels"}
+        files["labels"] = _beside(path.parent, labels)
+    _require(files, {"edges": edges, "nodes": features, "labels": labels})
+    return files
+
+
+def _beside(folder: Path, name: str) -> Path:
+    """The file of a name that the user gave: in the folder of the other table, else in the working directory."""
+    given = Path(name).expanduser()
+    here = folder / given
+    return given if not here.exists() and (given.exists() or not here.parent.is_dir()) else here
+
+
+def _require(files: dict[str, Path], given: dict[str, str | None]) -> None:
+    """Refuses files that do not exist, by the names that the user gave."""
+    flags = {"edges": "--edges", "nodes": "--set data.features=", "labels": "--set data.labels="}
     missing = [
         Problem(
             "ECO301",
-            f"There is no file {str(file)!r}.",
-            f"{_nearby(file)}Name the file with --set data.{flags[kind]}=FILE.",
+            f"There is no file {given.get(kind) or str(file)!r}.",
+            f"{_nearby(file)}Name the file with {flags[kind]}{' ' if kind == 'edges' else ''}FILE.",
         )
         for kind, file in files.items()
         if kind in flags and not file.is_file()
     ]
     if missing:
         raise DataError(*missing)
-    return files
 
 
 def _nearby(file: Path) -> str:
     try:
-        names = sorted(entry.name for entry in file.parent.iterdir() if entry.is_file() and is_table(entry))[:8]
+        names = sorted(entry.name for entry in file.parent.iterdir() if entry.is_file() and is_table(entry))
     except OSError:
         return f"The folder {str(file.parent)!r} does not exist either. "
-    return f"In {str(file.parent)!r} there are: {', '.join(names)}. " if names else ""
+    meant = did_you_mean(file.name, names, list_all=False)
+    meant = f"{meant} " if meant else ""
+    return f"{meant}In {str(file.parent)!r} there are: {', '.join(names[:8])}. " if names else ""
 
 
 def _stems(folder: Path, stems: tuple[str, ...]) -> list[Path]:
@@ -339,13 +357,18 @@ def _stems(folder: Path, stems: tuple[str, ...]) -> list[Path]:
     return []
 
 
-def _files_of_folder(folder: Path, edges: str | None, features: str | None, labels: str | None) -> dict[str, Path]:
-    """Finds the tables of a folder by their names, or by their columns if there are only two."""
+def _files_of_folder(
+    folder: Path, edges: str | None, features: str | None, labels: str | None, said: list[str]
+) -> dict[str, Path]:
+    """Finds the tables of a folder by their names, or by their columns if there are only two.
+
+    What was taken by the columns is added to ``said``.
+    """
     files: dict[str, Path] = {}
     problems: list[Problem] = []
     for kind, given, stems in (("nodes", features, NODES), ("edges", edges, EDGES), ("labels", labels, LABELS[:1])):
         if given is not None:
-            files[kind] = folder / Path(given).expanduser()
+            files[kind] = _beside(folder, given)
             continue
         found = _stems(folder, stems)
         if len(found) > 1:
@@ -361,38 +384,80 @@ def _files_of_folder(folder: Path, edges: str | None, features: str | None, labe
             files[kind] = found[0]
     if problems:
         raise DataError(*problems)
-    missing = [file.name for file in files.values() if not file.is_file()]
+    _require(files, {"edges": edges, "nodes": features, "labels": labels})
     tables = sorted(entry for entry in folder.iterdir() if entry.is_file() and is_table(entry))
     rest = [table for table in tables if table not in files.values()]
-    if not missing and len({"nodes", "edges"} & set(files)) == 1 and len(rest) == 1:
+    if len({"nodes", "edges"} & set(files)) == 1 and len(rest) == 1:
         files["nodes" if "edges" in files else "edges"] = rest[0]  # It has another name, but there is no other table.
-    if not missing and not {"nodes", "edges"} & set(files):
-        tables = [table for table in tables if table not in files.values()]
-        guessed = _by_columns(tables) if 0 < len(tables) <= 2 and _has_pandas() else {}
-        if guessed:
-            return {**files, **guessed}
-        missing = ["edges.csv", "features.csv"]
-    if missing:
-        names = sorted(entry.name for entry in folder.iterdir())
-        held = ", ".join(names[:10]) + (" ..." if len(names) > 10 else "") if names else "nothing"
-        fix = FORMATS + (f" Or name the file itself, for example {folder / tables[0].name}." if tables else "")
+    if {"nodes", "edges"} & set(files):
+        return files
+    graphs = sorted(entry for entry in folder.iterdir() if entry.is_file() and _is_other_graph(entry))
+    if graphs and rest:
         raise DataError(
-            Problem("ECO301", f"The folder {folder} holds no {' and no '.join(missing)}; it holds {held}.", fix)
+            Problem(
+                "ECO302",
+                f"The folder {folder} holds several graphs or tables: "
+                f"{', '.join(file.name for file in sorted([*graphs, *rest])[:10])}.",
+                f"Name the one to read, for example --data {graphs[0]}.",
+            )
         )
-    return files
+    guessed = _by_columns(rest, said) if 0 < len(rest) <= 2 and _has_pandas() else {}
+    if guessed:
+        return {**files, **guessed}
+    if len(rest) > 1:
+        shown = ", ".join(file.name for file in rest[:10])
+        raise DataError(
+            Problem(
+                "ECO302",
+                f"The folder {folder} holds the tables {shown}; which of them are the nodes and the edges is in doubt.",
+                f"Name both: --data {rest[0]} --edges {rest[1]}. Or call them nodes.csv and edges.csv.",
+            )
+        )
+    names = sorted(entry.name for entry in folder.iterdir())
+    held = ", ".join(names[:10]) + (" ..." if len(names) > 10 else "") if names else "nothing"
+    fix = FORMATS + (f" Or name the file itself, for example {folder / tables[0].name}." if tables else "")
+    raise DataError(
+        Problem("ECO301", f"The folder {folder} holds no edges.csv and no features.csv; it holds {held}.", fix)
+    )
 
 
-def _by_columns(tables: list[Path]) -> dict[str, Path]:
-    """Tells two tables of any name apart: one of them has the ends of edges."""
+def _is_other_graph(file: Path) -> bool:
+    """Whether a file is of a format of graphs that is no table; texts of any name may be anything."""
+    return suffix_of(file) in READERS and not is_table(file) and not is_list(file)
+
+
+def _by_columns(tables: list[Path], said: list[str]) -> dict[str, Path]:
+    """Tells tables of any name apart: one has columns named as the ends of edges, or holds the ids of the other."""
     try:
-        ends = [_has_ends(read_frame(table).frame, TableOptions()) for table in tables]
+        frames = [read_frame(table).frame for table in tables]
     except DataError:
         return {}
+    ends = [_has_ends(frame, TableOptions()) for frame in frames]
     if len(tables) == 1:
         return {"edges" if ends[0] else "nodes": tables[0]}
+    why = "its columns are named as the ends of edges"
+    if sum(ends) != 1:
+        ends = [_name_rows_of(frames[0], frames[1]), _name_rows_of(frames[1], frames[0])]
+        why = "two of its columns hold the ids of the other"
     if sum(ends) != 1:
         return {}
-    return {"edges": tables[ends.index(True)], "nodes": tables[ends.index(False)]}
+    edges, nodes = tables[ends.index(True)], tables[ends.index(False)]
+    said.append(f"{edges.name} was taken as the edges, since {why}, and {nodes.name} as the nodes")
+    return {"edges": edges, "nodes": nodes}
+
+
+def _name_rows_of(edges: Any, nodes: Any) -> bool:
+    """Whether two columns of a table mostly hold values of a column of another that differs in every row."""
+
+    def ids(frame: Any) -> list[IdColumn]:
+        return [ids_of(frame[column]) for column in list(frame.columns)[:12] if may_be_ids(frame[column])]
+
+    own = [set(column.texts) for column in ids(edges)]
+    for column in ids(nodes):
+        known = set(column.texts)
+        if column.is_unique and sum(2 * len(texts & known) > len(texts) for texts in own) >= 2:
+            return True
+    return False
 
 
 __all__ = ["graph_of_data_frames", "is_frames", "read_tables"]

@@ -429,10 +429,9 @@ class _Lines:
 
 def _are_ends(names: list[str]) -> bool:
     """Whether two names in a line of comments are those of an edge's ends, as SNAP writes them."""
-    from eco_core.data.tables.roles import ENDS, plain_name
+    from eco_core.data.tables.roles import ends_among
 
-    plain = {plain_name(name) for name in names}
-    return any(one in plain and other in plain for one, other in ENDS)
+    return ends_among(names) is not None
 
 
 def _is_row(first: list[str], others: list[list[str]]) -> bool:
@@ -447,7 +446,7 @@ def _is_row(first: list[str], others: list[list[str]]) -> bool:
     from eco_core.data.tables.roles import ENDS, IDS, LABELS, WEIGHTS, plain_name
 
     known = {*IDS, *LABELS, *WEIGHTS, *(name for pair in ENDS for name in pair)}
-    if any(plain_name(cell) in known for cell in cells):
+    if any(plain_name(cell) in known for cell in cells) or _are_ends(cells):
         return False
     back = 0
     for place, cell in enumerate(cells):

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -12,11 +13,12 @@ from numpy.typing import NDArray
 from eco_core.data.tables.encoding import ColumnEncoding
 from eco_core.data.tables.options import TableOptions
 from eco_core.data.tables.origin import Origin, shortened
-from eco_core.data.tables.roles import has_id_name, is_index_name, plain_name
+from eco_core.data.tables.roles import check_given, is_index_name, plain_name, speaks_of_ids
 from eco_core.data.tables.scaling import LIMIT, NumberFacts, facts_of, to_be_standardised
 from eco_core.data.tables.text import analyzer_of, fit_texts
 from eco_core.data.tables.values import Values, numbers_of, texts_of, values_of
 from eco_core.data.tables.word_embeddings import fit_embedded_texts
+from eco_core.data.tables.written_numbers import form_of
 from eco_core.errors import Problem
 
 CATEGORIES = 40
@@ -49,9 +51,17 @@ def fit_columns(
     for column in map(str, table.columns):
         if column in taken or column in options.ignore_columns:
             continue
-        values = values_of(table[column])
+        values = values_of(table[column], dates_of(column, options))
         kind = options.kinds.get(column)
-        found[column] = values if kind is None else _as_kind(table[column], values, kind, column, problems)
+        found[column] = (
+            values
+            if kind is None
+            else _as_kind(table[column], values, kind, dates_of(column, options), origin, problems)
+        )
+    order, proof = _proven_order(found)
+    for column, values in found.items():
+        if values.guess and order and "/" in values.format:
+            found[column] = replace(values_of(table[column], order), proof=proof)
     numeric = {
         c: facts_of(v.numbers.ravel())
         for c, v in found.items()
@@ -77,13 +87,46 @@ def fit_columns(
     return fitted
 
 
+def dates_of(column: str, options: TableOptions) -> str:
+    """How the user says that the dates of a column are written; empty if it is not said."""
+    given = options.date_format
+    return (given if isinstance(given, str) else given.get(column, "")) if given else ""
+
+
+def check_date_formats(names: Sequence[str], options: TableOptions, table: str, problems: list[Problem]) -> None:
+    """Reports date formats that cannot be one, and those of columns that the table lacks."""
+    given = options.date_format or {}
+    for name in () if isinstance(given, str) else given:
+        check_given(name, names, "date_format", table, problems)
+    for form in {given} if isinstance(given, str) else set(given.values()):
+        if form not in ("day-first", "month-first") and "%" not in form:
+            problems.append(
+                Problem(
+                    "ECO104",
+                    f"The date format is {form!r}; expected day-first, month-first or a format such as '%d %b %Y'.",
+                    "Change --set data.date_format=...",
+                )
+            )
+
+
+def _proven_order(found: Mapping[str, Values]) -> tuple[str, str]:
+    """Whether columns of dates with slashes prove that the day or the month comes first, and the column that does."""
+    proven = {
+        "day-first" if values.format.startswith("%d") else "month-first": column
+        for column, values in found.items()
+        if values.kind == "date" and not values.guess and values.format.startswith(("%d/", "%m/"))
+    }
+    return next(iter(proven.items())) if len(proven) == 1 else ("", "")
+
+
 def entry_of(column: str, kind: str, action: str, features: int = 0, missing: int = 0) -> dict[str, Any]:
     """Makes an entry of the report."""
     return {"column": column, "kind": kind, "action": action, "features": features, "missing": missing}
 
 
-def _as_kind(series: Any, values: Values, kind: str, column: str, problems: list[Problem]) -> Values:
+def _as_kind(series: Any, values: Values, kind: str, dates: str, origin: Origin, problems: list[Problem]) -> Values:
     """Reads a column as the kind that the user says."""
+    column = str(series.name)
     if kind not in KINDS:
         problems.append(
             Problem(
@@ -98,9 +141,27 @@ def _as_kind(series: Any, values: Values, kind: str, column: str, problems: list
         return Values(kind, codes=codes, uniques=uniques, missing=int((codes < 0).sum()))
     if values.kind == kind:
         return values
-    numbers = numbers_of(series, kind, values.format or ("ISO8601" if kind == "date" else ""))
+    form = values.format or ((dates if "%" in dates else "ISO8601") if kind == "date" else "")
+    if kind == "numeric" and values.codes is not None:
+        plain = int(np.isfinite(numbers_of(series, kind)).sum())
+        found = form_of(values.uniques, some=True)
+        form = found if found and int(np.isfinite(numbers_of(series, kind, found)).sum()) > plain else ""
+    numbers = numbers_of(series, kind, form)
     missing = int(np.isnan(numbers).sum())
-    return Values("empty" if missing == len(numbers) else kind, numbers=numbers, missing=missing)
+    if missing == len(numbers) and values.missing < len(numbers):
+        given = series.notna().to_numpy() if values.codes is None else values.codes >= 0
+        row = int(np.flatnonzero(given)[0])
+        problems.append(
+            origin.problem(
+                "ECO302",
+                row,
+                f"column {column!r} is said to be {kind}, but no value can be read so; this one is "
+                f"{shortened(series.iloc[row])}",
+                0,
+                f"Correct the values, or change --set data.kinds.{column}=...",
+            )
+        )
+    return Values("empty" if missing == len(numbers) else kind, numbers=numbers, missing=missing, format=form)
 
 
 def _is_constant(values: Values) -> bool:
@@ -125,20 +186,16 @@ def _is_id(column: str, values: Values, options: TableOptions) -> bool:
         different = len(values.uniques) == rows - values.missing and len(values.uniques) > 1
         single = sum(len(text.split()) for text in values.uniques[:2000]) < 3 * min(2000, max(1, len(values.uniques)))
         short = all(len(text) <= 80 for text in values.uniques[:2000])
-        return different and single and short and (rows >= _FEW or _speaks_of_ids(column)) and not values.declared
+        return different and single and short and (rows >= _FEW or speaks_of_ids(column)) and not values.declared
     if values.kind != "numeric" or values.numbers is None or values.missing:
         return False
     numbers = values.numbers
     if not bool((numbers == np.floor(numbers)).all()) or len(np.unique(numbers)) != len(numbers) or len(numbers) < 2:
         return False
-    if _speaks_of_ids(column):
+    if speaks_of_ids(column):
         return True
     consecutive = numbers.max() - numbers.min() == len(numbers) - 1
     return bool(consecutive) and len(numbers) >= _FEW and bool((np.diff(numbers) == 1).all())
-
-
-def _speaks_of_ids(column: str) -> bool:
-    return has_id_name(column) or re.search(r"(_|\b|[a-z])(id|ID|Id|uuid|UUID|key)$", column) is not None
 
 
 def _is_code(column: str, values: Values) -> bool:
@@ -219,10 +276,13 @@ def _numbers(column: str, values: Values, facts: NumberFacts, standard: bool) ->
     if standard:
         beyond = int((np.abs(np.nan_to_num(values.numbers, nan=mean) - mean) > LIMIT * deviation).sum())
         action += f", {beyond:,} beyond {LIMIT:g} deviations cut off" if beyond else ""
+    action += f"; read as numbers written like {values.format}" if values.format else ""
     action += _filled(values, f"filled with the median {facts.median:.4g}")
     width = values.numbers.shape[1] if values.numbers.ndim == 2 else 1
     names = tuple(f"{column}[{place}]" for place in range(width)) if values.numbers.ndim == 2 else (column,)
-    settings = {"fill": facts.median, "mean": mean, "deviation": deviation}
+    settings: dict[str, Any] = {"fill": facts.median, "mean": mean, "deviation": deviation}
+    if values.format:
+        settings["format"] = values.format
     encoding = ColumnEncoding(column, values.kind, names, settings)
     return Fitted(encoding, entry_of(column, "numeric", action, width, values.missing))
 
@@ -240,7 +300,13 @@ def _dates(column: str, values: Values) -> Fitted:
     assert values.numbers is not None  # noqa: S101
     facts = facts_of(values.numbers)
     first, last = (str(np.datetime64(int(np.floor(day)), "D")) for day in _ends(values.numbers))
-    action = f"time, standardised ({first} to {last})" + _filled(values, "filled with the median date")
+    action = f"time, standardised ({first} to {last})"
+    written = values.format.partition(" ")[0].replace("%d", "day").replace("%m", "month").replace("%Y", "year")
+    if values.guess:
+        action += f"; read as {written}, a guess: no day is above 12 (--set data.date_format=day-first or month-first)"
+    elif values.proof:
+        action += f"; read as {written}, as column {values.proof!r} shows"
+    action += _filled(values, "filled with the median date")
     settings = {"fill": facts.median, "mean": facts.mean, "deviation": facts.deviation, "format": values.format}
     return Fitted(
         ColumnEncoding(column, "date", (column,), settings), entry_of(column, "date", action, 1, values.missing)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -55,10 +56,10 @@ def read_edges(table: Any, options: TableOptions, origin: Origin, problems: list
         The columns; None if the ends of the edges are not known.
     """
     names = [str(column) for column in table.columns]
-    roles = edge_roles(names, options, origin.name, problems)
+    table = table.set_axis(names, axis=1)
+    roles = edge_roles(names, options, origin.name, problems, lambda name: _may_be_weight(table[name]))
     if roles is None:
         return None
-    table = table.set_axis(names, axis=1)
     source, target = ids_of(table[roles.source]), ids_of(table[roles.target])
     weight, rows = None, np.arange(len(table))
     columns, notes = [], []
@@ -68,8 +69,10 @@ def read_edges(table: Any, options: TableOptions, origin: Origin, problems: list
             f"were taken as the ends of the edges, by their position"
             + (f", and {roles.weight!r} as their weight" if roles.weight is not None else "")
         )
+    elif roles.only_weight:
+        notes.append(f"{origin.name}: column {roles.weight!r} was taken as the weight, as the only other column")
     if roles.weight is not None:
-        weight = _weights(table[roles.weight], roles, options, origin, problems)
+        weight = _weights(table[roles.weight], roles, options, origin, problems, notes)
     kinds = None if roles.type is None else _types(table[roles.type], roles.type, options, origin, problems)
     if kinds is not None:
         chosen, sentence = kinds
@@ -109,6 +112,7 @@ def numbered(
     edges: EdgesRead,
     nodes: NodeNumbers,
     nodes_name: str,
+    better: Callable[[], str],
     options: TableOptions,
     origin: Origin,
     problems: list[Problem],
@@ -118,7 +122,8 @@ def numbered(
     Args:
         edges: The columns.
         nodes: The nodes.
-        nodes_name: The name of their table, for messages.
+        nodes_name: The name of their table and its ids, for messages.
+        better: Says which column holds more of the ends of the edges; asked only if edges dangle.
         options: How dangling edges are treated.
         origin: Where the edges come from.
         problems: Takes the problems.
@@ -130,16 +135,28 @@ def numbered(
     notes = []
     bad = np.asarray((ends < 0).any(axis=0))
     if bad.any():
-        if options.dangling == "drop":
-            notes.append(f"{origin.name}: {int(bad.sum()):,} of {len(bad):,} edges left out: an end is not a node")
+        if options.dangling == "drop" and bad.all():
+            problems.append(
+                Problem(
+                    "ECO305",
+                    f"{origin.name}: none of the {len(bad):,} edges joins two nodes of {nodes_name}; all would be left "
+                    "out.",
+                    better() or "Name the nodes' column of ids with --id-column, or give these nodes rows.",
+                )
+            )
+        elif options.dangling == "drop":
+            sentence = f"{origin.name}: {int(bad.sum()):,} of {len(bad):,} edges left out: an end is not a node"
+            notes.append(f"{sentence} of {nodes_name}")
+            if hint := better():
+                notes.append(hint.strip().removesuffix("."))
             ends, edges.rows = ends[:, ~bad], edges.rows[~bad]
         else:
-            problems.extend(_dangling(edges, ends, nodes_name, origin))
+            problems.extend(_dangling(edges, ends, nodes_name, better(), origin))
     weight = None if edges.weight is None else edges.weight[edges.rows].astype(np.float32)
     return ends, weight, notes
 
 
-def _dangling(edges: EdgesRead, ends: NDArray[np.int64], nodes_name: str, origin: Origin) -> list[Problem]:
+def _dangling(edges: EdgesRead, ends: NDArray[np.int64], nodes_name: str, better: str, origin: Origin) -> list[Problem]:
     problems = []
     for place, (word, column, name) in enumerate(
         (("source", edges.source, edges.roles.source), ("target", edges.target, edges.roles.target))
@@ -168,17 +185,32 @@ def _dangling(edges: EdgesRead, ends: NDArray[np.int64], nodes_name: str, origin
                     row,
                     f"{word} {text!r} is not a node of {nodes_name} (column {name!r}{known})",
                     len(unknown) - 1,
-                    "Give these nodes a row, or leave such edges out with --set data.dangling=drop.",
+                    f"{better}Give these nodes a row, or leave such edges out with --set data.dangling=drop.",
                 )
             )
     return problems
 
 
+def _may_be_weight(series: Any) -> bool:
+    """Whether a column without a name of weights may hold them: mostly numbers, hardly any below 0."""
+    values = values_of(series)
+    if values.kind not in ("numeric", "boolean", "mixed", "empty"):
+        return False
+    return values.numbers is None or int((values.numbers < 0).sum()) * 10 <= len(values.numbers)
+
+
 def _weights(
-    series: Any, roles: EdgeRoles, options: TableOptions, origin: Origin, problems: list[Problem]
+    series: Any,
+    roles: EdgeRoles,
+    options: TableOptions,
+    origin: Origin,
+    problems: list[Problem],
+    notes: list[str],
 ) -> NDArray[np.float64] | None:
     values = values_of(series)
     name = roles.weight
+    if values.format:
+        notes.append(f"{origin.name}: the weights (column {name!r}) were read as numbers written like {values.format}")
     asked = options.weight_column is not None
     fix = f"Correct it, or leave the column out with --ignore-columns {name}."
     if values.kind == "empty" and not asked:

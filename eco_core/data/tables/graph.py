@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import fields, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -11,14 +12,15 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch_geometric.data import Data
 
-from eco_core.data.tables.columns import entry_of, fit_columns
+from eco_core.data.tables.columns import check_date_formats, entry_of, fit_columns
 from eco_core.data.tables.edges import EdgesRead, numbered, read_edges
 from eco_core.data.tables.encoding import TableEncoding
-from eco_core.data.tables.ids import IdColumn, NodeNumbers, ids_of, in_order, may_be_ids
+from eco_core.data.tables.id_column import better_column, choose_id_column
+from eco_core.data.tables.ids import IdColumn, NodeNumbers, in_order
 from eco_core.data.tables.labels import classes_of, label_columns, labels_of_table, order_note
 from eco_core.data.tables.options import INDEX, TableOptions
 from eco_core.data.tables.origin import Origin
-from eco_core.data.tables.roles import check_given, has_id_name, id_candidates, is_index_name, listed
+from eco_core.data.tables.roles import check_given
 from eco_core.data.tables.typed import typed_table
 from eco_core.data.validate import counted
 from eco_core.errors import DataError, Problem
@@ -86,6 +88,11 @@ def graph_of_frames(
         notes.append(f"{edges_origin.name}: the nodes are the {len(ids):,} ids that the edges name")
         if not ids and not problems:
             problems.append(Problem("ECO303", f"{edges_origin.name} has no rows.", "Give at least one edge."))
+    if encoding is None and not (nodes is not None and table is None):
+        both = [str(c) for frame in (table, edges) if frame is not None for c in frame.columns]
+        where = " and ".join(o.name for o, f in ((nodes_origin, table), (edges_origin, edges)) if f is not None)
+        for ignored in options.ignore_columns:
+            check_given(ignored, both, "ignore_columns", where, problems)
     if labels is not None and numbers is not None:
         y, classes = labels_of_table(
             _with_unique_names(_without_index(labels), labels_origin or Origin("the labels table"), notes),
@@ -100,7 +107,19 @@ def graph_of_frames(
     if read is not None:
         notes += read.notes
         if numbers is not None:
-            ends, weights, more = numbered(read, numbers, nodes_origin.name, options, edges_origin, problems)
+            chosen = next((entry["column"] for entry in columns if entry["kind"] == "id"), None)
+            ids_said = (
+                " (the ids are the numbers of the rows)" if chosen is None else f" (the ids are column {chosen!r})"
+            )
+            ends, weights, more = numbered(
+                read,
+                numbers,
+                nodes_origin.name + ("" if table is None else ids_said),
+                partial(better_column, table, chosen, read),
+                options,
+                edges_origin,
+                problems,
+            )
             edge_index, weight = torch.from_numpy(ends), None if weights is None else torch.from_numpy(weights)
             notes += more
     others = table is not None and len(table.columns) > len(columns)
@@ -165,7 +184,7 @@ def _read_nodes(
     columns: list[dict[str, Any]] = []
     numbers: NodeNumbers | None = None
     before = len(problems)
-    column, ids, how = _id_column(nodes, edges, options, origin, problems)
+    column, ids, how = choose_id_column(nodes, edges, options, origin, problems)
     if len(problems) > before:
         return nodes, None, columns, None
     if column is None or ids is None:
@@ -190,71 +209,15 @@ def _read_nodes(
         unknown = int((codes < 0).sum())
         columns.append(entry_of(name, "label", f"taken as {len(classes)} classes, for reporting only", missing=unknown))
         notes += order_note(classes)
-    for flag, given in (("ignore_columns", options.ignore_columns), ("kinds", tuple(options.kinds))):
-        if edges is None or flag == "kinds":
-            for name in given:
-                check_given(name, names, flag, origin.name, problems)
-    return nodes, numbers, columns, y
-
-
-def _id_column(
-    nodes: Any, edges: EdgesRead | None, options: TableOptions, origin: Origin, problems: list[Problem]
-) -> tuple[str | None, IdColumn | None, str]:
-    """Chooses the column of ids; None: the ids are the numbers of the rows. The text says how it was chosen."""
-    import pandas as pd
-
-    names = list(nodes.columns)
-    if options.id_column is not None:
-        chosen = names[0] if options.id_column == INDEX else options.id_column
-        check_given(chosen, names, "id_column", origin.name, problems)
-        return (chosen, ids_of(nodes[chosen]), "") if chosen in names else (None, None, "")
-    free = [name for name in names if name not in options.ignore_columns]
-    candidates = [name for name in id_candidates(free) if has_id_name(name) or may_be_ids(nodes[name])]
-    ends = None if edges is None else set(edges.source.texts) | set(edges.target.texts)
-    read: dict[str, IdColumn] = {}
-    for name in candidates:
-        if ends is None and not has_id_name(name):
-            continue
-        if len(read) > 8 and not has_id_name(name):
-            break
-        ids = read[name] = ids_of(nodes[name])
-        if ids.is_unique and (ends is None or ends <= set(ids.texts)):
-            if has_id_name(name):
-                return name, ids, ""
-            return name, ids, ", since it holds all ids of the edges"
-    numbered = ends is not None and all(text.isdecimal() and int(text) < len(nodes) for text in ends)
-    named = [name for name in candidates if has_id_name(name) and not is_index_name(name)]
-    if named:
-        best = max(named[:4], key=lambda name: (read[name].is_unique if name in read else False, -named.index(name)))
-        return best, read.get(best) or ids_of(nodes[best]), ""
-    if ends is not None and numbered:
-        return None, None, "no column holds the ids of the edges: they are the numbers of the rows, from 0"
-    first = candidates[0] if candidates else None
-    if ends is None:
-        texts = [c for c in free[:1] if not pd.api.types.is_numeric_dtype(nodes[c].dtype) and may_be_ids(nodes[c])]
-        own = ids_of(nodes[texts[0]]) if texts else None
-        if own is not None and own.is_unique and not _are_numbers(own):
-            return texts[0], own, ", since it is the first column and every row has another text"
-        return None, None, "no column is named as one of ids: the nodes are numbered by their rows, from 0"
-    if first is None:
-        problems.append(
-            Problem(
-                "ECO302",
-                f"{origin.name} has no column of ids; its columns are {listed(names)}.",
-                "Add a column id with the names that the edges use, or name it with --id-column.",
+        if 2 * len(classes) > len(nodes) > 2:
+            notes.append(
+                f"{origin.name}: column {name!r} holds {len(classes):,} classes for {counted(len(nodes), 'node')}: "
+                "it is hardly one of classes, and metrics against it say little"
             )
-        )
-        return None, None, ""
-    return first, read.get(first) or ids_of(nodes[first]), ", by its position"
-
-
-def _are_numbers(ids: IdColumn) -> bool:
-    try:
-        for text in ids.texts:
-            float(text)
-    except ValueError:
-        return False
-    return True
+    for name in options.kinds:
+        check_given(name, names, "kinds", origin.name, problems)
+    check_date_formats(names, options, origin.name, problems)
+    return nodes, numbers, columns, y
 
 
 def _without_repeats(
@@ -334,7 +297,12 @@ def _features(
         if problems:
             return None, table, encoding, []
         x = torch.from_numpy(encoding.encode(table, origin.name)) if encoding.columns else None
-        return x, typed_table(table.drop(columns=ids)), encoding, [dict(entry) for entry in encoding.report]
+        return (
+            x,
+            typed_table(table.drop(columns=ids), _forms(encoding)),
+            encoding,
+            [dict(entry) for entry in encoding.report],
+        )
     roles = {entry["column"]: entry for entry in taken}
     fitted = fit_columns(table, options, origin, roles, problems)
     entries = [column.entry for column in fitted]
@@ -349,7 +317,12 @@ def _features(
     if options.id_column == INDEX:
         known["id_column"] = INDEX
     found = TableEncoding(kept, {**known, **_plain(known)})
-    return torch.from_numpy(found.encode(table)), typed_table(own), found, entries
+    return torch.from_numpy(found.encode(table)), typed_table(own, _forms(found)), found, entries
+
+
+def _forms(encoding: TableEncoding) -> dict[str, tuple[str, str]]:
+    """How the texts of columns write numbers and dates, so that reports show them as they became features."""
+    return {c.column: (c.kind, c.settings["format"]) for c in encoding.columns if c.settings.get("format")}
 
 
 def _plain(roles: dict[str, Any]) -> dict[str, Any]:
@@ -366,8 +339,12 @@ def _with_index(frame: Any, options: TableOptions) -> Any:
         return frame
     if isinstance(frame.index, pd.MultiIndex):
         return frame.reset_index()
-    name = "index" if frame.index.name is None else str(frame.index.name)
-    while name in map(str, frame.columns):
+    names = list(map(str, frame.columns))
+    if frame.index.name is None:  # These names say that it is an index, so that it becomes no feature.
+        name = next(name for name in ("index", *(f"level_{n}" for n in range(len(names) + 1))) if name not in names)
+    else:
+        name = str(frame.index.name)
+    while name in names:
         name += "_"
     index = frame.index.to_series(name=name).reset_index(drop=True)
     return pd.concat([index, frame.reset_index(drop=True)], axis=1)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Hashable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from eco_core.data.tables.values import written
+from eco_core.data.tables.values import factorized, written
 
 _WHOLE = re.compile(r"-?\d+\.0+")
 _MISSING = frozenset({"", "nan", "<na>", "none", "null"})
@@ -47,8 +48,7 @@ def ids_of(series: Any) -> IdColumn:
     """
     import pandas as pd
 
-    codes, uniques = pd.factorize(series)
-    codes = codes.astype(np.int64)
+    codes, uniques = factorized(series)
     if pd.api.types.is_integer_dtype(series.dtype) and not isinstance(series.dtype, pd.CategoricalDtype):
         return IdColumn(codes, tuple(map(str, np.asarray(uniques).tolist())))
     # As Python objects first: going through the values of an Arrow column one by one takes ten times as long.
@@ -102,8 +102,8 @@ def may_be_ids(series: Any) -> bool:
         present = series.dropna()
         return not bool((present != np.floor(present)).any())
     if series.dtype == object:
-        first = next((value for value in series if value is not None), None)
-        return not isinstance(first, (list, tuple, dict, set, np.ndarray))
+        kinds = set(map(type, series))
+        return all(issubclass(kind, Hashable) and not issubclass(kind, tuple) for kind in kinds)
     return not pd.api.types.is_bool_dtype(series.dtype)
 
 

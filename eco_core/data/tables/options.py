@@ -24,6 +24,8 @@ class TableOptions:
         ignore_columns: Columns of either table that are left out.
         kinds: The kind of a column, where the recognised one is wrong: ``numeric``, ``boolean``, ``categorical``,
             ``date`` or ``text``.
+        date_format: How dates are written in texts, for all columns or by column: ``day-first``, ``month-first`` or a
+            format such as ``%d %b %Y``. None: it is found.
         edge_types: The types of edges that are used; none: all.
         dangling: What happens to edges that name an unknown node: ``error``, or ``drop``.
         scale: ``standard`` standardises every numeric column; ``none`` standardises none; ``auto`` standardises unless
@@ -41,6 +43,7 @@ class TableOptions:
     label_column: str | None = None
     ignore_columns: tuple[str, ...] = ()
     kinds: Mapping[str, str] = field(default_factory=dict)
+    date_format: str | Mapping[str, str] | None = None
     edge_types: tuple[str, ...] = ()
     dangling: Literal["error", "drop"] = "error"
     scale: Literal["auto", "standard", "none"] = "auto"

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 from eco_core.data.tables.options import TableOptions
 from eco_core.errors import Problem, did_you_mean
@@ -45,8 +45,20 @@ ENDS = (
     ("citing", "cited"),
     ("parent", "child"),
     ("ego", "alter"),
+    ("payer", "payee"),
+    ("buyer", "seller"),
+    ("lender", "borrower"),
+    ("debtor", "creditor"),
+    ("caller", "callee"),
 )
 """Pairs of names of an edge's ends."""
+
+_WORDS = tuple(
+    pair
+    for pair in ENDS
+    if min(map(len, pair)) > 1 and pair not in (("start", "end"), ("head", "tail")) and "1" not in pair[0]
+)
+"""Pairs that also speak of ends within longer names, such as ``from_customer`` and ``to_customer``."""
 
 WEIGHTS = ("weight", "weights", "edgeweight", "w", "strength", "similarity", "count", "value", "score")
 TYPES = ("type", "edgetype", "relation", "relationship", "predicate", "rel", "kind", "label")
@@ -55,6 +67,10 @@ LABELS = (
     *("nodelabel", "nodeclass"),
 )
 _NO_WEIGHT = re.compile(r"time|date|stamp|year|month|day|id$|index|distance|dist$|cost|length")
+_NO_END = re.compile(
+    r"time|date|stamp|year|month|day|hour|valid|age|price|amount|salary|value|currency|count|lat|lon|x|y"
+)
+_PART = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+")
 _INDEX = re.compile(r"|unnamed: \d+|__index_level_\d+__|index|level_\d+")
 
 
@@ -68,6 +84,31 @@ def is_index_name(column: str) -> bool:
     return _INDEX.fullmatch(column.strip().lower()) is not None
 
 
+def ends_among(columns: Sequence[str]) -> tuple[str, str] | None:
+    """Finds the two columns whose names say that they are the ends of an edge.
+
+    Well-known pairs come first, such as ``source`` and ``target``; then names that differ only in such words, such as
+    ``from_customer`` and ``to_customer``, ``sourceAccount`` and ``targetAccount``.
+
+    Args:
+        columns: The names of the columns.
+    """
+    by_name = {plain_name(column): column for column in reversed(columns)}
+    pair = next(((by_name[a], by_name[b]) for a, b in ENDS if a in by_name and b in by_name), None)
+    if pair is not None:
+        return pair
+    by_parts = {tuple(part.lower() for part in _PART.findall(column)): column for column in reversed(columns)}
+    for one, other in _WORDS:
+        for parts, column in reversed(by_parts.items()):
+            if one not in parts or any(_NO_END.fullmatch(part) for part in parts):
+                continue
+            place = parts.index(one)
+            partner = (*parts[:place], other, *parts[place + 1 :])
+            if partner in by_parts:
+                return column, by_parts[partner]
+    return None
+
+
 @dataclass(frozen=True)
 class EdgeRoles:
     """The columns of an edges table.
@@ -78,6 +119,7 @@ class EdgeRoles:
         weight: The column of weights, if there is one.
         type: The column of types, if there is one.
         by_position: Whether source and target were taken by position, since no name says it.
+        only_weight: Whether the weight was taken since there is no other column, not by its name.
     """
 
     source: str
@@ -85,21 +127,29 @@ class EdgeRoles:
     weight: str | None = None
     type: str | None = None
     by_position: bool = False
-    notes: tuple[str, ...] = field(default=())
+    only_weight: bool = False
 
 
-def edge_roles(columns: Sequence[str], options: TableOptions, table: str, problems: list[Problem]) -> EdgeRoles | None:
+def edge_roles(
+    columns: Sequence[str],
+    options: TableOptions,
+    table: str,
+    problems: list[Problem],
+    may_be_weight: Callable[[str], bool] = lambda _: True,
+) -> EdgeRoles | None:
     """Finds the roles of an edges table's columns.
 
     Names decide: first those that the user gave, then the well-known ones. If no name says which columns are the ends,
-    the first two columns are taken that pandas did not write as an index; a third column is then the weight if it is
-    the last one and its name does not speak against it.
+    the first two columns are taken that pandas did not write as an index. If no name says which column is the weight,
+    the only other column is taken if it may be one and its name does not speak against it. That does not depend on how
+    the ends were found.
 
     Args:
         columns: The names of the columns.
         options: The user's choices.
         table: The table's name, for messages.
         problems: Takes the problems.
+        may_be_weight: Whether the values of a column may be weights.
 
     Returns:
         The roles; None if there is a problem.
@@ -118,9 +168,9 @@ def edge_roles(columns: Sequence[str], options: TableOptions, table: str, proble
     by_name = {plain_name(column): column for column in reversed(free)}
     source, target, by_position = options.source_column, options.target_column, False
     if source is None and target is None:
-        pair = next(((a, b) for a, b in ENDS if a in by_name and b in by_name), None)
+        pair = ends_among(free)
         if pair is not None:
-            source, target = by_name[pair[0]], by_name[pair[1]]
+            source, target = pair
         else:
             rest = [c for c in free if not is_index_name(c)] if len(free) > 2 else free
             if len(rest) < 2:
@@ -137,6 +187,9 @@ def edge_roles(columns: Sequence[str], options: TableOptions, table: str, proble
         given = source or target
         known = [a if target == given else b for a, b in ENDS]
         other = next((by_name[name] for name in known if name in by_name and by_name[name] != given), None)
+        pair = ends_among(free)
+        if other is None and pair is not None and given in pair:
+            other = pair[1] if given == pair[0] else pair[0]
         left = [c for c in free if c != given and not is_index_name(c)]
         other = other or (left[0] if len(left) == 1 else None)
         if other is None:
@@ -157,24 +210,31 @@ def edge_roles(columns: Sequence[str], options: TableOptions, table: str, proble
     kind = options.type_column or next(
         (by_name[n] for n in TYPES if n in by_name and by_name[n] not in {*ends, weight}), None
     )
-    if weight is None and by_position:
+    only_weight = False
+    if weight is None:
         rest = [c for c in free if c not in {*ends, kind} and not is_index_name(c)]
-        if len(rest) == 1 and _NO_WEIGHT.search(plain_name(rest[0])) is None:
-            weight = rest[0]
-    return EdgeRoles(str(source), str(target), weight, kind, by_position)
+        if len(rest) == 1 and _NO_WEIGHT.search(plain_name(rest[0])) is None and may_be_weight(rest[0]):
+            weight, only_weight = rest[0], True
+    return EdgeRoles(str(source), str(target), weight, kind, by_position, only_weight)
 
 
 def id_candidates(columns: Sequence[str]) -> list[str]:
-    """The columns of a nodes table that may hold the ids, those with a well-known name first."""
+    """The columns of a nodes table that may hold the ids: known names, names such as customer_id, the index, others."""
     by_name = {plain_name(column): column for column in reversed(columns)}
     known = [by_name[name] for name in IDS if name in by_name]
     index = [column for column in columns if is_index_name(column)]
-    return list(dict.fromkeys([*known, *index, *columns]))
+    alike = [column for column in columns if column not in index and speaks_of_ids(column)]
+    return list(dict.fromkeys([*known, *alike, *index, *columns]))
 
 
 def has_id_name(column: str) -> bool:
     """Whether a column has a name that is well known for ids, or that pandas gives to an index."""
     return plain_name(column) in IDS or is_index_name(column)
+
+
+def speaks_of_ids(column: str) -> bool:
+    """Whether a column's name is one of ids, or ends as one: ``customer_id``, ``orderKey``."""
+    return has_id_name(column) or re.search(r"(_|\b|[a-z])(id|ID|Id|uuid|UUID|key)$", column) is not None
 
 
 def check_given(name: str | None, columns: Sequence[str], flag: str, table: str, problems: list[Problem]) -> None:
@@ -204,9 +264,11 @@ __all__ = [
     "EdgeRoles",
     "check_given",
     "edge_roles",
+    "ends_among",
     "has_id_name",
     "id_candidates",
     "is_index_name",
     "listed",
     "plain_name",
+    "speaks_of_ids",
 ]

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 
-from eco_core.data.tables.values import DAY, values_of
+from eco_core.data.tables.values import DAY, Values, numbers_of, values_of
 
 
-def typed_table(table: Any) -> Any:
+def typed_table(table: Any, forms: Mapping[str, tuple[str, str]] = MappingProxyType({})) -> Any:
     """Returns a table in which texts that are all numbers, truth values or dates have these types.
 
     Args:
         table: A ``pandas.DataFrame``; it is not modified.
+        forms: The kind of columns, and how they write numbers or dates (`Values.format`), where it is known.
 
     Returns:
         A data frame with the same columns, and rows numbered from 0.
@@ -25,14 +28,14 @@ def typed_table(table: Any) -> Any:
     for name in table.columns:
         series = table[name]
         if pd.api.types.is_string_dtype(series.dtype) or series.dtype == object:
-            columns[name] = _typed(series)
+            columns[name] = _typed(series, *forms.get(name, ("", "")))
     return table.assign(**columns) if columns else table
 
 
-def _typed(series: Any) -> Any:
+def _typed(series: Any, kind: str = "", form: str = "") -> Any:
     import pandas as pd
 
-    values = values_of(series)
+    values = Values(kind, numbers=numbers_of(series, kind, form)) if form else values_of(series)
     if values.kind == "numeric" and values.numbers is not None:
         return pd.Series(values.numbers)
     if values.kind == "boolean" and values.numbers is not None:

@@ -70,6 +70,42 @@ def test_a_third_column_whose_name_speaks_against_it_is_no_weight(name: str) -> 
         assert any(f"not used: '{name}'" in note for note in graph.notes)
 
 
+@pytest.mark.parametrize(
+    ("source", "target"),
+    [
+        ("from_customer", "to_customer"),
+        ("source_id", "target_id"),
+        ("account_from", "account_to"),
+        ("sourceAccount", "targetAccount"),
+        ("sender", "receiver"),
+        ("payer", "payee"),
+        ("sender_iban", "receiver_iban"),
+    ],
+)
+def test_edges_alone_are_recognised_by_pairs_of_names(source: str, target: str) -> None:
+    edges = cycle(type="x").rename(columns={"source": source, "target": target})[["type", target, source]]
+    graph = load_graph(edges, undirected=False)
+    assert edges_of(graph) == CYCLE
+
+
+@pytest.mark.parametrize("names", [("from_date", "to_date"), ("valid_from", "valid_to"), ("start_year", "end_year")])
+def test_pairs_of_times_are_no_ends(names: tuple[str, str]) -> None:
+    nodes = people(**{names[0]: ["2001", "2002", "2003", "2005"], names[1]: ["2011", "2012", "2013", "2017"]})
+    assert load_graph(nodes, knn=1).node_ids == list("abcd")
+
+
+@pytest.mark.parametrize("names", [("source", "target"), ("from_customer", "to_customer"), ("p", "q")])
+def test_the_only_other_column_is_the_weight_however_the_ends_are_found(names: tuple[str, str]) -> None:
+    for amount, expected in (([2.0, 3.0, 4.0, 5.0], [2.0, 3.0, 4.0, 5.0]), (["up", "to", "no", "good"], None)):
+        edges = cycle(amount=amount, type="x").rename(columns=dict(zip(("source", "target"), names, strict=True)))
+        for options in (TableOptions(), TableOptions(source_column=names[0], target_column=names[1])):
+            graph = graph_of_frames(people(), edges, options)
+            weight = graph.get("edge_weight")
+            assert (None if weight is None else weight.tolist()) == expected
+    signed = cycle(change=[-1.0, 1.0, -2.0, 2.0])
+    assert graph_of_frames(people(), signed).get("edge_weight") is None
+
+
 def test_what_is_taken_by_position_is_said() -> None:
     graph = graph_of_frames(people(), cycle(z=1.5).rename(columns={"source": "p", "target": "q"}))
     assert graph.edge_weight.tolist() == [1.5] * 4
@@ -102,6 +138,70 @@ def test_an_index_of_names_is_the_ids() -> None:
     assert graph_of_frames(unnamed.assign(name=list("wxyz")), cycle(), TableOptions(id_column=INDEX)).node_ids == list(
         "abcd"
     )
+
+
+@pytest.mark.parametrize("source", ["frame", "csv"])
+def test_a_filtered_table_keeps_its_ids_and_not_the_index(tmp_path: Path, source: str) -> None:
+    nodes = pd.DataFrame({"customer_id": [f"C{n}" for n in range(8)], "age": [20.5, 50, 60, 70, 30, 80, 90, 95]})
+    ends = [f"C{n}" for n in range(8)]
+    edges = pd.DataFrame({"source": ends, "target": ends[1:] + ends[:1]})
+    old = nodes[nodes["age"] > 40]
+    data: Any = (old, edges)
+    if source == "csv":
+        old.to_csv(tmp_path / "nodes.csv")
+        edges.to_csv(tmp_path / "edges.csv")
+        data = tmp_path
+    graph = load_graph(data, dangling="drop", undirected=False)
+    assert graph.node_ids == list(old["customer_id"])
+    assert graph.num_edges == 4
+    assert any("the ids are column 'customer_id'" in note for note in graph.notes)
+    assert graph.x.shape[1] == 1
+    assert load_graph(old).node_ids == list(old["customer_id"])
+
+
+def test_integer_ids_win_over_an_index_that_overlaps_as_well() -> None:
+    nodes = pd.DataFrame({"customer_id": range(1, 21), "age": np.arange(20) / 3}).iloc[4:]
+    edges = pd.DataFrame({"source": range(1, 20), "target": range(2, 21)})
+    graph = load_graph((nodes, edges), dangling="drop")
+    assert graph.node_ids == [str(number) for number in range(5, 21)]
+
+
+def test_dangling_edges_name_the_ids_and_the_column_that_fits_better() -> None:
+    nodes = people(code=list("wxyz"))
+    edges = cycle().replace(dict(zip("abcd", "wxyz", strict=True)))
+    with pytest.raises(DataError, match=r"(?s)ids are column 'id'.*'code' holds 100%.*--id-column code"):
+        graph_of_frames(nodes, edges, TableOptions(id_column="id"))
+    with pytest.raises(DataError, match=r"(?s)ECO305.*none of the 4 edges.*--id-column code"):
+        graph_of_frames(nodes, edges, TableOptions(id_column="id", dangling="drop"))
+
+
+@pytest.mark.parametrize("edges", [None, cycle(weight=1.0)])
+def test_a_column_to_ignore_must_be_in_one_of_the_tables(edges: pd.DataFrame | None) -> None:
+    nodes = people(revenue=[1.0, 5.0, 2.0, 7.0])
+    with pytest.raises(DataError, match=r"(?s)no column 'revenu'.*Did you mean 'revenue'.*--ignore-columns"):
+        graph_of_frames(nodes, edges, TableOptions(ignore_columns=("revenu", "age")))
+    given = ("age",) if edges is None else ("age", "weight")
+    assert graph_of_frames(nodes, edges, TableOptions(ignore_columns=given)).x.shape[1] == 1
+
+
+def test_as_many_classes_as_nodes_are_said() -> None:
+    nodes = people(revenue=[1.5, 5.0, 2.0, 7.0], plan=["a", "b", "a", "b"])
+    many = graph_of_frames(nodes, cycle(), TableOptions(label_column="revenue"))
+    assert any("'revenue' holds 4 classes for 4 nodes" in note for note in many.notes)
+    few = graph_of_frames(nodes, cycle(), TableOptions(label_column="plan"))
+    assert not any("hardly" in note for note in few.notes)
+
+
+@pytest.mark.parametrize("value", [{"a": 1}, {1, 2}])
+def test_columns_of_objects_are_left_out(value: Any) -> None:
+    nodes = people(first=[value] * 4, second=[None, "text", value, None])
+    graph = graph_of_frames(nodes, cycle().assign(extra=[value] * 4))
+    for name in ("first", "second"):
+        assert "objects" in entries(graph)[name]["action"]
+    assert graph.x.shape[1] == 1
+    assert graph_of_frames(nodes[["first", "second", "id", "age"]]).node_ids == list("abcd")
+    asked = graph_of_frames(nodes, cycle(), TableOptions(kinds={"first": "categorical"}, label_column="second"))
+    assert asked.y.unique().numel() == 3
 
 
 def test_columns_that_the_user_names_come_first() -> None:
@@ -177,6 +277,49 @@ def test_the_kinds_of_columns_are_recognised_and_said(tables: tuple[pd.DataFrame
     assert all(name in text for name in kinds)
 
 
+@pytest.mark.parametrize(
+    ("texts", "said"),
+    [
+        (["4.155.443,78", "999", "1.158,5", "-3,25"], "1.234,5"),
+        (["4,155,443.78", "999", "1,158.5", "-3.25"], "1,234.5"),
+        (["€ 4,155,443.78", "€ 999", "€ 1,158.5", "-€ 3.25"], "€ 1,234.5"),
+        (["4 155 443,78 €", "999 €", "1 158,5 €", "-3,25 €"], "1 234,5 €"),
+        (["4'155'443.78", "999", "1'158.5", "-3.25"], "1'234.5"),
+        (["4155443.78%", "999%", "1158.5%", "-3.25%"], "1,234.5%"),
+    ],
+)
+def test_numbers_are_read_however_people_write_them(texts: list[str], said: str) -> None:
+    graph = graph_of_frames(people(revenue=texts), options=TableOptions(scale="none"))
+    action = entries(graph)["revenue"]["action"]
+    assert action.endswith(f"read as numbers written like {said}")
+    place = graph.encoding.features.index("revenue")
+    assert graph.x[:, place].tolist() == pytest.approx([4155443.78, 999, 1158.5, -3.25])
+    few = people(revenue=texts).iloc[1:3]
+    assert graph.encoding.encode(few)[:, place].tolist() == [999, 1158.5]
+
+
+def test_texts_that_only_look_like_numbers_stay_texts() -> None:
+    nodes = people(
+        phone=["555 123 456", "555 123 457", "555 123 456", "555 123 458"],
+        price=["€ 5", "$ 7", "€ 5", "$ 9"],
+        version=["1.2.3", "1.2.4", "1.2.3", "1.2.4"],
+    )
+    found = entries(graph_of_frames(nodes))
+    assert {found[name]["kind"] for name in ("phone", "price", "version")} <= {"categorical", "text"}
+
+
+def test_one_separator_alone_is_a_guess_that_is_said() -> None:
+    graph = graph_of_frames(people(size=["1,234", "5,678", "9,100", "2,000"]), options=TableOptions(scale="none"))
+    assert "(a guess)" in entries(graph)["size"]["action"]
+    assert graph.x[:, 1].tolist() == [1234, 5678, 9100, 2000]
+
+
+@pytest.mark.parametrize("kind", ["numeric", "date", "boolean"])
+def test_a_kind_that_no_value_has_is_refused_with_an_example(kind: str) -> None:
+    with pytest.raises(DataError, match=rf"ECO302.*row 2.*'plan' is said to be {kind}.*'gold coins'"):
+        graph_of_frames(people(plan=[None, "gold coins", "pro", "basic"]), options=TableOptions(kinds={"plan": kind}))
+
+
 def test_columns_of_very_different_scale_are_standardised(tables: tuple[pd.DataFrame, pd.DataFrame]) -> None:
     graph = graph_of_frames(*tables)
     names = list(graph.encoding.features)
@@ -239,6 +382,44 @@ def test_dates_are_read_however_they_are_written(values: list[Any], day: str) ->
     assert f"({day} to 2021-02-03)" in entries(graph)["when"]["action"]
 
 
+DOUBTFUL = ["05/03/2020", "06/03/2020", "07/04/2020", "01/02/2021"]
+
+
+def test_a_guess_of_the_order_of_day_and_month_is_said_and_can_be_changed(tmp_path: Path) -> None:
+    def action(**options: Any) -> str:
+        graph = load_graph((people(when=DOUBTFUL), cycle()), **options)
+        assert str(graph.node_table["when"].iloc[0].date()) in entries(graph)["when"]["action"]
+        return str(entries(graph)["when"]["action"])
+
+    assert "(2020-05-03 to 2021-01-02); read as month/day/year, a guess" in action()
+    for given in ("day-first", "%d/%m/%Y", {"when": "day-first"}):
+        assert "(2020-03-05 to 2021-02-01)" in action(date_format=given)
+        assert "guess" not in action(date_format=given)
+    assert "guess" not in action(date_format="month-first")
+    words = people(when=["5 Mar 2020", "6 Mar 2020", "7 Apr 2020", "1 Feb 2021"])
+    assert entries(load_graph((words, cycle()), date_format="%d %b %Y"))["when"]["kind"] == "date"
+    with pytest.raises(DataError, match=r"(?s)ECO104.*'dmy'.*day-first"):
+        action(date_format="dmy")
+    with pytest.raises(DataError, match=r"no column 'then'"):
+        action(date_format={"then": "day-first"})
+
+
+@pytest.mark.parametrize(
+    ("other", "first"),
+    [("31/01/2020", "2020-03-05"), ("01/31/2020", "2020-05-03"), ("31.01.2020", "2020-05-03")],
+)
+def test_another_column_shows_the_order_of_day_and_month(other: str, first: str) -> None:
+    nodes = people(when=DOUBTFUL, other=[other, *(text.replace("/", other[2]) for text in DOUBTFUL[1:])])
+    graph = graph_of_frames(nodes, cycle())
+    action = entries(graph)["when"]["action"]
+    assert f"({first} to" in action
+    assert ("column 'other' shows" in action) == ("/" in other)
+    assert graph.node_table["when"].iloc[0] == pd.Timestamp(first)
+    place = graph.encoding.features.index("when")
+    again = graph.encoding.encode(nodes.drop(columns="other").assign(other=None))
+    assert np.array_equal(again[:, place], graph.x[:, place].numpy())
+
+
 def test_a_column_of_lists_is_as_many_features() -> None:
     nodes = people(vector=[[1.0, 0.0, 2.0]] * 2 + [[0.0, 1.0, 3.0]] * 2)
     graph = graph_of_frames(nodes, cycle(), TableOptions(ignore_columns=("age",)))
@@ -291,6 +472,38 @@ def test_every_format_gives_the_same_graph(tmp_path: Path, tables: tuple[pd.Data
         for name in ("x", "edge_index", "edge_weight", "y"):
             assert torch.equal(graph[name], expected[name]), name
         assert [entry["kind"] for entry in graph.columns] == [entry["kind"] for entry in expected.columns]
+
+
+def test_two_tables_of_other_names_are_told_apart_and_said(tmp_path: Path) -> None:
+    nodes = people().rename(columns={"id": "customer"})
+    for names in (("from_customer", "to_customer"), ("one", "another")):
+        edges = cycle(amount=2.0).rename(columns=dict(zip(("source", "target"), names, strict=True)))
+        nodes.to_csv(tmp_path / "customers.csv", index=False)
+        edges.to_csv(tmp_path / "transactions.csv", index=False)
+        graph = load_graph(tmp_path, undirected=False)
+        assert edges_of(graph) == CYCLE
+        assert any("transactions.csv was taken as the edges" in note for note in graph.notes)
+    people().to_csv(tmp_path / "transactions.csv", index=False)
+    with pytest.raises(DataError, match=r"ECO302.*customers.csv, transactions.csv.*\n?.*--data .* --edges "):
+        load_graph(tmp_path)
+
+
+def test_a_table_among_other_graphs_is_not_taken_unasked(tmp_path: Path) -> None:
+    people().to_csv(tmp_path / "customers.csv", index=False)
+    np.savez(tmp_path / "x.npz", x=np.eye(4))
+    with pytest.raises(DataError, match=r"(?s)ECO302.*customers.csv, x.npz.*--data "):
+        load_graph(tmp_path)
+    assert load_graph(tmp_path / "customers.csv", knn=1).node_ids == list("abcd")
+
+
+def test_a_file_that_does_not_exist_is_named_as_the_user_gave_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_tables(tmp_path / "shop", people(), cycle())
+    monkeypatch.chdir(tmp_path)
+    for data in ("shop/nodes.csv", "shop"):
+        with pytest.raises(DataError, match=r"(?s)no file 'shop/edge.csv'.*Did you mean 'edges.csv'"):
+            load_graph(data, edges="shop/edge.csv")
 
 
 def test_a_saved_encoding_encodes_the_same_table_alike(
