@@ -279,8 +279,15 @@ def _graph(
         )
     except DataError as error:  # A wrong guess about the file may be the cause: say what was guessed.
         raise DataError(*(_with_repairs(problem, repairs) for problem in error.problems)) from error
-    graph.notes = [*repairs, *graph.notes]
+    graph.notes = [_with_names(note, files) for note in (*repairs, *graph.notes)]
     return graph
+
+
+def _with_names(note: str, files: dict[str, Path]) -> str:
+    """Names the files of a note without their folder: notes are kept in run folders, which are handed on."""
+    for file in files.values():
+        note = note.replace(str(file), file.name)
+    return note
 
 
 def _with_repairs(problem: Problem, repairs: list[str]) -> Problem:

@@ -70,7 +70,8 @@ def _read(path: Path, names: list[str], inner: Callable[..., Data], parameters: 
             raise DataError(
                 *(replace(p, message=p.message.replace(str(here), str(path)), fix=p.fix) for p in error.problems)
             ) from error
-    data.notes = [note.replace(str(here), str(path)) for note in data.get("notes") or []]
+    notes = [note.replace(str(here), path.name) for note in data.get("notes") or []]
+    data.notes = [f"{path.name}: {', '.join(names)} read", *notes]
     return data
 
 
