@@ -90,7 +90,7 @@ def graph_of_frames(
             problems.append(Problem("ECO303", f"{edges_origin.name} has no rows.", "Give at least one edge."))
     if encoding is None and not (nodes is not None and table is None):
         both = [str(c) for frame in (table, edges) if frame is not None for c in frame.columns]
-        where = " and ".join(o.name for o, f in ((nodes_origin, table), (edges_origin, edges)) if f is not None)
+        where = " with ".join(o.name for o, f in ((nodes_origin, table), (edges_origin, edges)) if f is not None)
         for ignored in options.ignore_columns:
             check_given(ignored, both, "ignore_columns", where, problems)
     if labels is not None and numbers is not None:

@@ -64,7 +64,7 @@ def choose_id_column(
     is_rows = all(text.isdecimal() and int(text) < len(nodes) for text in ends)
     if best is not None and fits[best] > 0 and (named or not is_rows):
         share = _share(read[best], ends)
-        how = "" if _is_known(best) else f", since it holds most ids of the edges ({share:.0%})"
+        how = "" if _is_known(best) else f", since it holds more ids of the edges than others ({share:.0%})"
         return ChosenIds(best, read[best], how)
     if named:
         first = max(named[:4], key=lambda name: (read[name].is_unique, -named.index(name)))
