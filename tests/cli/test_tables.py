@@ -87,3 +87,21 @@ def test_a_second_fit_encodes_its_table_anew(folder: Path) -> None:
     assert all(column.column != "venue" for column in model.table_encoding.columns)
     model.fit("karate")
     assert model.table_encoding is None
+
+
+def test_evaluate_takes_the_tables_of_the_run_and_says_how_the_graph_was_made(eco, folder: Path) -> None:
+    tables = ("--data", "papers/nodes.csv", "--edges", "papers/edges.csv", "--label-column", "label")
+    run = eco("compose", *tables, "--clusters", "3", "--out", "run", "--json")
+    same = eco("evaluate", "run/assignments.csv", *tables, "--json")
+    assert same.document["metrics"] == pytest.approx(run.document["metrics"])
+    assert "nearest neighbours" not in same.err
+    Path("papers/edges.csv").unlink()
+    alone = eco("evaluate", "run/assignments.csv", "--data", "papers/nodes.csv", "--label-column", "label")
+    assert "nearest neighbours" in alone.err
+
+
+def test_convert_takes_a_nodes_table_and_its_edges(eco, folder: Path) -> None:
+    result = eco("data", "convert", "papers/nodes.csv", "--edges", "papers/edges.csv", "--out", "disk", "--json")
+    assert result.code == 0, result.err
+    info = eco("data", "info", "papers", "--json").document
+    assert (result.document["nodes"], result.document["edges"]) == (info["nodes"], info["edges"])
