@@ -89,6 +89,14 @@ def test_a_second_fit_encodes_its_table_anew(folder: Path) -> None:
     assert model.table_encoding is None
 
 
+def test_tables_without_data_are_refused_by_what_is_missing(eco, folder: Path) -> None:
+    result = eco("compose", "--edges", "papers/edges.csv", "--clusters", "4")
+    assert result.code == 2
+    assert "--edges was given, but --data is missing" in result.err
+    Path("spec.yaml").write_text("data: {name: papers/nodes.csv}\nclusters: 3\n")
+    assert eco("compose", "spec.yaml", "--edges", "papers/edges.csv", "--dry-run").code == 0
+
+
 def test_evaluate_takes_the_tables_of_the_run_and_says_how_the_graph_was_made(eco, folder: Path) -> None:
     tables = ("--data", "papers/nodes.csv", "--edges", "papers/edges.csv", "--label-column", "label")
     run = eco("compose", *tables, "--clusters", "3", "--out", "run", "--json")
