@@ -237,7 +237,15 @@ def test_a_meta_path_projects_a_heterogeneous_graph() -> None:
 def test_a_heterogeneous_graph_with_edges_among_one_type_is_read() -> None:
     data = papers()
     data["paper", "cites", "paper"].edge_index = torch.tensor([[0, 1], [1, 2]])
-    assert pairs(load_graph(data)) == {(0, 1), (1, 0), (1, 2), (2, 1)}
+    graph = load_graph(data)
+    assert pairs(graph) == {(0, 1), (1, 0), (1, 2), (2, 1)}
+    assert "left out: the nodes of type 'author', and the edges author-writes-paper" in graph.notes
+
+
+def test_an_edge_attribute_that_became_the_weights_is_not_said_to_be_dropped() -> None:
+    graph = load_graph(Data(x=X, edge_index=EDGES, edge_attr=torch.arange(1.0, 6.0)))
+    assert "edge weights from 'edge_attr'" in graph.notes
+    assert not any("dropped" in note for note in graph.notes)
 
 
 @pytest.mark.parametrize(
