@@ -9,6 +9,7 @@ from typing import Any
 
 import networkx as nx
 import numpy as np
+import pandas as pd
 import pytest
 import scipy.io
 import scipy.sparse as sp
@@ -19,7 +20,7 @@ from torch_geometric.transforms import ToSparseTensor
 from torch_geometric.utils import from_networkx
 
 from eco_core.data import load_graph
-from eco_core.errors import DataError, EcoError
+from eco_core.errors import DataError, EcoError, SpecError
 from tests.real_data import real_data_root
 
 EDGES = torch.tensor([[0, 1, 2, 3, 0], [1, 2, 3, 4, 2]])
@@ -246,6 +247,14 @@ def test_an_edge_attribute_that_became_the_weights_is_not_said_to_be_dropped() -
     graph = load_graph(Data(x=X, edge_index=EDGES, edge_attr=torch.arange(1.0, 6.0)))
     assert "edge weights from 'edge_attr'" in graph.notes
     assert not any("dropped" in note for note in graph.notes)
+
+
+def test_features_may_come_with_a_dense_adjacency() -> None:
+    for x in (X.numpy(), pd.DataFrame(X.numpy(), columns=["a", "b", "c"])):
+        for edges in (adjacency(), adjacency().toarray(), torch.from_numpy(adjacency().toarray())):
+            assert pairs(load_graph((x, edges))) == pairs(load_graph((X, EDGES)))
+    with pytest.raises(SpecError, match="only numbers"):
+        load_graph((pd.DataFrame({"city": list("abcde")}), EDGES))
 
 
 @pytest.mark.parametrize(
