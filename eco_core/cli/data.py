@@ -176,7 +176,11 @@ def _print_facts(facts: dict[str, Any], json: bool) -> None:
     if json:
         print_json(facts)
         return
+    from eco_core.data.info import edges_once
+
     notes, columns = facts.pop("notes", []), facts.pop("columns", [])
+    if facts.get("undirected"):
+        facts["edges"] = f"{edges_once(facts):,} undirected ({facts['edges']:,} entries)"
     print_table(((key.replace("_", " "), _text(value)) for key, value in facts.items()), ("property", "value"))
     if columns:
         from eco_core.data.tables.summary import columns_text

@@ -113,3 +113,8 @@ def test_convert_takes_a_nodes_table_and_its_edges(eco, folder: Path) -> None:
     assert result.code == 0, result.err
     info = eco("data", "info", "papers", "--json").document
     assert (result.document["nodes"], result.document["edges"]) == (info["nodes"], info["edges"])
+
+
+def test_data_info_says_that_undirected_edges_are_listed_twice(eco) -> None:
+    assert "78 undirected (156 entries)" in eco("data", "info", "karate").out
+    assert eco("data", "info", "karate", "--json").document["edges"] == 156
