@@ -118,3 +118,17 @@ def test_convert_takes_a_nodes_table_and_its_edges(eco, folder: Path) -> None:
 def test_data_info_says_that_undirected_edges_are_listed_twice(eco) -> None:
     assert "78 undirected (156 entries)" in eco("data", "info", "karate").out
     assert eco("data", "info", "karate", "--json").document["edges"] == 156
+
+
+def test_a_run_does_not_repeat_what_the_table_of_columns_says(eco) -> None:
+    names = [f"C{n}" for n in range(9)]
+    Path("customers.csv").write_text("customer,spend\n" + "".join(f"{name},{n % 3}\n" for n, name in enumerate(names)))
+    rows = (f"{a},{b},1.5,invoice,x{n}\n" for n, (a, b) in enumerate(zip(names, names[3:] + names[:3], strict=True)))
+    Path("payments.csv").write_text("from_customer,to_customer,amount,type,remark\n" + "".join(rows))
+    words = ("compose", "--data", "customers.csv", "--edges", "payments.csv", "--clusters", "3", "--out", "run")
+    shown = eco(*words).err
+    for text in ("what was done", "since it holds all ids", "by its position", "edges of every type", "remark"):
+        assert shown.count(text) >= 1, text
+    for text in ("was taken as the ids", "by their position", "column 'type': edges", "not used:"):
+        assert text not in shown, text
+    assert "made undirected" in shown
