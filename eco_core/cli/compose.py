@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -79,6 +79,7 @@ def compose(
     if epochs is not None and epochs < 0:
         raise EcoError(Problem("ECO104", f"--epochs is {epochs}; it must be 0 or more.", "Use --epochs 200."))
     tables = table_settings(edges, id_column, source_column, target_column, weight_column, label_column, ignore_columns)
+    _check_data_named(tables, data, spec, overrides or ())
     flags = _given(
         encoder=encoder,
         head=head,
@@ -119,6 +120,25 @@ def compose(
         **choices,
     )
     _print_result(result, json)
+
+
+def _check_data_named(tables: Mapping[str, Any], data: str | None, spec: Path | None, overrides: Iterable[str]) -> None:
+    """Refuses flags of tables where nothing names the table: the default data set has no such parameters."""
+    from eco_core.spec.files import read_spec
+
+    if not tables or data is not None or any(text.strip().startswith("data.name") for text in overrides):
+        return
+    section = read_spec(spec).get("data")
+    if isinstance(section, str) or (isinstance(section, Mapping) and "name" in section):
+        return
+    flag = "--" + next(iter(tables)).replace("_", "-")
+    raise EcoError(
+        Problem(
+            "ECO105",
+            f"{flag} was given, but --data is missing.",
+            "Name the nodes table with --data FILE. If there are only edges, give them as --data, without --edges.",
+        )
+    )
 
 
 def _check_devices(devices: int, world: World | None) -> None:

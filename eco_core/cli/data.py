@@ -112,6 +112,13 @@ def convert(
     normalize_features: Annotated[
         str, typer.Option(metavar="none|row", help="row: divide each row by the sum of its absolute values.")
     ] = "none",
+    edges: Edges = None,
+    id_column: IdColumn = None,
+    source_column: SourceColumn = None,
+    target_column: TargetColumn = None,
+    weight_column: WeightColumn = None,
+    label_column: LabelColumn = None,
+    ignore_columns: IgnoreColumns = None,
     data_root: Annotated[Path | None, typer.Option(help="Folder of downloaded data sets.")] = None,
     overrides: Annotated[
         list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="A parameter of a data set, such as k=5.")
@@ -125,6 +132,7 @@ def convert(
     from eco_core.data.on_disk.graph import open_graph
     from eco_core.spec.overrides import data_parameters, graph_section
 
+    tables = table_settings(edges, id_column, source_column, target_column, weight_column, label_column, ignore_columns)
     begin = time.perf_counter()
     folder = save_on_disk(
         source,
@@ -140,7 +148,7 @@ def convert(
         root=data_root,
         registry=discover(),
         **graph_section(overrides or ()).model_dump(exclude_defaults=True),
-        **data_parameters(overrides or ()),
+        **{**tables, **data_parameters(overrides or ())},
     )
     facts = {
         "folder": str(out),
@@ -168,7 +176,11 @@ def _print_facts(facts: dict[str, Any], json: bool) -> None:
     if json:
         print_json(facts)
         return
+    from eco_core.data.info import edges_once
+
     notes, columns = facts.pop("notes", []), facts.pop("columns", [])
+    if facts.get("undirected"):
+        facts["edges"] = f"{edges_once(facts):,} undirected ({facts['edges']:,} entries)"
     print_table(((key.replace("_", " "), _text(value)) for key, value in facts.items()), ("property", "value"))
     if columns:
         from eco_core.data.tables.summary import columns_text

@@ -157,6 +157,8 @@ def _drop_edge_attributes(graph: Data) -> list[str]:
         known = key in {"x", "y", "edge_index", "edge_weight", "pos"}
         if isinstance(value, Tensor) and not known and graph.is_edge_attr(key):
             del graph[key]
+            if f"edge weights from {key!r}" in graph.notes:
+                continue
             notes.append(f"edge attribute {key!r} dropped because the edges changed (weights belong in edge_weight)")
     return notes
 

@@ -43,6 +43,8 @@ def _without_edge_attributes(graph: Data) -> Data:
         own = key in {"x", "y", "edge_index", "edge_weight"}
         if isinstance(value, Tensor) and not own and graph.is_edge_attr(key):
             del graph[key]
+            if f"edge weights from {key!r}" in graph.notes:
+                continue
             notes.append(f"edge attribute {key!r} dropped because the edges changed (weights belong in edge_weight)")
     add_notes(graph, notes)
     return graph

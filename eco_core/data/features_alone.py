@@ -9,7 +9,7 @@ import numpy as np
 from torch import Tensor
 from torch_geometric.data import Data
 
-from eco_core.errors import DataError, Problem
+from eco_core.errors import DataError, Problem, SpecError
 
 
 def graph_of_features(source: Any) -> Data | None:
@@ -38,6 +38,31 @@ def graph_of_features(source: Any) -> Data | None:
     return Data(x=source)
 
 
+def is_frame(source: Any) -> bool:
+    """Whether an object is a data frame of pandas or polars."""
+    return hasattr(source, "columns") and (hasattr(source, "iloc") or hasattr(source, "to_pandas"))
+
+
+def graph_of_features_frame(frame: Any) -> Data:
+    """Reads a data frame of features that came with edges as arrays: a row for each node, all columns numbers.
+
+    Raises:
+        SpecError: ECO104, if a column does not hold numbers.
+    """
+    frame = frame if hasattr(frame, "iloc") else frame.to_pandas()
+    try:
+        x = frame.to_numpy(dtype=np.float32)
+    except (TypeError, ValueError) as error:
+        raise SpecError(
+            Problem(
+                "ECO104",
+                f"With edges as an array, a data frame of features holds only numbers; this one does not: {error}.",
+                "Choose its columns of numbers, or give the edges as a data frame, too: (nodes, edges).",
+            )
+        ) from error
+    return Data(x=x, feature_names=[str(column) for column in frame.columns])
+
+
 def read_npy(path: str | Path) -> Data:
     """Reads features from an ``.npy`` file with one row for each node; the file has no edges.
 
@@ -64,4 +89,4 @@ def read_npy(path: str | Path) -> Data:
     return Data(x=array, name=path.stem)
 
 
-__all__ = ["graph_of_features", "read_npy"]
+__all__ = ["graph_of_features", "graph_of_features_frame", "is_frame", "read_npy"]

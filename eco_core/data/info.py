@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -72,6 +73,16 @@ def graph_info(data: Data) -> dict[str, Any]:
         "notes": list(graph.notes),
         "columns": [dict(entry) for entry in graph.get("columns") or []],
     }
+
+
+def edges_once(facts: Mapping[str, Any]) -> int:
+    """The number of edges, where an undirected edge counts once although both its directions are listed.
+
+    Args:
+        facts: The description that `graph_info` returns.
+    """
+    loops = int(facts.get("self_loops") or 0)
+    return (int(facts["edges"]) + loops) // 2 if facts.get("undirected") else int(facts["edges"])
 
 
 def _info_on_disk(graph: OnDiskGraph) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch_geometric.data import Data
@@ -17,7 +18,7 @@ from torch_geometric.data import Data
 from eco_core.data.annotated.recognition import is_anndata
 from eco_core.data.completion import MADE_FEATURES, add_neighbors, complete_graph
 from eco_core.data.edge_merging import make_undirected, merge_duplicates
-from eco_core.data.features_alone import graph_of_features
+from eco_core.data.features_alone import graph_of_features, graph_of_features_frame, is_frame
 from eco_core.data.neighbors import NeighborOptions
 from eco_core.data.objects.dispatch import reader_of_object
 from eco_core.data.objects.pyg import plain_graph
@@ -62,10 +63,11 @@ def load_graph(
     Args:
         source: The name of a registered data set; a file or folder (see `eco_core.data.readers.formats`; a graph on
             disk stays on disk); a PyG ``Data``; a tuple ``(x, edge_index)`` or ``(x, edge_index, y)`` of tensors or
-            arrays; a pair ``(nodes, edges)`` of data frames, either of which may be None; features alone, as an array
-            or a data frame; or an ``AnnData``. A graph without edges is joined with nearest neighbours, and a graph
-            without features gets features made from its edges; the notes say so. A string is a path if it exists, has a
-            separator or has a known suffix, else a name. Objects in memory are never modified.
+            arrays, where ``x`` may be a data frame of numbers, and a square adjacency may stand for the edges; a pair
+            ``(nodes, edges)`` of data frames, either of which may be None; features alone, as an array or a data frame;
+            or an ``AnnData``. A graph without edges is joined with nearest neighbours, and a graph without features
+            gets features made from its edges; the notes say so. A string is a path if it exists, has a separator or has
+            a known suffix, else a name. Objects in memory are never modified.
         root: Folder of downloaded data sets; by default `default_root`. Only named data sets use it.
         undirected: Whether to add the missing reverse of every edge and to merge duplicates.
         duplicates: The weight of edges that are merged. ``"max"``: the largest; an edge listed once in each direction
@@ -231,14 +233,30 @@ def _check_conversion(
         raise SpecError(*problems)
 
 
+def _sparse_if_adjacency(edges: Any, x: Any) -> Any:
+    """Turns a square array with a row for each node into a sparse matrix; anything else is returned as it is."""
+    shape, rows = tuple(getattr(edges, "shape", ())), tuple(getattr(x, "shape", ()))[:1]
+    is_array = isinstance(edges, (np.ndarray, Tensor)) and not (isinstance(edges, Tensor) and edges.is_sparse)
+    # Two nodes: an array of shape (2, 2) is a list of two edges.
+    if not is_array or len(shape) != 2 or shape[0] == 2 or shape != rows * 2:
+        return edges
+    import scipy.sparse as sp
+
+    return sp.coo_matrix(edges.cpu().numpy() if isinstance(edges, Tensor) else edges)
+
+
 def _from_memory(source: Any) -> Data:
     if isinstance(source, Data):
         return source if isinstance(source, OnDiskGraph) else plain_graph(source)
     if isinstance(source, (tuple, list)):
         if len(source) in (2, 3):
             # convert_graph reports unusable arrays later, with all other problems.
-            data = Data(**dict(zip(("x", "edge_index", "y"), source, strict=False)))
-            return _with_adjacency(data) if hasattr(source[1], "tocoo") else data
+            x, edges, *rest = source
+            data = graph_of_features_frame(x) if is_frame(x) else Data(x=x)
+            data.edge_index = _sparse_if_adjacency(edges, data.x)
+            if rest:
+                data.y = rest[0]
+            return _with_adjacency(data) if hasattr(data.edge_index, "tocoo") else data
         raise SpecError(
             Problem(
                 "ECO104",

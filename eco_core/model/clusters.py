@@ -40,7 +40,7 @@ def number_of_clusters(plan: Plan, graph: Any) -> tuple[int | None, list[str]]:
                 Problem(
                     "ECO207",
                     f"{wanted[0]} needs the number of clusters, and the data declares none.",
-                    "Give --clusters K (n_clusters=K in Python). To choose K, compare the modularity of a few "
+                    "Give --clusters K (clusters=K in Python). To choose K, compare the modularity of a few "
                     "values, or ask how many groups you could act on.",
                 )
             )

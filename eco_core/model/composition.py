@@ -221,6 +221,7 @@ class Composition(ComposedEpochs, FittedResults):
         checkpoint: str | Path | None = None,
         resume: str | Path | None = None,
         verbose: bool | None = None,
+        **unknown: Any,
     ) -> Composition:
         """Trains and clusters a graph. Processes that were launched together must all call it, and train together.
 
@@ -232,6 +233,7 @@ class Composition(ComposedEpochs, FittedResults):
             resume: A checkpoint of the same spec, seed and graph, from which training continues.
             verbose: Whether progress is shown on stderr: as a bar on a terminal and in a notebook, else as a line for
                 each stage. None: a bar if one can be shown, else nothing.
+            **unknown: Nothing else is taken: parameters of data, such as ``dangling``, belong to `eco_core.load_graph`.
 
         Returns:
             The model itself, with ``labels_``, ``embedding_``, ``metrics_`` and ``history_``. Mistakes that are found
@@ -241,7 +243,14 @@ class Composition(ComposedEpochs, FittedResults):
             EcoError: If the data or the checkpoint cannot be used, or the parts do not fit the graph.
             TrainingError: If training fails, for example because a loss is not finite. ``history_`` keeps the epochs
                 until then, also after Ctrl-C.
+            TypeError: For any other argument.
         """
+        if unknown:
+            name = next(iter(unknown))
+            raise TypeError(
+                f"fit has no argument {name!r}. Parameters of the data belong to loading: "
+                f"fit(eco.load_graph(data, {name}={unknown[name]!r}))."
+            )
         fit_composition(
             self, data, device=device, callbacks=callbacks, checkpoint=checkpoint, resume=resume, verbose=verbose
         )

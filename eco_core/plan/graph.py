@@ -10,6 +10,7 @@ from torch_geometric.data import Data
 from eco_core.data.load import load_graph
 from eco_core.data.on_disk.graph import MANIFEST, OnDiskGraph, is_on_disk, read_manifest
 from eco_core.data.source import is_path
+from eco_core.errors import DataError, Problem
 from eco_core.registry.registry import Registry
 from eco_core.spec.models import IN_MEMORY, DataSpec, GraphSpec
 
@@ -39,10 +40,18 @@ def load_planned(
         The graph, and the section that names it; the name of a graph that was given from Python is `IN_MEMORY`.
 
     Raises:
-        DataError: If there is no such graph, or it is invalid.
+        DataError: If there is no such graph, or it is invalid; ECO301, if it was in memory and is not given again.
     """
     if source is None:
         source = section.name
+        if source == IN_MEMORY:
+            raise DataError(
+                Problem(
+                    "ECO301",
+                    "The run was fitted on a graph in memory, which is not kept in its folder.",
+                    "Give the graph again: data= in Python, --data on the command line.",
+                )
+            )
     name = str(source) if isinstance(source, (str, Path)) else IN_MEMORY
     if name != section.name:
         own = {key: getattr(section, key) for key in DataSpec.model_fields}

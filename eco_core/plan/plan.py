@@ -272,7 +272,7 @@ def check_clusters(spec: RunSpec, parts: Mapping[str, Part | None]) -> list[Prob
         Problem(
             "ECO207",
             f"clusters is 'auto', but {wanted[0]} needs a number, and ECO cannot search for it yet.",
-            "Give a number (--clusters K, n_clusters=K in Python), or leave clusters out to take the number of classes "
+            "Give a number (--clusters K, clusters=K in Python), or leave clusters out to take the number of classes "
             "that the data set declares.",
         )
     ]

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from eco_core.data.validate import counted
 from eco_core.engine.history import History
 from eco_core.results.blocks import Blocks
 from eco_core.results.differences import number, percent
@@ -141,7 +142,7 @@ def confidence_bars(counts: Sequence[int]) -> list[dict[str, Any]]:
     return [
         {
             "height": round(100 * count / largest, 2),
-            "title": f"confidence {place * width:.2f} to {(place + 1) * width:.2f}: {count:,} nodes "
+            "title": f"confidence {place * width:.2f} to {(place + 1) * width:.2f}: {counted(count, 'node')} "
             f"({percent(count / total)})",
         }
         for place, count in enumerate(counts)
@@ -165,21 +166,33 @@ class Flows:
     ribbons: tuple[tuple[str, int, str], ...]
 
 
-FLOW_WIDTH = 640
-_BAR, _MARGIN, _GAP = 10, 110, 6
+FLOW_WIDTH, FLOW_MARGIN = 860, 210
+_BAR, _GAP = 10, 6
+_LINE = 17
+"""Height of a line of text: the bars of small clusters stand so far apart that their labels do not overlap."""
+
+_LONGEST_LABEL = 26
 _MOST_BARS = 30
 
 
-def flows_between(first: np.ndarray, second: np.ndarray) -> Flows:
+def flows_between(
+    first: np.ndarray,
+    second: np.ndarray,
+    first_names: Mapping[int, str] | None = None,
+    second_names: Mapping[int, str] | None = None,
+) -> Flows:
     """Draws which clusters of one run become which clusters of another one.
 
     Args:
         first: Clusters of the common nodes in the first run.
         second: Their clusters in the second run.
+        first_names: Names of clusters of the first run; without a name, its number is shown.
+        second_names: Names of clusters of the second run.
 
     Returns:
         The flows between the largest clusters.
     """
+    left_names, right_names = first_names or {}, second_names or {}
     left_ids, left = np.unique(first, return_inverse=True)
     right_ids, right = np.unique(second, return_inverse=True)
     table = np.zeros((len(left_ids), len(right_ids)), dtype=np.int64)
@@ -197,7 +210,7 @@ def flows_between(first: np.ndarray, second: np.ndarray) -> Flows:
     tops_left, tops_right = _tops(table.sum(1) * scale), _tops(table.sum(0) * scale)
     at_left, at_right = list(tops_left), list(tops_right)
     ribbons = []
-    x0, x1 = _MARGIN + _BAR, FLOW_WIDTH - _MARGIN - _BAR
+    x0, x1 = FLOW_MARGIN + _BAR, FLOW_WIDTH - FLOW_MARGIN - _BAR
     middle = (x0 + x1) / 2
     for row in range(len(left_ids)):
         for column in range(len(right_ids)):
@@ -213,9 +226,8 @@ def flows_between(first: np.ndarray, second: np.ndarray) -> Flows:
                 f"C{middle},{b + size:.1f} {middle},{a + size:.1f} {x0},{a + size:.1f} Z"
             )
             share = percent(count / int(table[row].sum()))
-            ribbons.append(
-                (path, row, f"{left_ids[row]} to {right_ids[column]}: {count:,} nodes, {share} of the first")
-            )
+            ends = f"{_name(left_names, left_ids[row])} to {_name(right_names, right_ids[column])}"
+            ribbons.append((path, row, f"{ends}: {counted(count, 'node')}, {share} of the first"))
     height = max(
         [240.0]
         + [top + size for top, size in zip(tops_left, table.sum(1) * scale, strict=True)]
@@ -223,8 +235,8 @@ def flows_between(first: np.ndarray, second: np.ndarray) -> Flows:
     )
     return Flows(
         height=round(height + 4, 1),
-        left=_bars(tops_left, table.sum(1), scale, left_ids),
-        right=_bars(tops_right, table.sum(0), scale, right_ids),
+        left=_bars(tops_left, table.sum(1), scale, left_ids, left_names),
+        right=_bars(tops_right, table.sum(0), scale, right_ids, right_names),
         ribbons=tuple(ribbons),
     )
 
@@ -233,17 +245,35 @@ def _tops(sizes: np.ndarray) -> list[float]:
     tops, at = [], 0.0
     for size in sizes:
         tops.append(at)
-        at += float(size) + _GAP
+        at += max(float(size) + _GAP, _LINE)
     return tops
 
 
+def _name(names: Mapping[int, str], cluster: Any) -> str:
+    return names.get(int(cluster), str(cluster))
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= _LONGEST_LABEL else text[: _LONGEST_LABEL - 1] + "…"
+
+
 def _bars(
-    tops: Sequence[float], counts: np.ndarray, scale: float, ids: np.ndarray
+    tops: Sequence[float], counts: np.ndarray, scale: float, ids: np.ndarray, names: Mapping[int, str]
 ) -> tuple[tuple[float, float, str], ...]:
     return tuple(
-        (round(top, 1), round(max(float(count) * scale, 1.0), 1), f"{cluster} ({count:,})")
+        (round(top, 1), round(max(float(count) * scale, 1.0), 1), f"{_cut(_name(names, cluster))} ({count:,})")
         for top, count, cluster in zip(tops, counts, ids, strict=True)
     )
 
 
-__all__ = ["Chart", "Curve", "Flows", "confidence_bars", "flows_between", "heat_map", "loss_curves"]
+__all__ = [
+    "FLOW_MARGIN",
+    "FLOW_WIDTH",
+    "Chart",
+    "Curve",
+    "Flows",
+    "confidence_bars",
+    "flows_between",
+    "heat_map",
+    "loss_curves",
+]

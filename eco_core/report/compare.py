@@ -12,7 +12,7 @@ import numpy as np
 from eco_core._files import write_text
 from eco_core.errors import Problem, RunFolderError
 from eco_core.metrics.labels import ari, nmi
-from eco_core.report.charts import FLOW_WIDTH, flows_between
+from eco_core.report.charts import FLOW_MARGIN, FLOW_WIDTH, flows_between
 from eco_core.report.folder import StoredResults, read_results
 from eco_core.report.page import duration, method_of, metric_name, metric_text, title_of
 from eco_core.report.rendering import render
@@ -82,11 +82,13 @@ def comparison_page(runs: Sequence[StoredResults]) -> str:
         ],
         letters=[letter_of(place) for place in range(len(runs))],
         flows=[
-            {"from": letter_of(place), "to": letter_of(place + 1), "flows": flows_between(a, b),
+            {"from": letter_of(place), "to": letter_of(place + 1),
+             "flows": flows_between(a, b, _names(runs[place]), _names(runs[place + 1])),
              "colors": palette(len(np.unique(a)))}
             for place, (a, b) in enumerate(itertools.pairwise(labels))
         ],
         flow_width=FLOW_WIDTH,
+        flow_margin=FLOW_MARGIN,
     )  # fmt: skip
 
 
@@ -97,6 +99,12 @@ def letter_of(place: int) -> str:
         place: Its place, from 0.
     """
     return chr(ord("A") + place) if place < 26 else f"R{place + 1}"
+
+
+def _names(run: StoredResults) -> dict[int, str]:
+    """The names of a run's clusters that say more than their numbers."""
+    named = {each.cluster: each.name for each in run.explanation.clusters}
+    return {cluster: name for cluster, name in named.items() if name and name != f"cluster {cluster}"}
 
 
 def _common(runs: Sequence[StoredResults]) -> tuple[int, list[np.ndarray]]:

@@ -11,7 +11,9 @@ from typing import Any
 import numpy as np
 
 from eco_core._files import write_text
+from eco_core.data.info import edges_once
 from eco_core.data.tables.summary import column_rows
+from eco_core.data.validate import counted
 from eco_core.report.charts import confidence_bars, heat_map, loss_curves
 from eco_core.report.folder import StoredResults, read_results
 from eco_core.report.rendering import escape_json, render
@@ -169,9 +171,9 @@ def metric_name(name: str) -> str:
 
 def _tiles(results: StoredResults) -> list[tuple[str, str, str]]:
     metrics, memory = results.metrics, results.environment.get("peak_memory_mb")
-    clusters, edges = results.explanation.clusters, _edges(results.explanation.data)
+    clusters, edges = results.explanation.clusters, _edges_text(results.explanation.data)
     tiles = [
-        ("Nodes", f"{len(results.labels):,}", "" if edges is None else f"{edges:,} edges"),
+        ("Nodes", f"{len(results.labels):,}", edges),
         ("Clusters", f"{len(clusters):,}", f"the largest has {percent(clusters[0].share)} of the nodes"),
     ]
     for name, hint in (
@@ -205,6 +207,7 @@ def _sizes(clusters: Sequence[ClusterSummary], colors: Mapping[int, str]) -> lis
             "cluster": cluster.cluster,
             "name": cluster.name,
             "size": f"{cluster.size:,}",
+            "nodes": counted(cluster.size, "node"),
             "share": percent(cluster.share),
             "width": round(100 * cluster.size / largest, 2),
             "color": colors[cluster.cluster],
@@ -213,17 +216,17 @@ def _sizes(clusters: Sequence[ClusterSummary], colors: Mapping[int, str]) -> lis
     ]
 
 
-def _edges(facts: Mapping[str, Any]) -> int | None:
+def _edges_text(facts: Mapping[str, Any]) -> str:
     """The number of edges; one that is listed in both directions counts once."""
     if facts.get("edges") is None:
-        return None
-    loops = int(facts.get("self_loops") or 0)
-    return (int(facts["edges"]) + loops) // 2 if facts.get("undirected") else int(facts["edges"])
+        return ""
+    kind = "undirected edge" if facts.get("undirected") else "directed edge"
+    return counted(edges_once(facts), kind)
 
 
 def _facts(results: StoredResults) -> list[tuple[str, str]]:
-    edges = _edges(results.explanation.data)
-    facts = [] if edges is None else [("edges", f"{edges:,}")]
+    count, _, kind = _edges_text(results.explanation.data).partition(" ")
+    facts = [(kind, count)] if kind else []
     for key, label in _FACTS.items():
         value = results.explanation.data.get(key)
         if value is None:
@@ -259,7 +262,7 @@ def _card(cluster: ClusterSummary, colors: Mapping[int, str], names: Mapping[int
         "name": cluster.name,
         "is_numbered": cluster.name == f"cluster {cluster.cluster}",
         "color": colors[cluster.cluster],
-        "size": f"{cluster.size:,}",
+        "nodes": counted(cluster.size, "node"),
         "share": percent(cluster.share),
         "figures": [
             ("density", _figure(cluster.density)),

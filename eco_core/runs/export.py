@@ -6,15 +6,16 @@ import csv
 import functools
 import importlib
 import math
+import warnings
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from eco_core._files import write_atomically
-from eco_core.errors import DataError, Problem, RunFolderError, SpecError, did_you_mean
+from eco_core.errors import DataError, EcoWarning, Problem, RunFolderError, SpecError, did_you_mean
 from eco_core.registry.registry import Registry
 
 _Writer = Callable[["_Exported", Path], None]
@@ -26,10 +27,12 @@ class _Exported:
 
     Attributes:
         ids: The ids of the nodes.
+        id_name: The user's name of the column of ids.
+        edge_names: The user's names of the columns of sources, targets and weights.
         columns: The user's columns, and cluster, confidence and the cluster's name of each node.
         source: Sources of the edges, shape (edges,). Of an undirected graph each edge is listed once.
         target: Their targets.
-        weight: Their weights; None if the graph has none.
+        weight: Their weights, float64; None if the graph has none.
         directed: Whether the graph is directed.
         graph: The graph itself.
         embedding: The embeddings, shape (num_nodes, width).
@@ -37,6 +40,8 @@ class _Exported:
     """
 
     ids: list[str]
+    id_name: str
+    edge_names: tuple[str, str, str]
     columns: Mapping[str, Any]
     source: np.ndarray
     target: np.ndarray
@@ -88,6 +93,7 @@ def export_run(
         raise RunFolderError(Problem("ECO402", f"{', '.join(existing)} exists already.", "Give --out, or --force."))
     _check_libraries(to)
     exported = _collect(run, data, data_root, registry or Registry.discover())
+    _warn_of_edge_columns(exported.graph)
     for what, path in targets.items():
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -123,7 +129,6 @@ def _check_libraries(to: str) -> None:
 def _collect(run: Path, data: Any, data_root: str | Path | None, registry: Registry) -> _Exported:
     from eco_core.plan.graph import load_planned
     from eco_core.results.assignments import read_assignments
-    from eco_core.results.explanation_files import read_explanation
     from eco_core.results.folder import ASSIGNMENTS, EMBEDDINGS, SPEC, check_finished
     from eco_core.spec.files import read_spec
     from eco_core.spec.models import DataSpec, GraphSpec
@@ -147,29 +152,79 @@ def _collect(run: Path, data: Any, data_root: str | Path | None, registry: Regis
                 "Give the graph of the run with --data.",
             )
         )
-    explanation = read_explanation(run)
-    names = {} if explanation is None else {each.cluster: each.name for each in explanation.clusters}
+    place = {node: row for row, node in enumerate(rows)}
+    order = None if ids == list(rows) else [place[node] for node in ids]
+    names = _cluster_names(run, graph, order)
     found: dict[str, Any] = {
         "cluster": np.array([rows[node][0] for node in ids], dtype=np.int64),
         "confidence": np.array([rows[node][1] for node in ids]),
+        "cluster_name": np.array([names[rows[node][0]] for node in ids], dtype=object),
     }
-    if names:
-        found["cluster_name"] = np.array([names.get(rows[node][0], "") for node in ids], dtype=object)
     table = graph.get("node_table")
     columns: dict[str, Any] = {}
     if table is not None:
         columns = {str(name): table.iloc[:, place] for place, name in enumerate(table.columns)}
+    id_name = _role(graph, "nodes", "id") or "id"
+    if id_name in columns:
+        id_name = "eco_id"
     # A column of the user's keeps its name; ours gives way.
-    taken = {*columns, "id"}
+    taken = {*columns, id_name}
     ours = {name if name not in taken else f"eco_{name}": values for name, values in found.items()}
     source, target, weight, directed = _edges(graph)
-    place = {node: row for row, node in enumerate(rows)}
-    order = None if ids == list(rows) else [place[node] for node in ids]
+    plain = ("source", "target", "weight")
+    start, end, amount = (_role(graph, "edges", kind) or kind for kind in plain)
+    edge_names = (start, end, amount) if len({start, end, amount}) == 3 else plain
     embedding = np.load(run / EMBEDDINGS, mmap_mode="r")
     return _Exported(
-        ids, {**columns, **ours}, source, target, weight, directed, graph,
+        ids, id_name, edge_names, {**columns, **ours}, source, target, weight, directed, graph,
         embedding if order is None else embedding[order], spec,
     )  # fmt: skip
+
+
+def _role(graph: Any, table: str, kind: str) -> str | None:
+    """The user's name of the column that was taken as the ids, sources, targets or weights."""
+    for entry in graph.get("columns") or ():
+        if entry.get("table") == table and entry["kind"] == kind and str(entry["action"]).startswith("taken as"):
+            return str(entry["column"])
+    return None
+
+
+def _warn_of_edge_columns(graph: Any) -> None:
+    """Says which columns of the edges are not exported: merged edges have more than one value of them."""
+    used = ("source", "target", "weight")
+    left = [
+        str(entry["column"])
+        for entry in graph.get("columns") or ()
+        if entry.get("table") == "edges" and entry["kind"] not in used and "index" not in str(entry["action"])
+    ]
+    if left:
+        warnings.warn(
+            f"Columns of the edges that are not exported: {', '.join(left)}. A graph keeps only ends and weights.",
+            category=EcoWarning,
+            stacklevel=3,
+        )
+
+
+def _cluster_names(run: Path, graph: Any, order: list[int] | None) -> dict[int, str]:
+    """The names of the clusters: those of the report, or as a report would name them."""
+    from eco_core.results.explanation import explain
+    from eco_core.results.explanation_files import read_explanation
+    from eco_core.results.folder import read_run
+
+    explanation = read_explanation(run)
+    if explanation is None:
+        found = read_run(run).clustering
+        if order is not None:
+            ids = None if found.node_ids is None else [found.node_ids[row] for row in order]
+            found = replace(
+                found,
+                labels=found.labels[order],
+                confidence=found.confidence[order],
+                embedding=found.embedding[order],
+                node_ids=ids,
+            )
+        explanation = explain(graph, found)
+    return {each.cluster: each.name for each in explanation.clusters}
 
 
 def _edges(graph: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray | None, bool]:
@@ -178,15 +233,32 @@ def _edges(graph: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray | None, bool]
 
     source, target = (part.cpu().numpy() for part in graph.edge_index)
     weight = graph.get("edge_weight")
-    weight = None if weight is None else weight.cpu().numpy().reshape(-1)
+    weight = None if weight is None else _shortest(weight.cpu().numpy().reshape(-1))
     count = int(graph.num_nodes)
-    values = np.ones(len(source)) if weight is None else weight.astype(float)
+    values = np.ones(len(source)) if weight is None else weight
     matrix = sp.coo_matrix((values, (source, target)), (count, count)).tocsr()
     directed = (matrix != matrix.T).nnz > 0
     if directed:
         return source, target, weight, True
     kept = source <= target
     return source[kept], target[kept], None if weight is None else weight[kept], False
+
+
+def _shortest(numbers: np.ndarray) -> np.ndarray:
+    """Numbers as float64 with the fewest digits that make the same float32: 149.87 instead of 149.869995."""
+    if numbers.dtype != np.float32:
+        return numbers.astype(np.float64)
+    return np.array([float(str(number)) for number in numbers], dtype=np.float64)
+
+
+def _texts_of_days(column: Any) -> Any:
+    """A column of dates without times as texts such as ``2023-03-23``; any other column as it is."""
+    if getattr(getattr(column, "dtype", None), "kind", "") != "M" or not hasattr(column, "dt"):
+        return column
+    known = column.dropna()
+    if not bool((known == known.dt.normalize()).all()):
+        return column
+    return column.dt.strftime("%Y-%m-%d").astype(object).where(column.notna(), None)
 
 
 def _plain(value: Any) -> Any:
@@ -205,7 +277,8 @@ def _networkx(exported: _Exported) -> Any:
     import networkx as nx
 
     graph = nx.DiGraph() if exported.directed else nx.Graph()
-    lists = {name: list(values) for name, values in exported.columns.items()}
+    named = {} if exported.id_name == "id" else {exported.id_name: exported.ids}
+    lists = {name: list(_texts_of_days(values)) for name, values in {**named, **exported.columns}.items()}
     mixed = {
         name for name, values in lists.items() if len({type(_plain(value)) for value in values} - {type(None)}) > 1
     }
@@ -247,14 +320,15 @@ def _write_gexf(exported: _Exported, path: Path) -> None:
 
 def _edge_columns(exported: _Exported) -> dict[str, Any]:
     ids = np.array(exported.ids, dtype=object)
-    columns: dict[str, Any] = {"source": ids[exported.source], "target": ids[exported.target]}
+    source, target, weight = exported.edge_names
+    columns: dict[str, Any] = {source: ids[exported.source], target: ids[exported.target]}
     if exported.weight is not None:
-        columns["weight"] = exported.weight
+        columns[weight] = exported.weight
     return columns
 
 
 def _write_nodes_csv(exported: _Exported, path: Path) -> None:
-    _write_csv(path, {"id": exported.ids, **exported.columns})
+    _write_csv(path, {exported.id_name: exported.ids, **exported.columns})
 
 
 def _write_edges_csv(exported: _Exported, path: Path) -> None:
@@ -265,7 +339,10 @@ def _write_csv(path: Path, columns: Mapping[str, Any]) -> None:
     with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(columns)
-        texts = [["" if (plain := _plain(value)) is None else plain for value in values] for values in columns.values()]
+        texts = [
+            ["" if (plain := _plain(value)) is None else plain for value in _texts_of_days(values)]
+            for values in columns.values()
+        ]
         writer.writerows(zip(*texts, strict=True))
 
 
@@ -273,7 +350,7 @@ def _write_nodes_parquet(exported: _Exported, path: Path) -> None:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    pq.write_table(_arrow({"id": exported.ids, **exported.columns}, pa), path)
+    pq.write_table(_arrow({exported.id_name: exported.ids, **exported.columns}, pa), path)
 
 
 def _write_edges_parquet(exported: _Exported, path: Path) -> None:
@@ -308,8 +385,8 @@ def _write_h5ad(exported: _Exported, path: Path) -> None:
         features = x.numpy()
     source, target = graph.edge_index.numpy()
     weight = graph.get("edge_weight")
-    values = np.ones(len(source), np.float32) if weight is None else weight.numpy().reshape(-1)
-    obs = pd.DataFrame(index=pd.Index(exported.ids, name="id", dtype=object))
+    values = np.ones(len(source), np.float32) if weight is None else _shortest(weight.numpy().reshape(-1))
+    obs = pd.DataFrame(index=pd.Index(exported.ids, name=exported.id_name, dtype=object))
     for name, column in exported.columns.items():
         obs[name] = _h5_column(column, pd)
     cluster = "cluster" if "cluster" in exported.columns else "eco_cluster"
@@ -326,6 +403,7 @@ def _write_h5ad(exported: _Exported, path: Path) -> None:
 
 
 def _h5_column(column: Any, pd: Any) -> Any:
+    column = _texts_of_days(column)
     series = pd.Series(list(column)) if not hasattr(column, "dtype") else pd.Series(np.asarray(column))
     if series.dtype.kind in "biuf":
         return series.to_numpy()

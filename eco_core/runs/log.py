@@ -11,6 +11,22 @@ from eco_core.engine.callbacks import FitInfo, Log
 from eco_core.results.folder import LOG, files_of
 from eco_core.results.recorder import RunFolder
 
+_OF_ALL_COLUMNS = (" as the ends of the edges, by their position", ": not used: ")
+"""Parts of notes that name several columns, whose rows in the table say the same."""
+
+
+def repeats_columns(note: str, columns: Sequence[Mapping[str, Any]]) -> bool:
+    """Whether a note says only what the table of the columns says.
+
+    Args:
+        note: A note on the graph.
+        columns: What was done with each column of the graph's tables.
+    """
+    named = [entry for entry in columns if str(entry["column"]) in note]
+    return any(part in note for part in _OF_ALL_COLUMNS if named) or any(
+        len(str(entry["action"])) > len(str(entry["column"])) and str(entry["action"]) in note for entry in named
+    )
+
 
 class RunLog(Log):
     """Writes notes, a line for each stage, and errors to the run folder's log and to a terminal.
@@ -64,7 +80,8 @@ class RunLog(Log):
         if self._columns:
             self.write(columns_text(self._columns, shutil.get_terminal_size((100, 24)).columns))
         for note in dict.fromkeys(info.notes):
-            self.write(f"{note}\n")
+            if not repeats_columns(note, self._columns or ()):
+                self.write(f"{note}\n")
         self.flush()
 
     def on_fit_error(self, error: BaseException) -> None:
@@ -83,4 +100,4 @@ class RunLog(Log):
             self._file = None
 
 
-__all__ = ["RunLog"]
+__all__ = ["RunLog", "repeats_columns"]

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from eco_core.errors import Problem, SpecError
 from eco_core.spec.models import PART_SECTIONS, DataSpec
 
 # The defaults have qualified names: another plugin that also offers a 'kmeans' must not make them ambiguous.
@@ -93,10 +94,22 @@ def merge_data(below: Any, above: Any) -> tuple[dict[str, Any], str | None]:
 
     Returns:
         The joined section; and a sentence that names the dropped parameters of the data set below, or None.
+
+    Raises:
+        SpecError: ECO104, if the name is an object such as a data frame.
     """
     above = {"name": above} if not isinstance(above, Mapping) else dict(above)
     below = {"name": below} if isinstance(below, str) else dict(below or {})
     note = None
+    if hasattr(above.get("name"), "__len__") and not isinstance(above["name"], str):
+        raise SpecError(
+            Problem(
+                "ECO104",
+                f"data.name is an object in memory, a {type(above['name']).__name__}; expected a data set's name or a "
+                "path.",
+                "Give the graph to a composition: eco.compose(...).fit(graph).save(folder).",
+            )
+        )
     if "name" in above and above["name"] != below.get("name"):
         dropped = ", ".join(f"data.{key}" for key in below if key not in _DATA_KEYS and key not in above)
         note = f"{dropped}: left out, because data set {below.get('name')} was replaced." if dropped else None

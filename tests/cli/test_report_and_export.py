@@ -13,6 +13,7 @@ import torch
 from torch_geometric.data import Data
 
 import eco_core as eco
+from eco_core.errors import EcoWarning
 from eco_core.runs.export import export_run
 from eco_core.runs.run import run as eco_run
 from tests.cli.conftest import Eco
@@ -300,6 +301,43 @@ def test_h5ad_is_what_scanpy_expects(run_of_columns: tuple[Path, Data]) -> None:
     assert data.obsm["X_eco"].shape[0] == 12
     assert data.obsp["connectivities"].nnz == 24
     assert np.allclose(data.X, graph.x.numpy())
+
+
+@pytest.fixture
+def run_of_customers(eco: Eco) -> Path:
+    """A run without a report, on tables whose columns have names of their own."""
+    names = [f"C{n}" for n in range(12)]
+    nodes = pd.DataFrame({"customer_id": names, "spend": [float(n % 3) for n in range(12)]})
+    nodes["since"] = [f"2023-03-{n + 1:02d}" for n in range(12)]
+    edges = pd.DataFrame({"from_customer": names, "to_customer": [*names[3:], *names[:3]], "amount": 149.87})
+    edges["type"] = "invoice"
+    nodes.to_csv("customers.csv", index=False)
+    edges.to_csv("payments.csv", index=False)
+    words = ("--data", "customers.csv", "--edges", "payments.csv", "--clusters", "3", "--no-report", "--quiet")
+    assert eco("compose", *words, "--out", "run").code == 0
+    return Path("run")
+
+
+@pytest.mark.parametrize("to", ["csv", "parquet", "graphml", "gexf", "h5ad"])
+def test_exports_keep_the_user_s_names_and_values(run_of_customers: Path, to: str) -> None:
+    with pytest.warns(EcoWarning, match="not exported: type"):
+        paths = export_run(run_of_customers, to, "out" if to in ("csv", "parquet") else None)
+    if to in ("csv", "parquet"):
+        rows, edges = (pd.read_csv(path) if to == "csv" else pd.read_parquet(path) for path in paths)
+        assert list(edges) == ["from_customer", "to_customer", "amount"]
+        assert set(edges["amount"]) == {149.87}
+    elif to == "h5ad":
+        read = pytest.importorskip("anndata").read_h5ad(paths[0])
+        assert set(read.obsp["connectivities"].data) == {149.87}
+        rows = read.obs.reset_index()
+    else:
+        graph = getattr(pytest.importorskip("networkx"), f"read_{to}")(paths[0])
+        assert {weight for _, _, weight in graph.edges(data="weight")} == {149.87}
+        rows = pd.DataFrame(list(dict(graph.nodes(data=True)).values()))
+    assert set(rows["customer_id"]) == {f"C{n}" for n in range(12)}
+    first = rows[rows["customer_id"] == "C0"].iloc[0]
+    assert str(first["since"]) == ("2023-03-01 00:00:00" if to == "parquet" else "2023-03-01")
+    assert rows["cluster_name"].nunique() == 3
 
 
 def test_export_loads_the_graph_that_the_run_names(eco: Eco) -> None:

@@ -87,3 +87,48 @@ def test_a_second_fit_encodes_its_table_anew(folder: Path) -> None:
     assert all(column.column != "venue" for column in model.table_encoding.columns)
     model.fit("karate")
     assert model.table_encoding is None
+
+
+def test_tables_without_data_are_refused_by_what_is_missing(eco, folder: Path) -> None:
+    result = eco("compose", "--edges", "papers/edges.csv", "--clusters", "4")
+    assert result.code == 2
+    assert "--edges was given, but --data is missing" in result.err
+    Path("spec.yaml").write_text("data: {name: papers/nodes.csv}\nclusters: 3\n")
+    assert eco("compose", "spec.yaml", "--edges", "papers/edges.csv", "--dry-run").code == 0
+
+
+def test_evaluate_takes_the_tables_of_the_run_and_says_how_the_graph_was_made(eco, folder: Path) -> None:
+    tables = ("--data", "papers/nodes.csv", "--edges", "papers/edges.csv", "--label-column", "label")
+    run = eco("compose", *tables, "--clusters", "3", "--out", "run", "--json")
+    same = eco("evaluate", "run/assignments.csv", *tables, "--json")
+    assert same.document["metrics"] == pytest.approx(run.document["metrics"])
+    assert "nearest neighbours" not in same.err
+    Path("papers/edges.csv").unlink()
+    alone = eco("evaluate", "run/assignments.csv", "--data", "papers/nodes.csv", "--label-column", "label")
+    assert "nearest neighbours" in alone.err
+
+
+def test_convert_takes_a_nodes_table_and_its_edges(eco, folder: Path) -> None:
+    result = eco("data", "convert", "papers/nodes.csv", "--edges", "papers/edges.csv", "--out", "disk", "--json")
+    assert result.code == 0, result.err
+    info = eco("data", "info", "papers", "--json").document
+    assert (result.document["nodes"], result.document["edges"]) == (info["nodes"], info["edges"])
+
+
+def test_data_info_says_that_undirected_edges_are_listed_twice(eco) -> None:
+    assert "78 undirected (156 entries)" in eco("data", "info", "karate").out
+    assert eco("data", "info", "karate", "--json").document["edges"] == 156
+
+
+def test_a_run_does_not_repeat_what_the_table_of_columns_says(eco) -> None:
+    names = [f"C{n}" for n in range(9)]
+    Path("customers.csv").write_text("customer,spend\n" + "".join(f"{name},{n % 3}\n" for n, name in enumerate(names)))
+    rows = (f"{a},{b},1.5,invoice,x{n}\n" for n, (a, b) in enumerate(zip(names, names[3:] + names[:3], strict=True)))
+    Path("payments.csv").write_text("from_customer,to_customer,amount,type,remark\n" + "".join(rows))
+    words = ("compose", "--data", "customers.csv", "--edges", "payments.csv", "--clusters", "3", "--out", "run")
+    shown = eco(*words).err
+    for text in ("what was done", "since it holds all ids", "by its position", "edges of every type", "remark"):
+        assert shown.count(text) >= 1, text
+    for text in ("was taken as the ids", "by their position", "column 'type': edges", "not used:"):
+        assert text not in shown, text
+    assert "made undirected" in shown

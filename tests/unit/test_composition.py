@@ -17,6 +17,7 @@ from torch_geometric.nn import APPNP, GAT, GCN, GATConv, GCNConv, GraphSAGE
 import eco_core as eco
 from eco_core import BaseClusterHead, CompositionError, Stage, StageOptions, Update
 from eco_core.builtin.kmeans import KMeansClusterHead
+from eco_core.errors import EcoError
 from eco_core.model.composition import Composition
 from eco_core.model.not_built import NotBuiltError
 from tests.graphs import blocks, ring
@@ -685,3 +686,16 @@ def test_n_clusters_and_clusters_are_two_names_of_one_argument():
     assert eco.compose(n_clusters=3).spec["clusters"] == eco.compose(clusters=3).spec["clusters"] == 3
     with pytest.raises(TypeError, match="mean the same"):
         eco.compose(n_clusters=3, clusters=3)
+
+
+def test_fit_says_where_parameters_of_data_belong() -> None:
+    with pytest.raises(TypeError, match=r"load_graph\(data, dangling='drop'\)"):
+        eco.compose(clusters=2).fit("karate", dangling="drop")
+
+
+def test_a_graph_in_a_spec_is_refused_without_being_printed() -> None:
+    pair = (np.zeros((1000, 2)), np.zeros((2, 0)))
+    for data in (pair, {"name": pair}):
+        with pytest.raises(EcoError, match="an object in memory") as caught:
+            eco.compose({"data": data})
+        assert len(str(caught.value)) < 300

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch_geometric.data import Data
 
-from eco_core.errors import SpecError
+from eco_core.errors import DataError, SpecError
 from eco_core.plan.graph import load_planned
 from eco_core.registry.registry import Registry
 from eco_core.spec.models import IN_MEMORY, DataSpec
@@ -62,3 +62,9 @@ def test_a_path_is_loaded_and_named(tmp_path: Path) -> None:
 def test_parameters_that_the_data_set_lacks_are_refused() -> None:
     with pytest.raises(SpecError, match="ECO103"):
         load_planned(DataSpec.model_validate({"name": "karate", "k": 3}), REGISTRY)
+
+
+def test_a_graph_in_memory_has_to_be_given_again() -> None:
+    with pytest.raises(DataError, match=r"(?s)fitted on a graph in memory.*data=.*--data") as caught:
+        load_planned(DataSpec(name=IN_MEMORY), REGISTRY)
+    assert [problem.code for problem in caught.value.problems] == ["ECO301"]

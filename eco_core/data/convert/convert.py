@@ -64,7 +64,8 @@ def save_on_disk(
         source: One of three kinds. A list of edges: CSV or Parquet with the columns source, target and, optionally,
             weight (found by these and other well-known names, else the only two or three columns), or ``.npy`` of shape
             (2, num_edges) or (num_edges, 2). Or a folder with ``edges.csv`` and ``features.csv``. Or any other source
-            of `eco_core.data.load_graph`, which is loaded into memory as a whole, except for another graph on disk.
+            of `eco_core.data.load_graph`, which is loaded into memory as a whole, except for another graph on disk; a
+            table of nodes, if the parameter ``edges`` names that of the edges.
         out: The folder to write. Until it is complete, its name ends with ``.unfinished``.
         features: The features for a list of edges: CSV or Parquet with a column of node ids and then columns of numbers
             (or, in Parquet, one column of lists of a fixed length); or ``.npy``, whose row i belongs to node i. Nodes
@@ -91,7 +92,9 @@ def save_on_disk(
     """
     out = Path(out).expanduser().absolute()
     _check_options(normalize_features, n_classes)
-    tables = _tables_of(source, features, labels, no_features)
+    # With a file of edges of its own, the source is a table of nodes: a whole graph.
+    nodes_table = loading.get("edges") is not None and features is None and not no_features
+    tables = None if nodes_table else _tables_of(source, features, labels, no_features)
     with _new_folder(out, force, progress) as folder:
         conversion = _Conversion(folder, out.name, undirected, normalize_features, progress, portions)
         if tables is None:

@@ -181,6 +181,11 @@ def graph_of_hetero(data: HeteroData, node_type: str | None = None, metapath: Se
         if len(types) > 1 or len(parts) > 1:
             relations = ", ".join(kind[1] for kind in data.edge_types if kind[0] == kind[2] == node_type)
             notes.append(f"nodes of type {node_type!r} with the edges {relations}")
+        others = [name for name in types if name != node_type]
+        unused = ["-".join(kind) for kind in data.edge_types if not kind[0] == kind[2] == node_type]
+        if others:
+            edges = f", and the edges {', '.join(unused)}" if unused else ""
+            notes.append(f"left out: the nodes of type {', '.join(map(repr, others))}{edges}")
     if graph.get("x") is None:
         graph.num_nodes = count
     graph.notes = notes

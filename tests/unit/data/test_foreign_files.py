@@ -9,6 +9,7 @@ from typing import Any
 
 import networkx as nx
 import numpy as np
+import pandas as pd
 import pytest
 import scipy.io
 import scipy.sparse as sp
@@ -19,7 +20,7 @@ from torch_geometric.transforms import ToSparseTensor
 from torch_geometric.utils import from_networkx
 
 from eco_core.data import load_graph
-from eco_core.errors import DataError, EcoError
+from eco_core.errors import DataError, EcoError, SpecError
 from tests.real_data import real_data_root
 
 EDGES = torch.tensor([[0, 1, 2, 3, 0], [1, 2, 3, 4, 2]])
@@ -237,7 +238,23 @@ def test_a_meta_path_projects_a_heterogeneous_graph() -> None:
 def test_a_heterogeneous_graph_with_edges_among_one_type_is_read() -> None:
     data = papers()
     data["paper", "cites", "paper"].edge_index = torch.tensor([[0, 1], [1, 2]])
-    assert pairs(load_graph(data)) == {(0, 1), (1, 0), (1, 2), (2, 1)}
+    graph = load_graph(data)
+    assert pairs(graph) == {(0, 1), (1, 0), (1, 2), (2, 1)}
+    assert "left out: the nodes of type 'author', and the edges author-writes-paper" in graph.notes
+
+
+def test_an_edge_attribute_that_became_the_weights_is_not_said_to_be_dropped() -> None:
+    graph = load_graph(Data(x=X, edge_index=EDGES, edge_attr=torch.arange(1.0, 6.0)))
+    assert "edge weights from 'edge_attr'" in graph.notes
+    assert not any("dropped" in note for note in graph.notes)
+
+
+def test_features_may_come_with_a_dense_adjacency() -> None:
+    for x in (X.numpy(), pd.DataFrame(X.numpy(), columns=["a", "b", "c"])):
+        for edges in (adjacency(), adjacency().toarray(), torch.from_numpy(adjacency().toarray())):
+            assert pairs(load_graph((x, edges))) == pairs(load_graph((X, EDGES)))
+    with pytest.raises(SpecError, match="only numbers"):
+        load_graph((pd.DataFrame({"city": list("abcde")}), EDGES))
 
 
 @pytest.mark.parametrize(

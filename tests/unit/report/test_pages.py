@@ -202,9 +202,24 @@ def test_flows_join_the_bars_of_both_runs() -> None:
     assert {text for _, _, text in flows.right} == {"5 (5)", "9 (5)"}
     assert sorted(title for _, _, title in flows.ribbons) == [
         "0 to 5: 5 nodes, 83 % of the first",
-        "0 to 9: 1 nodes, 17 % of the first",
+        "0 to 9: 1 node, 17 % of the first",
         "1 to 9: 4 nodes, 100 % of the first",
     ]
+
+
+def test_labels_of_small_clusters_stand_apart_and_are_their_names() -> None:
+    first = np.repeat(np.arange(12), [5000] + [1] * 11)
+    flows = flows_between(first, first, {0: "coffee, tea", 1: "a very long name of a cluster of one"})
+    middles = [top + height / 2 for top, height, _ in flows.left]
+    assert min(np.diff(middles)) >= 14
+    assert flows.height >= max(top + height for top, height, _ in flows.left)
+    assert [text for _, _, text in flows.left][:3] == ["coffee, tea (5,000)", "a very long name of a clu… (1)", "2 (1)"]
+    assert "coffee, tea to 0: 5,000 nodes, 100 % of the first" in {title for _, _, title in flows.ribbons}
+
+
+def test_a_report_says_that_undirected_edges_are_counted_once(karate: Path) -> None:
+    page = write_report(karate).read_text(encoding="utf-8")
+    assert "78 undirected edges" in page
 
 
 def test_losses_are_drawn_by_stage_and_a_single_component_once() -> None:
