@@ -291,7 +291,7 @@ def test_a_folder_without_tables_says_what_it_holds(tmp_path: Path) -> None:
     assert "no edges.csv and no features.csv" in text
     assert "readme.txt" in text
     write(tmp_path, edges=EDGES, features=FEATURES)
-    assert "no groups.csv" in message(tmp_path, labels="groups.csv")
+    assert "no file 'groups.csv'" in message(tmp_path, labels="groups.csv")
 
 
 def test_a_missing_feature_table_says_how_to_name_it(tmp_path: Path) -> None:
