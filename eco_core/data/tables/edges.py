@@ -112,6 +112,7 @@ def numbered(
     edges: EdgesRead,
     nodes: NodeNumbers,
     nodes_name: str,
+    ids_said: str,
     better: Callable[[], str],
     options: TableOptions,
     origin: Origin,
@@ -122,7 +123,8 @@ def numbered(
     Args:
         edges: The columns.
         nodes: The nodes.
-        nodes_name: The name of their table and its ids, for messages.
+        nodes_name: The name of their table, for messages.
+        ids_said: Which column holds their ids, for messages.
         better: Says which column holds more of the ends of the edges; asked only if edges dangle.
         options: How dangling edges are treated.
         origin: Where the edges come from.
@@ -139,24 +141,26 @@ def numbered(
             problems.append(
                 Problem(
                     "ECO305",
-                    f"{origin.name}: none of the {len(bad):,} edges joins two nodes of {nodes_name}; all would be left "
-                    "out.",
+                    f"{origin.name}: none of the {len(bad):,} edges joins two nodes of {nodes_name} ({ids_said}); "
+                    "all would be left out.",
                     better() or "Name the nodes' column of ids with --id-column, or give these nodes rows.",
                 )
             )
         elif options.dangling == "drop":
             sentence = f"{origin.name}: {int(bad.sum()):,} of {len(bad):,} edges left out: an end is not a node"
-            notes.append(f"{sentence} of {nodes_name}")
+            notes.append(f"{sentence} of {nodes_name} ({ids_said})")
             if hint := better():
                 notes.append(hint.strip().removesuffix("."))
             ends, edges.rows = ends[:, ~bad], edges.rows[~bad]
         else:
-            problems.extend(_dangling(edges, ends, nodes_name, better(), origin))
+            problems.extend(_dangling(edges, ends, nodes_name, ids_said, better(), origin))
     weight = None if edges.weight is None else edges.weight[edges.rows].astype(np.float32)
     return ends, weight, notes
 
 
-def _dangling(edges: EdgesRead, ends: NDArray[np.int64], nodes_name: str, better: str, origin: Origin) -> list[Problem]:
+def _dangling(
+    edges: EdgesRead, ends: NDArray[np.int64], nodes_name: str, ids_said: str, better: str, origin: Origin
+) -> list[Problem]:
     problems = []
     for place, (word, column, name) in enumerate(
         (("source", edges.source, edges.roles.source), ("target", edges.target, edges.roles.target))
@@ -183,7 +187,7 @@ def _dangling(edges: EdgesRead, ends: NDArray[np.int64], nodes_name: str, better
                 origin.problem(
                     "ECO305",
                     row,
-                    f"{word} {text!r} is not a node of {nodes_name} (column {name!r}{known})",
+                    f"{word} {text!r} is not a node of {nodes_name} (column {name!r}{known}; {ids_said})",
                     len(unknown) - 1,
                     f"{better}Give these nodes a row, or leave such edges out with --set data.dangling=drop.",
                 )

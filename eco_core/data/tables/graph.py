@@ -108,13 +108,12 @@ def graph_of_frames(
         notes += read.notes
         if numbers is not None:
             chosen = next((entry["column"] for entry in columns if entry["kind"] == "id"), None)
-            ids_said = (
-                " (the ids are the numbers of the rows)" if chosen is None else f" (the ids are column {chosen!r})"
-            )
+            ids_said = "the ids are the numbers of the rows" if chosen is None else f"the ids are column {chosen!r}"
             ends, weights, more = numbered(
                 read,
                 numbers,
-                nodes_origin.name + ("" if table is None else ids_said),
+                nodes_origin.name,
+                ids_said,
                 partial(better_column, table, chosen, read),
                 options,
                 edges_origin,
