@@ -113,7 +113,7 @@ def test_debug_shows_where_a_mistake_was_found(eco: Eco) -> None:
     [
         ("head.n_int=3", "ECO103", ("head 'kmeans'", "'n_int'", "Did you mean 'n_init'?", "eco show kmeans")),
         ("haed.n_init=3", "ECO103", ("'haed'", "Did you mean 'head'?")),
-        ("encoder.width=3", "ECO103", ("encoder 'ssgc'", "'width'")),
+        ("encoder.width=3", "ECO103", ("has no parameter 'width'",)),
         ("head.n_init", "ECO107", ("'head.n_init'", "KEY=VALUE")),
         ("=3", "ECO107", ("'=3'", "KEY=VALUE")),
         ("head.=3", "ECO107", ("'head.=3'", "KEY=VALUE")),

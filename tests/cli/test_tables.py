@@ -124,7 +124,7 @@ def test_a_run_does_not_repeat_what_the_table_of_columns_says(eco) -> None:
     names = [f"C{n}" for n in range(9)]
     Path("customers.csv").write_text("customer,spend\n" + "".join(f"{name},{n % 3}\n" for n, name in enumerate(names)))
     rows = (f"{a},{b},1.5,invoice,x{n}\n" for n, (a, b) in enumerate(zip(names, names[3:] + names[:3], strict=True)))
-    Path("payments.csv").write_text("from_customer,to_customer,amount,type,remark\n" + "".join(rows))
+    Path("payments.csv").write_text("one,another,amount,type,remark\n" + "".join(rows))
     words = ("compose", "--data", "customers.csv", "--edges", "payments.csv", "--clusters", "3", "--out", "run")
     shown = eco(*words).err
     for text in ("what was done", "since it holds all ids", "by its position", "edges of every type", "remark"):
