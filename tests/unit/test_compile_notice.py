@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import importlib.util
 import io
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -14,17 +16,29 @@ from eco_core.ops.compile_notice import COMPILING, compilation_starts, compile_n
 from eco_core.ops.compiled import compiled
 from eco_core.runs.run import run
 
-
-def _doubled(values: Any) -> None:
+KERNEL = """
+def doubled(values):
     for place in range(values.shape[0]):
         values[place] *= 2
+"""
 
 
-_doubled.__module__ = "eco_core.ops._test_kernels"
+@pytest.fixture
+def doubled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """A function that no earlier run has compiled: numba keeps what it compiled beside the file."""
+    path = tmp_path / "kernels.py"
+    path.write_text(KERNEL)
+    spec = importlib.util.spec_from_file_location("eco_core.ops._made_kernels", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    monkeypatch.setitem(sys.modules, spec.name, module)
+    spec.loader.exec_module(module)
+    return module.doubled
 
 
-def test_compiling_says_so_once_and_a_compiled_kernel_says_nothing() -> None:
-    kernel = compiled(_doubled)
+def test_compiling_says_so_once_and_a_compiled_kernel_says_nothing(doubled: Any) -> None:
+    kernel = compiled(doubled)
     heard: list[str] = []
     with compile_notices(heard.append):
         kernel(np.ones(3))
