@@ -11,16 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from eco_core.cli.output import discover, print_json, print_metrics, print_sizes
-from eco_core.cli.table_flags import (
-    Edges,
-    IdColumn,
-    IgnoreColumns,
-    LabelColumn,
-    SourceColumn,
-    TargetColumn,
-    WeightColumn,
-    table_settings,
-)
+from eco_core.cli.table_flags import with_table_flags
 from eco_core.engine.launch import launch
 from eco_core.engine.world import World, launched_world
 from eco_core.errors import EcoError, Problem
@@ -29,6 +20,7 @@ if TYPE_CHECKING:
     from eco_core.runs.run import Run
 
 
+@with_table_flags
 def compose(
     context: typer.Context,
     spec: Annotated[Path | None, typer.Argument(metavar="[SPEC.yaml]", help="A spec; flags change it.")] = None,
@@ -40,13 +32,8 @@ def compose(
     strategy: Annotated[str | None, typer.Option(help="Which parts are trained, and when.")] = None,
     objective: Annotated[str | None, typer.Option(help="What trains the encoder, or 'none'.")] = None,
     data: Annotated[str | None, typer.Option(metavar="NAME|PATH", help="The graph; default 'digits'.")] = None,
-    edges: Edges = None,
-    id_column: IdColumn = None,
-    source_column: SourceColumn = None,
-    target_column: TargetColumn = None,
-    weight_column: WeightColumn = None,
-    label_column: LabelColumn = None,
-    ignore_columns: IgnoreColumns = None,
+    *,
+    tables: dict[str, Any],
     data_root: Annotated[
         Path | None, typer.Option(help="Folder of downloaded data sets; default $ECO_DATA_ROOT, then a user cache.")
     ] = None,
@@ -78,7 +65,6 @@ def compose(
     _check_devices(devices, world)
     if epochs is not None and epochs < 0:
         raise EcoError(Problem("ECO104", f"--epochs is {epochs}; it must be 0 or more.", "Use --epochs 200."))
-    tables = table_settings(edges, id_column, source_column, target_column, weight_column, label_column, ignore_columns)
     _check_data_named(tables, data, spec, overrides or ())
     flags = _given(
         encoder=encoder,

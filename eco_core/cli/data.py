@@ -11,16 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from eco_core.cli.output import discover, print_json, print_table
-from eco_core.cli.table_flags import (
-    Edges,
-    IdColumn,
-    IgnoreColumns,
-    LabelColumn,
-    SourceColumn,
-    TargetColumn,
-    WeightColumn,
-    table_settings,
-)
+from eco_core.cli.table_flags import with_table_flags
 from eco_core.registry.registry import Registry
 
 app = typer.Typer(help="Data sets and graph files.", no_args_is_help=True)
@@ -61,15 +52,11 @@ def _summary(entry: Any) -> str:
 
 
 @app.command("info")
+@with_table_flags
 def info(
     data: Annotated[str, typer.Argument(metavar="NAME|PATH", help="A data set or a file.")],
-    edges: Edges = None,
-    id_column: IdColumn = None,
-    source_column: SourceColumn = None,
-    target_column: TargetColumn = None,
-    weight_column: WeightColumn = None,
-    label_column: LabelColumn = None,
-    ignore_columns: IgnoreColumns = None,
+    *,
+    tables: dict[str, Any],
     data_root: Annotated[Path | None, typer.Option(help="Folder of downloaded data sets.")] = None,
     overrides: Annotated[
         list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="A parameter, such as data.k=5.")
@@ -83,12 +70,12 @@ def info(
     # Show a graph on disk as it is stored: do not add reverse edges.
     settings = [*(["data.undirected=false"] if _is_on_disk(data) else []), *(overrides or ())]
     settings += ["data.verify=true"] if verify else []
-    tables = table_settings(edges, id_column, source_column, target_column, weight_column, label_column, ignore_columns)
     facts = graph_info(load_data(data, data_root, settings, discover(), tables))
     _print_facts(facts, json)
 
 
 @app.command("convert")
+@with_table_flags
 def convert(
     source: Annotated[
         str, typer.Argument(metavar="EDGES|NAME|PATH", help="Edges (.csv, .parquet, .npy), or a whole graph.")
@@ -112,13 +99,8 @@ def convert(
     normalize_features: Annotated[
         str, typer.Option(metavar="none|row", help="row: divide each row by the sum of its absolute values.")
     ] = "none",
-    edges: Edges = None,
-    id_column: IdColumn = None,
-    source_column: SourceColumn = None,
-    target_column: TargetColumn = None,
-    weight_column: WeightColumn = None,
-    label_column: LabelColumn = None,
-    ignore_columns: IgnoreColumns = None,
+    *,
+    tables: dict[str, Any],
     data_root: Annotated[Path | None, typer.Option(help="Folder of downloaded data sets.")] = None,
     overrides: Annotated[
         list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="A parameter of a data set, such as k=5.")
@@ -132,7 +114,6 @@ def convert(
     from eco_core.data.on_disk.graph import open_graph
     from eco_core.spec.overrides import data_parameters, graph_section
 
-    tables = table_settings(edges, id_column, source_column, target_column, weight_column, label_column, ignore_columns)
     begin = time.perf_counter()
     folder = save_on_disk(
         source,

@@ -4,33 +4,20 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from eco_core.cli.output import discover, print_json, print_metrics
-from eco_core.cli.table_flags import (
-    Edges,
-    IdColumn,
-    IgnoreColumns,
-    LabelColumn,
-    SourceColumn,
-    TargetColumn,
-    WeightColumn,
-    table_settings,
-)
+from eco_core.cli.table_flags import with_table_flags
 
 
+@with_table_flags
 def evaluate(
     assignments: Annotated[Path, typer.Argument(help="A CSV file with the columns node and cluster.")],
     data: Annotated[str, typer.Option(metavar="NAME|PATH", help="The graph that was clustered.")],
-    edges: Edges = None,
-    id_column: IdColumn = None,
-    source_column: SourceColumn = None,
-    target_column: TargetColumn = None,
-    weight_column: WeightColumn = None,
-    label_column: LabelColumn = None,
-    ignore_columns: IgnoreColumns = None,
+    *,
+    tables: dict[str, Any],
     data_root: Annotated[Path | None, typer.Option(help="Folder of downloaded data sets.")] = None,
     overrides: Annotated[
         list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="A parameter of the data, such as data.k=5.")
@@ -44,7 +31,6 @@ def evaluate(
 
     registry = discover()
     clusters = {node: cluster for node, (cluster, _) in read_assignments(assignments).items()}
-    tables = table_settings(edges, id_column, source_column, target_column, weight_column, label_column, ignore_columns)
     graph = load_data(data, data_root, overrides or (), registry, tables)
     # The figures are those of this graph: a reader has to see if its edges were made and not read.
     for note in dict.fromkeys(graph.get("notes") or ()):

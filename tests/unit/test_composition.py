@@ -488,20 +488,23 @@ def test_sparse_features_are_made_dense_for_encoders_that_cannot_read_them():
     assert graph.x.is_sparse
 
 
+class SparseReader(nn.Module):
+    """An encoder that learns, and reads sparse features."""
+
+    learns = True
+    supports_sparse_x = True
+
+    def __init__(self, in_channels: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(in_channels, 2))
+
+    def forward(self, x):
+        return x @ self.weight
+
+
 @pytest.mark.parametrize("reads", [True, False])
 def test_sparse_features_are_made_dense_for_objectives_that_cannot_read_them(reads):
     seen = []
-
-    class Reader(nn.Module):
-        learns = True
-        supports_sparse_x = True
-
-        def __init__(self, in_channels: int) -> None:
-            super().__init__()
-            self.weight = nn.Parameter(torch.ones(in_channels, 2))
-
-        def forward(self, x):
-            return x @ self.weight
 
     class Reconstruct(nn.Module):
         supports_sparse_x = reads
@@ -511,7 +514,7 @@ def test_sparse_features_are_made_dense_for_objectives_that_cannot_read_them(rea
             return z.square().mean()
 
     graph = blocks(sparse=True)
-    eco.compose(encoder=Reader, objective=Reconstruct, clusters=3, epochs=2).fit(graph)
+    eco.compose(encoder=SparseReader, objective=Reconstruct, clusters=3, epochs=2).fit(graph)
     assert set(seen) == {reads}
     assert graph.x.is_sparse
 
@@ -520,17 +523,10 @@ def test_sparse_features_are_made_dense_for_objectives_that_cannot_read_them(rea
 def test_features_that_are_mostly_zeros_become_sparse_where_encoder_and_objective_read_them(share, reads, expected):
     seen = []
 
-    class Reader(nn.Module):
-        learns = True
-        supports_sparse_x = True
-
-        def __init__(self, in_channels: int) -> None:
-            super().__init__()
-            self.weight = nn.Parameter(torch.ones(in_channels, 2))
-
+    class Reader(SparseReader):
         def forward(self, x):
             seen.append(x.is_sparse)
-            return x @ self.weight
+            return super().forward(x)
 
     class Shrink(nn.Module):
         supports_sparse_x = reads
