@@ -248,7 +248,8 @@ def _shortest(numbers: np.ndarray) -> np.ndarray:
     """Numbers as float64 with the fewest digits that make the same float32: 149.87 instead of 149.869995."""
     if numbers.dtype != np.float32:
         return numbers.astype(np.float64)
-    return np.array([float(str(number)) for number in numbers], dtype=np.float64)
+    different, places = np.unique(numbers, return_inverse=True)  # Often few, and each has to be written and read.
+    return np.array([float(str(number)) for number in different], dtype=np.float64)[places]
 
 
 def _texts_of_days(column: Any) -> Any:

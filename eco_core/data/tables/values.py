@@ -161,13 +161,13 @@ def numbers_of(series: Any, kind: str, form: str = "") -> NDArray[np.float64]:
     """
     import pandas as pd
 
-    found = values_of(series)
     if form and kind in ("numeric", "date") and pd.api.types.infer_dtype(series, skipna=True) == "string":
         codes, uniques = texts_of(series)
         read = read_numbers(uniques, form) if kind == "numeric" else _parsed_dates(list(uniques), form)
         # Dates of another form are still dates; what is no date is missing.
         if read is not None and (kind == "numeric" or np.isfinite(read).any()):
             return np.append(read, np.nan)[codes]
+    found = values_of(series)
     if found.kind == "empty" or (found.numbers is None and found.codes is None):
         return np.full(len(series), np.nan)
     if found.numbers is not None and (found.kind == kind or {found.kind, kind} <= {"numeric", "boolean"}):
